@@ -1,0 +1,129 @@
+namespace WatchParty.Worker.Configuration;
+
+/// <summary>Section <c>Worker</c> of the configuration. An empty value counts as not set.</summary>
+internal sealed class WorkerOptions
+{
+    public RepositoryOptions Repository { get; set; } = new();
+    public ComposeOptions Compose { get; set; } = new();
+    public BuildOptions Build { get; set; } = new();
+    public DeployOptions Deploy { get; set; } = new();
+    public DropFileOptions DropFiles { get; set; } = new();
+    public PruneOptions Prune { get; set; } = new();
+    public DockerOptions Docker { get; set; } = new();
+    public StateOptions State { get; set; } = new();
+}
+
+internal sealed class RepositoryOptions
+{
+    /// <summary>Folder of the application's checkout, an absolute path. Default <c>/srv/watch-party</c>.</summary>
+    public string Path { get; set; } = OperatingSystem.IsWindows() ? @"C:\srv\watch-party" : "/srv/watch-party";
+
+    /// <summary>Name of the remote to follow. Default <c>origin</c>.</summary>
+    public string Remote { get; set; } = "origin";
+
+    /// <summary>Branch to follow. Default: the branch that is checked out.</summary>
+    public string? Branch { get; set; }
+
+    /// <summary>Time between two looks at the remote, 1 second to 1 day; up to a fifth is added at random, and it grows
+    /// up to tenfold while the remote fails. Default 30 seconds.</summary>
+    public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>What happens to edits of tracked files. Untracked files are never touched. Default <see cref="LocalChanges.Stash"/>.</summary>
+    public LocalChanges LocalChanges { get; set; } = LocalChanges.Stash;
+
+    /// <summary>Program that git uses for SSH, with its options, for example <c>ssh -i /etc/watchparty/deploy_key</c>.
+    /// Default: <c>GIT_SSH_COMMAND</c>, then the service user's global <c>core.sshCommand</c>, then <c>ssh</c>.</summary>
+    public string? SshCommand { get; set; }
+}
+
+/// <summary>What to do with edits of tracked files before another commit is checked out.</summary>
+internal enum LocalChanges
+{
+    /// <summary>They are put on git's stash, with a message that says when and why.</summary>
+    Stash,
+
+    /// <summary>The release is refused until a person has dealt with them.</summary>
+    Refuse,
+
+    /// <summary>They are thrown away.</summary>
+    Discard,
+}
+
+internal sealed class ComposeOptions
+{
+    /// <summary>Compose files, relative to the checkout. Default: compose's own choice.</summary>
+    public string[] Files { get; set; } = [];
+
+    /// <summary>Active profiles. Default: compose's own choice.</summary>
+    public string[] Profiles { get; set; } = [];
+
+    /// <summary>Compose project name. Default: compose's own choice.</summary>
+    public string? ProjectName { get; set; }
+
+    /// <summary>Files with variables for interpolation, relative to the checkout. Default: compose's own choice.</summary>
+    public string[] EnvFiles { get; set; } = [];
+}
+
+internal sealed class BuildOptions
+{
+    /// <summary>Build argument, and variable for compose, that carries the commit. Default <c>GIT_COMMIT_HASH</c>.</summary>
+    public string CommitArgument { get; set; } = "GIT_COMMIT_HASH";
+
+    /// <summary>Further build arguments for every service.</summary>
+    public Dictionary<string, string> Arguments { get; set; } = [];
+
+    /// <summary>A buildx builder by name. Default: the engine's own.</summary>
+    public string? Builder { get; set; }
+
+    /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromHours(1);
+}
+
+internal sealed class DeployOptions
+{
+    /// <summary>Time a release has to become healthy, 1 second to 1 day. Default 3 minutes.</summary>
+    public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromMinutes(3);
+
+    /// <summary>Time for which a started container must neither restart nor be replaced, 0 to 10 minutes; services with
+    /// a health check are trusted to it. Default 5 seconds.</summary>
+    public TimeSpan SettleTime { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Whether an unhealthy release brings the previous one back. Default true.</summary>
+    public bool Rollback { get; set; } = true;
+
+    /// <summary>URLs that must answer with a status below 400 before a release counts as healthy.</summary>
+    public string[] Probes { get; set; } = [];
+}
+
+internal sealed class DropFileOptions
+{
+    /// <summary>Folder where <c>clear-cache.flag</c> and <c>force-rebuild.flag</c> appear. Default: <c>Repository:Path</c>.</summary>
+    public string? Folder { get; set; }
+}
+
+internal sealed class PruneOptions
+{
+    /// <summary>Quartz cron expression of the nightly prune. Default <c>0 30 3 * * ?</c>.</summary>
+    public string Cron { get; set; } = "0 30 3 * * ?";
+
+    /// <summary>Time zone of the cron expression, an IANA or Windows name. Default: the machine's.</summary>
+    public string? TimeZone { get; set; }
+
+    /// <summary>Releases whose images are kept for rollback, 1 to 100. Default 3.</summary>
+    public int KeepReleases { get; set; } = 3;
+}
+
+internal sealed class DockerOptions
+{
+    /// <summary>Endpoint of the engine: <c>unix://</c>, <c>npipe://</c> or <c>tcp://</c>. Default: <c>DOCKER_HOST</c>, then the current docker context.</summary>
+    public string? Endpoint { get; set; }
+}
+
+internal sealed class StateOptions
+{
+    /// <summary>Folder of the history, the lock and the build logs, an absolute path. Default <c>/var/lib/watchparty</c>
+    /// (<c>%ProgramData%\WatchParty</c> on Windows).</summary>
+    public string Folder { get; set; } = OperatingSystem.IsWindows()
+        ? System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "WatchParty")
+        : "/var/lib/watchparty";
+}

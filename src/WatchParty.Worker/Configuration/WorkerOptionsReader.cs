@@ -1,0 +1,118 @@
+using System.Collections;
+using System.ComponentModel;
+using System.Globalization;
+using System.Reflection;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
+using Microsoft.Extensions.Configuration.Json;
+
+namespace WatchParty.Worker.Configuration;
+
+/// <summary>Reads section <c>Worker</c> into <see cref="WorkerOptions"/> and reports every fault of it together.</summary>
+/// <remarks>The framework's binder ignores unknown keys or stops at the first fault; a person wants them all, with the file that has them.</remarks>
+internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
+{
+    private const string Section = "Worker";
+    private readonly List<ConfigurationFault> _faults = [];
+
+    /// <exception cref="ConfigurationFaultsException">At least one key is unknown or has a value that cannot be used.</exception>
+    public static WorkerOptions Read(IConfigurationRoot configuration)
+    {
+        var reader = new WorkerOptionsReader(configuration);
+        var options = new WorkerOptions();
+        reader.Bind(configuration.GetSection(Section), options);
+        reader._faults.AddRange(WorkerOptionsRules.Check(options).Select(f => f with { Source = reader.SourceOf($"{Section}:{f.Key}") }));
+        return reader._faults.Count == 0 ? options : throw new ConfigurationFaultsException(reader._faults);
+    }
+
+    private void Bind(IConfigurationSection section, object target)
+    {
+        var properties = target.GetType().GetProperties().ToDictionary(p => p.Name, StringComparer.OrdinalIgnoreCase);
+        foreach (var child in section.GetChildren())
+        {
+            if (!properties.TryGetValue(child.Key, out var property))
+            {
+                Report(child, "unknown key", $"Known here: {string.Join(", ", properties.Keys)}");
+                continue;
+            }
+            if (property.PropertyType.Namespace == typeof(WorkerOptions).Namespace && property.PropertyType.IsClass)
+            {
+                if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", $"Write its keys inside: {string.Join(", ", property.PropertyType.GetProperties().Select(p => p.Name))}"); }
+                Bind(child, property.GetValue(target)!);
+            }
+            else if (typeof(IDictionary).IsAssignableFrom(property.PropertyType))
+            {
+                property.SetValue(target, child.GetChildren().ToDictionary(c => c.Key, c => c.Value ?? "", StringComparer.Ordinal));
+            }
+            else if (property.PropertyType == typeof(string[]))
+            {
+                property.SetValue(target, Texts(child));
+            }
+            else if (child.GetChildren().Any())
+            {
+                Report(child, "is a value, not a section", $"Write a single {Describe(property.PropertyType)}");
+            }
+            else if (child.Value is { Length: > 0 } text)
+            {
+                BindValue(child, target, property, text);
+            }
+        }
+    }
+
+    private void BindValue(IConfigurationSection section, object target, PropertyInfo property, string text)
+    {
+        var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+        try
+        {
+            // Enum.Parse would also take numbers.
+            if (type.IsEnum && !Enum.GetNames(type).Contains(text, StringComparer.OrdinalIgnoreCase)) { throw new FormatException(); }
+            // TimeSpan reads "30" as 30 days, which nobody means.
+            if (type == typeof(TimeSpan) && !text.Contains(':', StringComparison.Ordinal)) { throw new FormatException(); }
+            property.SetValue(target, TypeDescriptor.GetConverter(type).ConvertFromString(null, CultureInfo.InvariantCulture, text));
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException or OverflowException or NotSupportedException)
+        {
+            Report(section, $"'{text}' is not a {Describe(type)}", $"Write {Example(type)}");
+        }
+    }
+
+    // A variable of the environment can hold a list only as one text.
+    private static string[] Texts(IConfigurationSection section) => section.Value is { Length: > 0 } text
+        ? text.Split([',', ';'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        : [.. section.GetChildren().Select(c => c.Value ?? "").Where(v => v.Length > 0)];
+
+    private void Report(IConfigurationSection section, string problem, string fix) =>
+        _faults.Add(new ConfigurationFault(section.Path[(Section.Length + 1)..], SourceOf(section.Path), problem, fix));
+
+    private string SourceOf(string key)
+    {
+        foreach (var provider in configuration.Providers.Reverse())
+        {
+            if (!provider.TryGet(key, out _) && !provider.GetChildKeys([], key).Any()) { continue; }
+            return provider switch
+            {
+                JsonConfigurationProvider { Source: { FileProvider: { } files, Path: { } path } } => files.GetFileInfo(path).PhysicalPath ?? path,
+                EnvironmentVariablesConfigurationProvider => $"environment variable {key.Replace(":", "__", StringComparison.Ordinal)}",
+                _ => "flag --set",
+            };
+        }
+        return "default";
+    }
+
+    private static string Describe(Type type) => type switch
+    {
+        { IsEnum: true } => string.Join(" or ", Enum.GetNames(type)),
+        _ when type == typeof(TimeSpan) => "time span",
+        _ when type == typeof(bool) => "true or false",
+        _ when type == typeof(int) => "whole number",
+        _ => "text",
+    };
+
+    private static string Example(Type type) => type switch
+    {
+        { IsEnum: true } => "one of these names",
+        _ when type == typeof(TimeSpan) => "hours, minutes and seconds, for example 00:00:30",
+        _ when type == typeof(bool) => "true or false",
+        _ => "digits only",
+    };
+}

@@ -1,0 +1,60 @@
+using System.Text.RegularExpressions;
+using Quartz;
+
+namespace WatchParty.Worker.Configuration;
+
+/// <summary>The ranges and forms of the configuration's values.</summary>
+internal static partial class WorkerOptionsRules
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+
+    /// <summary>Every value of <paramref name="options"/> that cannot be used; the source of each is still to be filled in.</summary>
+    public static IEnumerable<ConfigurationFault> Check(WorkerOptions options)
+    {
+        List<ConfigurationFault> faults = [];
+        void Rule(bool holds, string key, string problem, string fix)
+        {
+            if (!holds) { faults.Add(new ConfigurationFault(key, "", problem, fix)); }
+        }
+        void Range(string key, TimeSpan value, TimeSpan least, TimeSpan most) =>
+            Rule(value >= least && value <= most, key, $"{value:c} is out of range", $"Write a time from {least:c} to {most:c}");
+
+        Rule(Path.IsPathFullyQualified(options.Repository.Path), "Repository:Path", $"'{options.Repository.Path}' is not an absolute path", "Write the full path of the application's checkout");
+        Rule(SafeName().IsMatch(options.Repository.Remote), "Repository:Remote", $"'{options.Repository.Remote}' is not the name of a remote", "Write a name that `git remote` lists, for example origin");
+        Rule(options.Repository.Branch is null || SafeName().IsMatch(options.Repository.Branch), "Repository:Branch", $"'{options.Repository.Branch}' is not a branch name that can be followed", "Write letters, digits, and . _ / - with a letter or digit first");
+        Range("Repository:PollInterval", options.Repository.PollInterval, Second, Day);
+        Rule(options.Compose.ProjectName is null || ProjectName().IsMatch(options.Compose.ProjectName), "Compose:ProjectName", $"'{options.Compose.ProjectName}' is not a compose project name", "Write lower-case letters, digits, - and _ with a letter or digit first");
+        Rule(VariableName().IsMatch(options.Build.CommitArgument), "Build:CommitArgument", $"'{options.Build.CommitArgument}' is not the name of a build argument", "Write letters, digits and _");
+        foreach (var name in options.Build.Arguments.Keys.Where(n => !VariableName().IsMatch(n)))
+        {
+            Rule(false, $"Build:Arguments:{name}", $"'{name}' is not the name of a build argument", "Write letters, digits and _");
+        }
+        Range("Build:Timeout", options.Build.Timeout, Second, Day);
+        Range("Deploy:WaitTimeout", options.Deploy.WaitTimeout, Second, Day);
+        Range("Deploy:SettleTime", options.Deploy.SettleTime, TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        foreach (var (index, probe) in options.Deploy.Probes.Index())
+        {
+            Rule(Uri.TryCreate(probe, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https", $"Deploy:Probes:{index}", $"'{probe}' is not an HTTP address", "Write for example http://127.0.0.1:8000/health");
+        }
+        Rule(options.DropFiles.Folder is null || Path.IsPathFullyQualified(options.DropFiles.Folder), "DropFiles:Folder", $"'{options.DropFiles.Folder}' is not an absolute path", "Write the full path of a folder, or leave it empty for Repository:Path");
+        Rule(CronExpression.TryParse(options.Prune.Cron, out _), "Prune:Cron", $"'{options.Prune.Cron}' is not a Quartz cron expression", "Write seconds, minutes, hours, day of month, month, day of week, for example 0 30 3 * * ?");
+        Rule(options.Prune.TimeZone is null || TimeZoneInfo.TryFindSystemTimeZoneById(options.Prune.TimeZone, out _), "Prune:TimeZone", $"'{options.Prune.TimeZone}' is not a time zone of this machine", "Write for example Europe/Berlin or UTC");
+        Rule(options.Prune.KeepReleases is >= 1 and <= 100, "Prune:KeepReleases", $"{options.Prune.KeepReleases} is out of range", "Write a number from 1 to 100");
+        Rule(options.Docker.Endpoint is null || EndpointForm().IsMatch(options.Docker.Endpoint), "Docker:Endpoint", $"'{options.Docker.Endpoint}' is not an endpoint the worker can use", "Write unix:///var/run/docker.sock, npipe:////./pipe/docker_engine or tcp://host:2376");
+        Rule(Path.IsPathFullyQualified(options.State.Folder), "State:Folder", $"'{options.State.Folder}' is not an absolute path", "Write the full path of a folder that only the service may write");
+        return faults;
+    }
+
+    [GeneratedRegex(@"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$")]
+    private static partial Regex SafeName();
+
+    [GeneratedRegex("^[a-z0-9][a-z0-9_-]*$")]
+    private static partial Regex ProjectName();
+
+    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]*$")]
+    private static partial Regex VariableName();
+
+    [GeneratedRegex("^(unix:///|npipe://|tcp://).+")]
+    private static partial Regex EndpointForm();
+}

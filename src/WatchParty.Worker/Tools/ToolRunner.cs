@@ -1,0 +1,208 @@
+using System.Diagnostics;
+using System.Text;
+using Microsoft.Extensions.Logging;
+
+namespace WatchParty.Worker.Tools;
+
+/// <summary>Reads one stream of a running program to its end.</summary>
+internal delegate Task StreamReading(Stream stream, CancellationToken cancellationToken);
+
+/// <summary>Runs a <see cref="ToolCommand"/>: no shell, both streams read to their end, a limit on time and output,
+/// and nothing of the program left behind afterwards.</summary>
+/// <remarks>On Unix every program gets a process group of its own (<c>setsid</c>), because
+/// <see cref="Process.Kill(bool)"/> misses children that lost their parent; their open pipe would then block the wait.</remarks>
+internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
+{
+    // Variables that speak to this process only: a child must not answer for it.
+    private static readonly string[] OwnVariables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
+    /// <summary>Runs <paramref name="command"/> and returns its result whatever the exit code.</summary>
+    /// <param name="standardError">Reads standard error live; without it only the last lines are kept.</param>
+    /// <exception cref="ToolFailedException">The program could not be started, or passed its time or output limit.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; the process group has ended when this is thrown.</exception>
+    public async Task<ToolResult> RunAsync(ToolCommand command, StreamReading? standardError, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var started = time.GetTimestamp();
+        using var process = Start(command);
+        logger.Started(command, process.Id);
+        using var limit = new CancellationTokenSource(command.Timeout, time);
+        using var overflow = new CancellationTokenSource();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token, overflow.Token);
+        using var abandon = new CancellationTokenSource();
+
+        var tail = new TailBuffer();
+        var reading = Task.WhenAll(
+            WriteInputAsync(process, command.Input, abandon.Token),
+            ReadErrorAsync(process, standardError, tail, abandon.Token));
+        var output = ReadOutputAsync(process, command.OutputLimit, overflow, abandon.Token);
+        try
+        {
+            await process.WaitForExitAsync(stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            await EndAsync(process, command.Grace);
+            await DrainAsync(Task.WhenAll(reading, output), process, abandon);
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new ToolFailedException(command, null, overflow.IsCancellationRequested
+                ? $"printed more than {command.OutputLimit / 1024 / 1024} MiB"
+                : $"did not end within {command.Timeout:c}", tail.ToString());
+        }
+
+        await DrainAsync(Task.WhenAll(reading, output), process, abandon);
+        var elapsed = time.GetElapsedTime(started);
+        logger.Ended(command, process.ExitCode, elapsed.TotalMilliseconds);
+        return new ToolResult(process.ExitCode, output.IsCompletedSuccessfully ? await output : "", tail.ToString(), elapsed);
+    }
+
+    public Task<ToolResult> RunAsync(ToolCommand command, CancellationToken cancellationToken) => RunAsync(command, null, cancellationToken);
+
+    /// <summary>Runs <paramref name="command"/> and returns its standard output.</summary>
+    /// <exception cref="ToolFailedException">Also for every exit code but 0.</exception>
+    public async Task<string> OutputOfAsync(ToolCommand command, CancellationToken cancellationToken)
+    {
+        var result = await RunAsync(command, cancellationToken);
+        return result.ExitCode == 0
+            ? result.Output
+            : throw new ToolFailedException(command, result.ExitCode, $"exited with {result.ExitCode}", result.ErrorTail);
+    }
+
+    private static Process Start(ToolCommand command)
+    {
+        var info = new ProcessStartInfo
+        {
+            WorkingDirectory = command.WorkingDirectory ?? "",
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            CreateNoWindow = true,
+        };
+        foreach (var name in OwnVariables) { info.Environment.Remove(name); }
+        foreach (var (name, value) in command.Environment)
+        {
+            if (value is null) { info.Environment.Remove(name); } else { info.Environment[name] = value; }
+        }
+        if (command.WorkingDirectory is { } folder && !Directory.Exists(folder))
+        {
+            throw new ToolFailedException(command, null, $"cannot start: the folder {folder} does not exist");
+        }
+
+        var program = FindOnPath(command.Program, info.Environment.TryGetValue("PATH", out var path) ? path : null)
+            ?? throw new ToolFailedException(command, null, $"cannot start: {command.Program} is not on PATH");
+        IEnumerable<string> line = [program, .. command.Arguments];
+        if (!OperatingSystem.IsWindows())
+        {
+            if (command.ProcessorLimit is { } processor) { line = ["prlimit", $"--cpu={(int)processor.TotalSeconds}", .. line]; }
+            line = ["setsid", .. line];
+        }
+        info.FileName = line.First();
+        foreach (var argument in line.Skip(1)) { info.ArgumentList.Add(argument); }
+        try
+        {
+            return Process.Start(info)!;
+        }
+        catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
+        {
+            throw new ToolFailedException(command, null, $"cannot start: {e.Message}");
+        }
+    }
+
+    /// <summary>The full path of <paramref name="program"/>, or null when no folder of <paramref name="path"/> has it.</summary>
+    public static string? FindOnPath(string program, string? path)
+    {
+        if (Path.IsPathRooted(program)) { return File.Exists(program) ? program : null; }
+        string[] endings = OperatingSystem.IsWindows() ? [".exe", ".cmd", ""] : [""];
+        return (path ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .SelectMany(folder => endings.Select(ending => Path.Combine(folder, program + ending)))
+            .FirstOrDefault(File.Exists);
+    }
+
+    private static async Task WriteInputAsync(Process process, string? input, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (input is not null)
+            {
+                await process.StandardInput.BaseStream.WriteAsync(Encoding.UTF8.GetBytes(input), cancellationToken);
+            }
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // The program ended without reading its input; its exit code tells the story.
+        }
+    }
+
+    private static async Task ReadErrorAsync(Process process, StreamReading? reading, TailBuffer tail, CancellationToken cancellationToken)
+    {
+        var stream = process.StandardError.BaseStream;
+        if (reading is not null)
+        {
+            await reading(stream, cancellationToken);
+            return;
+        }
+        var buffer = new byte[16 * 1024];
+        int read;
+        while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0) { tail.Add(buffer.AsSpan(0, read)); }
+    }
+
+    private static async Task<string> ReadOutputAsync(Process process, int limit, CancellationTokenSource overflow, CancellationToken cancellationToken)
+    {
+        using var kept = new MemoryStream();
+        var stream = process.StandardOutput.BaseStream;
+        var buffer = new byte[64 * 1024];
+        int read;
+        while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0)
+        {
+            if (kept.Length + read > limit)
+            {
+                await overflow.CancelAsync();
+                return "";
+            }
+            await kept.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+        }
+        return Encoding.UTF8.GetString(kept.GetBuffer(), 0, (int)kept.Length);
+    }
+
+    private async Task EndAsync(Process process, TimeSpan grace)
+    {
+        ProcessGroup.Terminate(process);
+        using var forced = new CancellationTokenSource(grace, time);
+        try
+        {
+            await process.WaitForExitAsync(forced.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            ProcessGroup.Kill(process);
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>Reads what is left after the program's end; a grandchild that keeps the pipe open is not waited for.</summary>
+    private async Task DrainAsync(Task reading, Process process, CancellationTokenSource abandon)
+    {
+        try
+        {
+            await reading.WaitAsync(TimeSpan.FromSeconds(2), time);
+        }
+        catch (TimeoutException)
+        {
+            ProcessGroup.Kill(process);
+            await abandon.CancelAsync();
+            await ((Task)reading.WaitAsync(TimeSpan.FromSeconds(1), time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        ProcessGroup.Kill(process);
+    }
+}
+
+internal static partial class ToolRunnerLog
+{
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Started `{Command}` as process {Pid}")]
+    public static partial void Started(this ILogger logger, ToolCommand command, int pid);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "`{Command}` ended with {ExitCode} after {Milliseconds:0} ms")]
+    public static partial void Ended(this ILogger logger, ToolCommand command, int exitCode, double milliseconds);
+}
