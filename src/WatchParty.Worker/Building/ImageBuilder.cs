@@ -1,0 +1,94 @@
+using System.Text;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Building;
+
+/// <summary>An image that was built, with what its build did.</summary>
+internal sealed record BuiltImage(ServicePlan Plan, string ImageId, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
+
+/// <summary>Builds the images of a plan; containers are not touched.</summary>
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, BaseImages baseImages, ProgressFeed progress, TimeProvider time)
+{
+    /// <param name="log">Receives every step and what it printed.</param>
+    /// <param name="note">Receives what a person should know about this build.</param>
+    /// <exception cref="BuildFailedException">An image could not be built.</exception>
+    public async Task<IReadOnlyList<BuiltImage>> BuildAsync(ReleasePlan plan, BuildLog log, Action<string> note, CancellationToken cancellationToken)
+    {
+        if (plan.Builds.Count == 0) { return []; }
+        var store = (await engine.InfoAsync(cancellationToken)).Store;
+        List<BuiltImage> built = [];
+        // One bake builds everything at once. A fresh build goes target by target, because BuildKit merges equal steps of
+        // several targets and what is left of a merged one proves nothing.
+        var cached = plan.Builds.Where(b => !b.Fresh).ToList();
+        if (cached.Count > 0) { built.AddRange(await BakeAsync(plan, cached, store, pull: false, log, note, cancellationToken)); }
+        foreach (var fresh in plan.Builds.Where(b => b.Fresh))
+        {
+            var lookup = await baseImages.LookUpAsync(fresh.Service.Build!, store, cancellationToken);
+            if (lookup.LocalOnly.Count > 0) { note($"{fresh.Name}: {string.Join(", ", lookup.LocalOnly)} exists only on this engine and was not pulled"); }
+            foreach (var image in lookup.PullApart)
+            {
+                progress.Report($"pulling {image}");
+                await runner.OutputOfAsync(DockerCommands.Pull(project, image), cancellationToken);
+            }
+            built.AddRange(await BakeAsync(plan, [fresh], store, lookup.Pull, log, note, cancellationToken));
+        }
+        return built;
+    }
+
+    private async Task<IReadOnlyList<BuiltImage>> BakeAsync(ReleasePlan plan, IReadOnlyList<ServicePlan> services, ImageStore store, bool pull, BuildLog log, Action<string> note, CancellationToken cancellationToken)
+    {
+        var withoutCache = services[0].Fresh;
+        var model = Bake.Model(plan.Model, services, plan.Commit, options.Build, store, withoutCache,
+            (service, source) => note($"{service}: cache_from {source} left out: the containerd image store asks a registry for it, and the name says none"));
+        var targets = services.Select(s => Bake.Target(s.Name)).ToList();
+        var report = new StepReport(targets);
+        List<string> text = [];
+        var started = time.GetTimestamp();
+        var result = await runner.RunAsync(
+            DockerCommands.Bake(project, options.Build, model, targets, withoutCache, pull),
+            (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log, text), token),
+            cancellationToken);
+        if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, text); }
+        foreach (var error in report.CacheImportErrors) { note($"a cache source could not be read: {error}"); }
+
+        List<BuiltImage> built = [];
+        foreach (var service in services)
+        {
+            var image = await engine.FindImageAsync(service.Service.Image, cancellationToken)
+                ?? throw new BuildFailedException($"{service.Name}: the build ended well but left no image {service.Service.Image} on this engine", Remedy.NeedsPerson);
+            built.Add(new BuiltImage(service, image.Id, ElapsedOf(report.StepsOf(Bake.Target(service.Name)), services.Count, time.GetElapsedTime(started)), report.StepsOf(Bake.Target(service.Name))));
+        }
+        return built;
+    }
+
+    /// <summary>Of several targets built at once, the time of a service is that of its own steps.</summary>
+    private static TimeSpan ElapsedOf(IReadOnlyList<BuildStep> steps, int targets, TimeSpan whole) =>
+        targets == 1 ? whole : steps.Aggregate(TimeSpan.Zero, (sum, s) => sum + s.Elapsed);
+
+    private void Follow(TraceEvent e, StepReport report, BuildLog log, List<string> text)
+    {
+        report.Add(e);
+        switch (e)
+        {
+            case VertexEvent { Completed: not null } vertex when vertex.Name.StartsWith('['):
+                log.Write($"{vertex.Name}: {(vertex.Cached ? "CACHED" : vertex.Error ?? "done")}");
+                progress.Report($"{vertex.Name}{(vertex.Cached ? ": cached" : "")}");
+                break;
+            case VertexEvent { Started: not null, Completed: null } vertex when vertex.Name.StartsWith('['):
+                progress.Report(vertex.Name);
+                break;
+            case LogEvent line:
+                log.Write(Encoding.UTF8.GetString(line.Data).TrimEnd('\n'));
+                break;
+            case TextEvent line:
+                log.Write(line.Line);
+                // Only the end explains a failure, so a few hundred lines are enough.
+                if (text.Count >= 400) { text.RemoveRange(0, 200); }
+                text.Add(line.Line);
+                break;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+using System.Text.Json.Serialization;
+
+namespace WatchParty.Worker.Hosting;
+
+/// <summary>What a verb asks of the running service: one line of JSON.</summary>
+internal sealed record ControlRequest(string Verb, string AskedBy, bool ForceRebuild = false, bool DryRun = false, IReadOnlyList<string>? Targets = null, long? Release = null);
+
+/// <summary>One line of the answer: progress, or at the end the document that the verb prints and its exit code.</summary>
+internal sealed record ControlAnswer(string? Progress = null, string? Document = null, int? ExitCode = null, string? Error = null);
+
+/// <summary>What the running service says of itself.</summary>
+internal sealed record ServiceStatus(
+    int Pid, DateTimeOffset StartedAt, string? Work, DateTimeOffset? WorkSince, string? Progress, int Waiting,
+    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ControlRequest))]
+[JsonSerializable(typeof(ControlAnswer))]
+[JsonSerializable(typeof(ServiceStatus))]
+internal sealed partial class ControlJson : JsonSerializerContext;

@@ -1,0 +1,119 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Releasing;
+
+namespace WatchParty.Worker.Hosting;
+
+/// <summary>Answers the verbs over a socket in the state folder, so that a verb's work goes through the running service.</summary>
+/// <remarks>The folder is open to the service's user alone, and so is the socket: who can reach it may already do all of this.</remarks>
+internal sealed class ControlServer(StateFolder state, VerbWork work, ProgressFeed progress, ILogger<ControlServer> logger) : BackgroundService
+{
+    private const int LongestRequest = 64 * 1024;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // The holder of the lock is the only one here, so a socket that exists is what a killed service left.
+        File.Delete(state.Socket);
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            listener.Bind(new UnixDomainSocketEndPoint(state.Socket));
+            listener.Listen(16);
+        }
+        catch (Exception e) when (e is SocketException or ArgumentOutOfRangeException)
+        {
+            logger.NoSocket(state.Socket, e.Message);
+            return;
+        }
+        try
+        {
+            List<Task> open = [];
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                var client = await listener.AcceptAsync(stoppingToken);
+                open.RemoveAll(t => t.IsCompleted);
+                open.Add(AnswerAsync(client, stoppingToken));
+            }
+            await Task.WhenAll(open);
+        }
+        catch (OperationCanceledException)
+        {
+            // The service stops.
+        }
+        finally
+        {
+            File.Delete(state.Socket);
+        }
+    }
+
+    private async Task AnswerAsync(Socket client, CancellationToken stoppingToken)
+    {
+        using var stream = new NetworkStream(client, ownsSocket: true);
+        using var writing = new SemaphoreSlim(1);
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        async Task SendAsync(ControlAnswer answer)
+        {
+            await writing.WaitAsync(CancellationToken.None);
+            try
+            {
+                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), CancellationToken.None);
+                await stream.WriteAsync("\n"u8.ToArray(), CancellationToken.None);
+            }
+            catch (IOException)
+            {
+                // The caller went away; what it asked for is done all the same.
+            }
+            finally
+            {
+                writing.Release();
+            }
+        }
+
+        try
+        {
+            var line = await ReadLineAsync(stream, gone.Token);
+            if (JsonSerializer.Deserialize(line, ControlJson.Default.ControlRequest) is not { } request) { return; }
+            void Forward(string text) => _ = SendAsync(new ControlAnswer(Progress: text));
+            progress.Reported += Forward;
+            VerbResult result;
+            try
+            {
+                result = await work.RunAsync(request, stoppingToken);
+            }
+            finally
+            {
+                progress.Reported -= Forward;
+            }
+            await SendAsync(new ControlAnswer(Document: result.Document, ExitCode: result.ExitCode, Error: result.Error));
+        }
+        catch (Exception e) when (e is IOException or JsonException or InvalidDataException or OperationCanceledException)
+        {
+            logger.CallerLost(e.Message);
+        }
+    }
+
+    private static async Task<string> ReadLineAsync(NetworkStream stream, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[LongestRequest];
+        var length = 0;
+        while (true)
+        {
+            var read = await stream.ReadAsync(buffer.AsMemory(length), cancellationToken);
+            length += read;
+            var end = buffer.AsSpan(0, length).IndexOf((byte)'\n');
+            if (end >= 0) { return System.Text.Encoding.UTF8.GetString(buffer, 0, end); }
+            if (read == 0 || length == buffer.Length) { throw new InvalidDataException("the request is not one line"); }
+        }
+    }
+}
+
+internal static partial class ControlLog
+{
+    [LoggerMessage(Level = LogLevel.Error, Message = "Verbs cannot reach this service, because its socket {Path} cannot be made: {Reason}")]
+    public static partial void NoSocket(this ILogger logger, string path, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "A caller of the control socket was lost: {Reason}")]
+    public static partial void CallerLost(this ILogger logger, string reason);
+}

@@ -1,0 +1,32 @@
+using WatchParty.Worker.Housekeeping;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Releasing;
+
+namespace WatchParty.Worker.Hosting;
+
+/// <summary>Everything that changes something, one at a time. Every trigger ends here: poll, drop file, schedule, verb.</summary>
+internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, ManualRollback rollback, Recovery recovery, CacheClearer clearer, Pruner pruner, ImageRetention retention)
+{
+    public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken) => gate.RunAsync($"release ({request.Trigger})", async token =>
+    {
+        var report = await pipeline.RunAsync(request, token);
+        if (report.Outcome == ReleaseOutcome.Succeeded) { await retention.ApplyAsync(dryRun: false, token); }
+        return report;
+    }, cancellationToken);
+
+    public Task<ReleaseReport> RollBackAsync(long? release, string trigger, CancellationToken cancellationToken) =>
+        gate.RunAsync($"rollback ({trigger})", token => rollback.RunAsync(release, trigger, token), cancellationToken);
+
+    public Task<HousekeepingReport> ClearAsync(IReadOnlyList<string> targets, string trigger, CancellationToken cancellationToken) =>
+        gate.RunAsync($"clear-cache ({trigger})", token => clearer.RunAsync(targets, trigger, token), cancellationToken);
+
+    public Task<HousekeepingReport> PruneAsync(bool dryRun, string trigger, CancellationToken cancellationToken) =>
+        gate.RunAsync($"prune ({trigger})", token => pruner.RunAsync(trigger, dryRun, token), cancellationToken);
+
+    /// <param name="always">Whether the deployed release is brought up even when nothing was interrupted.</param>
+    public Task RecoverAsync(bool always, CancellationToken cancellationToken) => gate.RunAsync("recovery", async token =>
+    {
+        await recovery.RunAsync(always, token);
+        return true;
+    }, cancellationToken);
+}

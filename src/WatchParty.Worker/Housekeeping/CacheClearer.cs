@@ -1,0 +1,83 @@
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Housekeeping;
+
+/// <summary>Clears the build cache. Afterwards the next build of the targets uses no cache, whatever a prune may have left.</summary>
+internal sealed class CacheClearer(DockerEngine engine, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
+{
+    public const string All = "all";
+    public const string Cleared = "Cleared";
+    public const string Refused = "Refused";
+
+    /// <param name="targets">Service names, or <c>all</c>. An unknown one is refused and nothing is cleared.</param>
+    public async Task<HousekeepingReport> RunAsync(IReadOnlyList<string> targets, string trigger, CancellationToken cancellationToken)
+    {
+        var startedAt = time.GetUtcNow();
+        var started = time.GetTimestamp();
+        HousekeepingReport Report(string outcome, int before, int after, long freed, string? error) =>
+            new("clear", trigger, outcome, targets, before, after, freed, 0, Math.Round(time.GetElapsedTime(started).TotalSeconds, 3), error, startedAt, time.GetUtcNow());
+
+        progress.Report("clearing the build cache");
+        var model = await planning.ModelAsync(history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken), cancellationToken);
+        var built = model.Built.Select(s => s.Name).ToList();
+        var unknown = targets.Where(t => t != All && model.Services.All(s => s.Name != t)).ToList();
+        if (unknown.Count > 0)
+        {
+            var refused = Report(Refused, 0, 0, 0, $"there is no service {string.Join(", ", unknown)}. Write all, or any of: {string.Join(", ", built)}");
+            history.Save(refused);
+            return refused;
+        }
+        var services = targets.Count == 0 || targets.Contains(All) ? built : [.. WithSharedImages(model, targets)];
+        if (services.Count == 0)
+        {
+            var refused = Report(Refused, 0, 0, 0, $"{string.Join(", ", targets)} is not built here, so it has no build cache. Services that are: {string.Join(", ", built)}");
+            history.Save(refused);
+            return refused;
+        }
+
+        // Before anything is removed: a clear that is killed half-way must still give a fresh build.
+        freshMarks.Add(services, trigger);
+        var before = (await engine.CacheRecordsAsync(cancellationToken)).Count;
+        await RemoveOldImagesAsync(model, services, cancellationToken);
+        var freed = await engine.PruneDanglingImagesAsync(cancellationToken);
+        for (var round = 0; round < 20; round++)
+        {
+            // A parent becomes free only when its children are gone, so one round is not always enough.
+            var (bytes, records) = await engine.PruneCacheAsync(null, cancellationToken);
+            freed += bytes;
+            if (records == 0) { break; }
+        }
+        var after = (await engine.CacheRecordsAsync(cancellationToken)).Count;
+        var report = Report(Cleared, before, after, freed, null);
+        history.Save(report);
+        logger.Cleared(string.Join(", ", services), before, after, freed);
+        return report;
+    }
+
+    /// <summary>The built services among the targets, and those that provide the image of a target that is not built itself.</summary>
+    private static IEnumerable<string> WithSharedImages(ComposeModel model, IReadOnlyList<string> targets)
+    {
+        var images = model.Services.Where(s => targets.Contains(s.Name)).Select(s => s.Image).ToHashSet();
+        return model.Built.Where(s => images.Contains(s.Image)).Select(s => s.Name);
+    }
+
+    /// <summary>Removes the targets' rollback images. What the running release needs keeps its name, so that a restart of the host finds it.</summary>
+    private async Task RemoveOldImagesAsync(ComposeModel model, IReadOnlyList<string> services, CancellationToken cancellationToken)
+    {
+        var repositories = model.Built.Where(s => services.Contains(s.Name)).Select(s => ImageName.Split(s.Image).Repository).ToHashSet();
+        var deployed = history.Deployed()?.Id;
+        foreach (var name in await ImageRetention.NamesAsync(engine, cancellationToken))
+        {
+            if (repositories.Contains(ImageName.Split(name).Repository) && RollbackImages.ReleaseOf(name) != deployed)
+            {
+                await engine.RemoveImageAsync(name, cancellationToken);
+            }
+        }
+    }
+}

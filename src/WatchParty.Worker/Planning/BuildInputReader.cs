@@ -1,0 +1,123 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Security.Cryptography;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Planning;
+
+/// <summary>Gathers the inputs of a service's build from the commit and the working tree.</summary>
+internal sealed class BuildInputReader(WorkerOptions options, GitRepository repository)
+{
+    // Above this size the time and the size of an untracked file stand for its content.
+    private const long HashedWhole = 1024 * 1024;
+
+    private readonly string _root = PhysicalPath(options.Repository.Path);
+
+    /// <summary>Inputs by service name.</summary>
+    public async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    {
+        Dictionary<string, BuildInputs> inputs = [];
+        foreach (var service in model.Built)
+        {
+            inputs[service.Name] = await ReadAsync(service.Build!, commit, cancellationToken);
+        }
+        // An additional context `service:x` is the image of x: what x is built from counts here too.
+        foreach (var service in model.Built)
+        {
+            var needed = service.Build!.AdditionalContexts.Values.Where(v => v.StartsWith("service:", StringComparison.Ordinal))
+                .Select(v => inputs.GetValueOrDefault(v["service:".Length..])).OfType<BuildInputs>().ToList();
+            if (needed.Count > 0)
+            {
+                var own = inputs[service.Name];
+                inputs[service.Name] = own with { Tracked = BuildInputs.Hash([own.Tracked, .. needed.SelectMany(n => new[] { n.Section, n.Tracked, .. n.Others.Values })]) };
+            }
+        }
+        return inputs;
+    }
+
+    private async Task<BuildInputs> ReadAsync(BuildSection build, string commit, CancellationToken cancellationToken)
+    {
+        var section = BuildInputs.Hash([build.ContentWithout(options.Build.CommitArgument), .. options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}")]);
+        var tracked = new List<TreeEntry>();
+        var others = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : _root);
+        foreach (var context in build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c)))
+        {
+            await ReadContextAsync(context, dockerfile, commit, tracked, others, cancellationToken);
+        }
+        if (build.DockerfileInline is null && File.Exists(dockerfile)) { others[Shown(dockerfile)] = FileIdentity(dockerfile); }
+        foreach (var secret in build.SecretFiles) { others[Shown(secret)] = FileIdentity(secret); }
+        return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
+        {
+            TrackedPaths = [.. tracked.Select(e => e.Path)],
+        };
+    }
+
+    private async Task ReadContextAsync(string context, string dockerfile, string commit, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others, CancellationToken cancellationToken)
+    {
+        var folder = PhysicalPath(context);
+        var ignore = ReadIgnoreFile(folder, dockerfile);
+        var relative = Path.GetRelativePath(_root, folder).Replace('\\', '/');
+        if (relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || Path.IsPathRooted(relative))
+        {
+            // Outside the repository git cannot say what changed; every file counts.
+            foreach (var file in Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint }))
+            {
+                if (!ignore.Excludes(Path.GetRelativePath(folder, file).Replace('\\', '/'))) { others[file] = FileIdentity(file); }
+            }
+            return;
+        }
+        var prefix = relative == "." ? "" : relative + "/";
+        bool Seen(string path) => path.StartsWith(prefix, StringComparison.Ordinal) && !ignore.Excludes(path[prefix.Length..]);
+        tracked.AddRange((await repository.FilesAsync(commit, prefix.TrimEnd('/'), cancellationToken)).Where(e => Seen(e.Path)));
+        foreach (var path in (await repository.UntrackedAsync(prefix.TrimEnd('/'), cancellationToken)).Where(Seen).Where(p => !IsOurs(p)))
+        {
+            others[path] = FileIdentity(Path.Combine(_root, path));
+        }
+    }
+
+    /// <summary>The ignore file that BuildKit takes: the one named after the Dockerfile replaces the context's (frontend/dockerui/config.go).</summary>
+    private static DockerIgnore ReadIgnoreFile(string context, string dockerfile)
+    {
+        foreach (var file in new[] { dockerfile + ".dockerignore", Path.Combine(context, ".dockerignore") })
+        {
+            if (File.Exists(file)) { return DockerIgnore.Parse(File.ReadAllText(file)); }
+        }
+        return DockerIgnore.None;
+    }
+
+    /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>
+    private static bool IsOurs(string path) =>
+        Path.GetFileName(path) is "clear-cache.flag" or "force-rebuild.flag" or "clear-cache.result.json" or "force-rebuild.result.json";
+
+    private static string FileIdentity(string path)
+    {
+        try
+        {
+            var file = new FileInfo(path);
+            if (file.LinkTarget is { } target) { return $"link {target}"; }
+            var mode = OperatingSystem.IsWindows() ? "" : Convert.ToString((int)File.GetUnixFileMode(path), 8);
+            if ((file.Attributes & FileAttributes.Directory) != 0) { return $"folder {mode}"; }
+            // A FIFO or a device looks like a file of length 0, and reading one could wait for ever.
+            if (file.Length is 0 or > HashedWhole) { return string.Create(CultureInfo.InvariantCulture, $"{mode} {file.Length} {(file.Length == 0 ? 0 : file.LastWriteTimeUtc.Ticks)}"); }
+            using var stream = file.OpenRead();
+            return $"{mode} {Convert.ToHexStringLower(SHA256.HashData(stream))}";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "unreadable";
+        }
+    }
+
+    private string Shown(string path) => Path.GetRelativePath(_root, path) is var relative && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
+
+    /// <summary>The path with every symbolic link of its folders followed, as compose prints contexts.</summary>
+    internal static string PhysicalPath(string path)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        if (Path.GetDirectoryName(full) is not { } parent) { return full; }
+        var here = Path.Combine(PhysicalPath(parent), Path.GetFileName(full));
+        return Directory.ResolveLinkTarget(here, returnFinalTarget: true)?.FullName is { } target ? PhysicalPath(target) : here;
+    }
+}

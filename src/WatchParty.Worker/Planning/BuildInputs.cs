@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Serialization;
+
+namespace WatchParty.Worker.Planning;
+
+/// <summary>Everything that decides what a service's image holds, as hashes by kind; equal inputs give the same image.</summary>
+/// <param name="Section">Hash of the build section and of the worker's own build arguments; the commit argument is left out.</param>
+/// <param name="Tracked">Hash of the files of the build contexts at the commit, without those that <c>.dockerignore</c> hides.</param>
+/// <param name="Others">Identity by path of what else the build sees: files that git does not track, the Dockerfile, secrets.</param>
+internal sealed record BuildInputs(string Section, string Tracked, ImmutableSortedDictionary<string, string> Others)
+{
+    /// <summary>Repository paths of the tracked files, to name what changed. Not kept.</summary>
+    [JsonIgnore]
+    public ImmutableHashSet<string> TrackedPaths { get; init; } = [];
+
+    public static string Hash(params IEnumerable<string> parts)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var part in parts)
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes(part));
+            hash.AppendData([0]);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>What differs from <paramref name="before"/> in words, or null when nothing does.</summary>
+    /// <param name="changedPaths">Repository paths changed since the commit of <paramref name="before"/>; null when they cannot be known.</param>
+    public string? DifferenceFrom(BuildInputs before, IReadOnlyCollection<string>? changedPaths)
+    {
+        if (Tracked != before.Tracked)
+        {
+            // A deleted file is not among the paths of now, but is among those git names.
+            var seen = changedPaths?.Where(p => TrackedPaths.Contains(p) || before.TrackedPaths.Contains(p)).ToList() ?? [];
+            var named = seen.Count > 0 ? seen : changedPaths?.Take(1).ToList() ?? [];
+            return named.Count switch
+            {
+                0 => "files of its build context changed",
+                1 => $"{named[0]} changed",
+                _ => $"{named[0]} and {named.Count - 1} more changed",
+            };
+        }
+        if (Section != before.Section) { return "its build section or build arguments changed"; }
+        var others = Others.Keys.Union(before.Others.Keys)
+            .Where(p => Others.GetValueOrDefault(p) != before.Others.GetValueOrDefault(p)).ToList();
+        return others.Count switch
+        {
+            0 => null,
+            1 => $"{others[0]} changed",
+            _ => $"{others[0]} and {others.Count - 1} more changed",
+        };
+    }
+}

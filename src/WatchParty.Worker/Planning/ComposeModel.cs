@@ -1,0 +1,124 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace WatchParty.Worker.Planning;
+
+/// <summary>The application as <c>docker compose config</c> resolves it. Compose is the only interpreter of compose files; this reads its answer.</summary>
+/// <param name="Text">The JSON document. It holds the services' environment, secrets included, and is never logged or kept.</param>
+internal sealed record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
+{
+    /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its configuration.</summary>
+    public string ConfigurationHash { get; } = HashWithoutBuilds(Text);
+
+    public IEnumerable<ComposeService> Built => Services.Where(s => s.Build is not null);
+
+    /// <exception cref="WorkerException">The text is not a model that compose prints.</exception>
+    public static ComposeModel Parse(string text)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            var project = document.RootElement.GetProperty("name").GetString()!;
+            var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
+                ? section.EnumerateObject().Select(s => ComposeService.Parse(project, s.Name, s.Value, SecretFiles(document.RootElement))).ToImmutableArray()
+                : [];
+            return new ComposeModel(project, services, text);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new WorkerException($"`docker compose config` printed a model that cannot be read: {e.Message}", Remedy.NeedsPerson, e);
+        }
+    }
+
+    private static Dictionary<string, string> SecretFiles(JsonElement root) =>
+        ComposeService.Section(root, "secrets") is { ValueKind: JsonValueKind.Object } secrets
+            ? secrets.EnumerateObject().Where(s => ComposeService.Section(s.Value, "file") is { ValueKind: JsonValueKind.String })
+                .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty("file").GetString()!))
+            : [];
+
+    private static string HashWithoutBuilds(string text)
+    {
+        var root = JsonNode.Parse(text)!.AsObject();
+        foreach (var (_, service) in root["services"] as JsonObject ?? []) { (service as JsonObject)?.Remove("build"); }
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(root.ToJsonString())));
+    }
+}
+
+/// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
+/// <param name="Replicas">Containers wanted.</param>
+/// <param name="OneShot">Whether it may end: it is not restarted, so exit code 0 is its success.</param>
+internal sealed record ComposeService(string Name, string Image, BuildSection? Build, bool HasHealthCheck, int Replicas, bool OneShot)
+{
+    public static ComposeService Parse(string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles)
+    {
+        var deploy = Section(service, "deploy");
+        var replicas = Section(service, "scale") is { ValueKind: JsonValueKind.Number } scale ? scale.GetInt32()
+            : Section(deploy, "replicas") is { ValueKind: JsonValueKind.Number } wanted ? wanted.GetInt32() : 1;
+        var restart = Section(service, "restart") is { ValueKind: JsonValueKind.String } policy ? policy.GetString() : "no";
+        var health = Section(service, "healthcheck");
+        return new ComposeService(
+            name,
+            Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
+            Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
+            health is { ValueKind: JsonValueKind.Object } && !(Section(health, "disable") is { ValueKind: JsonValueKind.True }),
+            replicas,
+            OneShot: restart is "no" or "" or null || restart.StartsWith("on-failure", StringComparison.Ordinal));
+    }
+
+    /// <summary>Compose keeps <c>$</c> doubled in what it prints, because it reads it again.</summary>
+    public static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);
+
+    internal static JsonElement? Section(JsonElement? element, string name) =>
+        element is { ValueKind: JsonValueKind.Object } map && map.TryGetProperty(name, out var value) ? value : null;
+}
+
+/// <summary>The build section of a service.</summary>
+/// <param name="Context">Folder or URL; compose prints folders as full paths.</param>
+/// <param name="Dockerfile">Relative to the context, or a full path.</param>
+/// <param name="CacheFrom">Cache sources as the file has them.</param>
+/// <param name="SecretFiles">Files of its build secrets. BuildKit leaves their content out of the cache key, so it has to be looked at here.</param>
+/// <param name="Content">The keys that decide what is built, as canonical JSON: everything but cache sources, tags and the commit.</param>
+internal sealed record BuildSection(
+    string Context, string Dockerfile, string? DockerfileInline, string? Target,
+    ImmutableDictionary<string, string> Arguments, ImmutableDictionary<string, string> AdditionalContexts,
+    ImmutableArray<string> CacheFrom, ImmutableArray<string> SecretFiles, JsonObject Content)
+{
+    private static readonly string[] NotContent = ["cache_from", "cache_to", "tags", "no_cache", "no_cache_filter", "pull"];
+
+    public static BuildSection Parse(JsonElement build, IReadOnlyDictionary<string, string> secretFiles)
+    {
+        var content = JsonNode.Parse(build.GetRawText())!.AsObject();
+        foreach (var key in NotContent) { content.Remove(key); }
+        return new BuildSection(
+            Text(build, "context") ?? ".",
+            Text(build, "dockerfile") ?? "Dockerfile",
+            Text(build, "dockerfile_inline"),
+            Text(build, "target"),
+            Map(build, "args"),
+            Map(build, "additional_contexts"),
+            ComposeService.Section(build, "cache_from") is { ValueKind: JsonValueKind.Array } sources
+                ? [.. sources.EnumerateArray().Select(s => ComposeService.Plain(s.ToString()))] : [],
+            ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } secrets
+                ? [.. secrets.EnumerateArray().Select(s => ComposeService.Section(s, "source")?.GetString() ?? s.ToString()).Where(secretFiles.ContainsKey).Select(s => secretFiles[s])] : [],
+            content);
+    }
+
+    /// <summary>The content without <paramref name="commitArgument"/>, whose value changes with every commit.</summary>
+    public string ContentWithout(string commitArgument)
+    {
+        var copy = Content.DeepClone().AsObject();
+        (copy["args"] as JsonObject)?.Remove(commitArgument);
+        return copy.ToJsonString();
+    }
+
+    private static string? Text(JsonElement build, string name) =>
+        ComposeService.Section(build, name) is { ValueKind: JsonValueKind.String } value ? ComposeService.Plain(value.GetString()!) : null;
+
+    private static ImmutableDictionary<string, string> Map(JsonElement build, string name) =>
+        ComposeService.Section(build, name) is { ValueKind: JsonValueKind.Object } map
+            ? map.EnumerateObject().ToImmutableDictionary(p => p.Name, p => ComposeService.Plain(p.Value.ToString()))
+            : ImmutableDictionary<string, string>.Empty;
+}

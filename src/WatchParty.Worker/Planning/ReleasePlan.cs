@@ -1,0 +1,26 @@
+using System.Collections.Immutable;
+
+namespace WatchParty.Worker.Planning;
+
+/// <summary>What happens to a service in a release. The names are part of the JSON contract.</summary>
+internal enum ServiceAction { Built, Unchanged, Restarted, Removed }
+
+/// <param name="Fresh">Whether it is built without any cache.</param>
+/// <param name="Inputs">Null for a service that is not built here.</param>
+internal sealed record ServicePlan(ComposeService Service, ServiceAction Action, string Reason, bool Fresh, BuildInputs? Inputs)
+{
+    public string Name => Service.Name;
+}
+
+/// <summary>What a release of <paramref name="Commit"/> does, decided before anything is done.</summary>
+/// <param name="ConfigurationChanged">Whether compose has to look at the containers even when nothing is built.</param>
+internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableArray<ServicePlan> Services, bool ConfigurationChanged)
+{
+    /// <summary>The services to build, one for each image: services with the same build section and image share it.</summary>
+    public IReadOnlyList<ServicePlan> Builds => [.. Services.Where(s => s.Action == ServiceAction.Built).DistinctBy(BuildIdentity)];
+
+    /// <summary>The service of <see cref="Builds"/> whose image <paramref name="service"/> runs.</summary>
+    public ServicePlan BuiltFor(ServicePlan service) => Builds.First(b => BuildIdentity(b) == BuildIdentity(service));
+
+    private static (string, string) BuildIdentity(ServicePlan plan) => (plan.Service.Image, plan.Service.Build!.Content.ToJsonString());
+}

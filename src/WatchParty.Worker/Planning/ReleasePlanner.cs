@@ -1,0 +1,47 @@
+using System.Collections.Immutable;
+
+namespace WatchParty.Worker.Planning;
+
+/// <summary>What the last healthy release left of a service.</summary>
+/// <param name="Commit">Commit whose files <paramref name="Inputs"/> describes.</param>
+internal sealed record DeployedService(string Name, string? ImageId, BuildInputs? Inputs, string Commit);
+
+/// <summary>What a plan is made from; gathered before, so that planning itself does no I/O.</summary>
+/// <param name="Inputs">Inputs by service, of the services that are built here.</param>
+/// <param name="CurrentImages">Id by image name, of the images that exist now.</param>
+/// <param name="ChangedPaths">Changed paths by the commit they are counted from; without an entry they cannot be known.</param>
+/// <param name="FreshMarks">Services whose next build must not use the cache.</param>
+internal sealed record PlanningFacts(
+    string Commit, ComposeModel Model, bool ForceRebuild,
+    IReadOnlyDictionary<string, BuildInputs> Inputs,
+    IReadOnlyDictionary<string, string> CurrentImages,
+    IReadOnlyDictionary<string, DeployedService> Deployed,
+    string? DeployedConfigurationHash,
+    IReadOnlyDictionary<string, IReadOnlyCollection<string>> ChangedPaths,
+    IReadOnlySet<string> FreshMarks);
+
+/// <summary>Decides for every service whether it is built, and why. Pure.</summary>
+internal static class ReleasePlanner
+{
+    public const string FirstBuild = "first build";
+
+    public static ReleasePlan Plan(PlanningFacts facts) => new(
+        facts.Commit, facts.Model,
+        [.. facts.Model.Services.Select(s => PlanService(facts, s))],
+        ConfigurationChanged: facts.DeployedConfigurationHash != facts.Model.ConfigurationHash);
+
+    private static ServicePlan PlanService(PlanningFacts facts, ComposeService service)
+    {
+        if (service.Build is null) { return new ServicePlan(service, ServiceAction.Unchanged, "it is not built here", false, null); }
+        var inputs = facts.Inputs[service.Name];
+        ServicePlan Build(string reason, bool fresh = false) => new(service, ServiceAction.Built, reason, fresh, inputs);
+
+        if (facts.ForceRebuild) { return Build("a forced rebuild was asked for", fresh: true); }
+        if (facts.FreshMarks.Contains(service.Name)) { return Build("its cache was cleared", fresh: true); }
+        if (!facts.Deployed.TryGetValue(service.Name, out var before) || before.Inputs is null) { return Build(FirstBuild); }
+        if (!facts.CurrentImages.TryGetValue(service.Image, out var image)) { return Build($"image {service.Image} is missing"); }
+        if (inputs.DifferenceFrom(before.Inputs, facts.ChangedPaths.GetValueOrDefault(before.Commit)) is { } difference) { return Build(difference); }
+        if (image != before.ImageId) { return Build($"image {service.Image} is not the one of the last release"); }
+        return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false, inputs);
+    }
+}

@@ -1,0 +1,164 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace WatchParty.Worker.Recording;
+
+/// <summary>The SQLite file with the history. Every write is on disk when its call returns (WAL, <c>synchronous=FULL</c>).</summary>
+internal sealed class Database : IDisposable
+{
+    private const int Version = 1;
+
+    private const string Schema = """
+        CREATE TABLE release (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            commit_id TEXT NOT NULL,
+            previous_commit TEXT,
+            trigger TEXT NOT NULL,
+            forced INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            outcome TEXT,
+            error TEXT,
+            configuration_hash TEXT,
+            seconds TEXT,
+            notes TEXT NOT NULL DEFAULT '[]',
+            log TEXT,
+            started_at INTEGER NOT NULL,
+            ended_at INTEGER
+        );
+        CREATE INDEX release_outcome ON release (outcome, id);
+        CREATE INDEX release_commit ON release (commit_id, id);
+        CREATE TABLE service (
+            release_id INTEGER NOT NULL REFERENCES release (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            action TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            fresh INTEGER NOT NULL,
+            image_name TEXT NOT NULL,
+            image_id TEXT,
+            inputs TEXT,
+            inputs_commit TEXT,
+            seconds REAL NOT NULL DEFAULT 0,
+            total INTEGER NOT NULL DEFAULT 0,
+            cached INTEGER NOT NULL DEFAULT 0,
+            executed INTEGER NOT NULL DEFAULT 0,
+            missed TEXT NOT NULL DEFAULT '[]',
+            PRIMARY KEY (release_id, name)
+        ) WITHOUT ROWID;
+        CREATE TABLE step (
+            release_id INTEGER NOT NULL REFERENCES release (id) ON DELETE CASCADE,
+            service TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            stage TEXT NOT NULL,
+            text TEXT NOT NULL,
+            state TEXT NOT NULL,
+            seconds REAL NOT NULL,
+            digest TEXT NOT NULL,
+            error TEXT,
+            PRIMARY KEY (release_id, service, position)
+        ) WITHOUT ROWID;
+        CREATE TABLE quarantine (commit_id TEXT PRIMARY KEY, release_id INTEGER NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);
+        CREATE TABLE fresh_mark (service TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL);
+        CREATE TABLE housekeeping (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            report TEXT NOT NULL,
+            ended_at INTEGER NOT NULL
+        );
+        CREATE INDEX housekeeping_kind ON housekeeping (kind, id);
+        CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+        """;
+
+    private readonly SqliteConnection _connection;
+    private readonly Lock _lock = new();
+
+    private Database(SqliteConnection connection) => _connection = connection;
+
+    /// <exception cref="WorkerException">The file is no database, or was written by a newer version of the worker.</exception>
+    public static Database Open(string file)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = 30 }.ToString());
+        try
+        {
+            connection.Open();
+            var database = new Database(connection);
+            database.Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
+            database.Transaction(() => database.Upgrade(file));
+            return database;
+        }
+        catch (SqliteException e)
+        {
+            connection.Dispose();
+            throw new WorkerException($"The history {file} cannot be opened: {e.Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => _connection.Dispose();
+
+    public void Transaction(Action work)
+    {
+        lock (_lock)
+        {
+            using var transaction = _connection.BeginTransaction();
+            work();
+            transaction.Commit();
+        }
+    }
+
+    public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        lock (_lock)
+        {
+            using var command = Command(sql, values);
+            return command.ExecuteNonQuery();
+        }
+    }
+
+    public T? Scalar<T>(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        lock (_lock)
+        {
+            using var command = Command(sql, values);
+            return command.ExecuteScalar() is T value ? value : default;
+        }
+    }
+
+    public List<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        lock (_lock)
+        {
+            using var command = Command(sql, values);
+            using var reader = command.ExecuteReader();
+            List<T> rows = [];
+            while (reader.Read()) { rows.Add(read(reader)); }
+            return rows;
+        }
+    }
+
+    private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        var command = _connection.CreateCommand();
+#pragma warning disable CA2100 // Every statement is a constant of this folder; values are parameters.
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        foreach (var (name, value) in values) { command.Parameters.AddWithValue(name, value ?? DBNull.Value); }
+        return command;
+    }
+
+    private void Upgrade(string file)
+    {
+        var version = Scalar<long>("PRAGMA user_version");
+        if (version > Version)
+        {
+            throw new WorkerException($"The history {file} was written by a newer version of the worker (format {version}, this one knows {Version}). Install that version again, or move the file aside.", Remedy.NeedsPerson);
+        }
+        if (version == Version) { return; }
+        Execute(Schema);
+        Execute(string.Create(CultureInfo.InvariantCulture, $"PRAGMA user_version={Version}"));
+    }
+}

@@ -1,0 +1,184 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Recording;
+
+/// <summary>The release that serves now, as far as the record knows.</summary>
+/// <param name="Images">Image id by image name, of the services that were built here.</param>
+internal sealed record DeployedRelease(long Id, string Commit, string? ConfigurationHash, IReadOnlyDictionary<string, DeployedService> Services, IReadOnlyDictionary<string, string> Images);
+
+/// <summary>The record of releases, written as they go.</summary>
+internal sealed class History(Database database, TimeProvider time)
+{
+    /// <summary>Begins a row. The try of a commit that follows one that failed for a reason outside of it takes that one's row over,
+    /// so that an engine that is away for a night leaves one row and not hundreds.</summary>
+    public long Begin(string commit, string? previousCommit, string trigger, bool forced)
+    {
+        var id = 0L;
+        database.Transaction(() =>
+        {
+            database.Execute("DELETE FROM release WHERE id = (SELECT MAX(id) FROM release) AND commit_id = $commit AND outcome = 'Failed'", ("$commit", commit));
+            id = database.Scalar<long>("""
+                INSERT INTO release (commit_id, previous_commit, trigger, forced, state, started_at)
+                VALUES ($commit, $previous, $trigger, $forced, 'Planning', $now) RETURNING id
+                """, ("$commit", commit), ("$previous", previousCommit), ("$trigger", trigger), ("$forced", forced), ("$now", Now()));
+        });
+        return id;
+    }
+
+    /// <summary>Notes that the release is about to do what <paramref name="state"/> says.</summary>
+    public void Enter(long release, ReleaseState state) =>
+        database.Execute("UPDATE release SET state = $state WHERE id = $id", ("$state", state.ToString()), ("$id", release));
+
+    public void SavePlan(long release, ReleasePlan plan, DeployedRelease? deployed) => database.Transaction(() =>
+    {
+        database.Execute("UPDATE release SET configuration_hash = $hash WHERE id = $id", ("$hash", plan.Model.ConfigurationHash), ("$id", release));
+        foreach (var (position, service) in plan.Services.Index())
+        {
+            // What was not built keeps the image of the last release, and the inputs of now, which are equal.
+            var image = service.Action == ServiceAction.Built ? null : deployed?.Services.GetValueOrDefault(service.Name)?.ImageId;
+            database.Execute("""
+                INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id, inputs, inputs_commit)
+                VALUES ($id, $position, $name, $action, $reason, $fresh, $imageName, $imageId, $inputs, $commit)
+                """,
+                ("$id", release), ("$position", position), ("$name", service.Name), ("$action", service.Action.ToString()), ("$reason", service.Reason),
+                ("$fresh", service.Fresh), ("$imageName", service.Service.Image), ("$imageId", image),
+                ("$inputs", service.Inputs is null ? null : JsonSerializer.Serialize(service.Inputs, RecordJson.Default.BuildInputs)), ("$commit", plan.Commit));
+        }
+    });
+
+    public void SaveBuild(long release, string service, string? imageId, TimeSpan elapsed, IReadOnlyList<BuildStep> steps, IReadOnlyList<MissedStep> missed) => database.Transaction(() =>
+    {
+        var counts = CountsOf(steps);
+        database.Execute("""
+            UPDATE service SET image_id = $image, seconds = $seconds, total = $total, cached = $cached, executed = $executed, missed = $missed
+            WHERE release_id = $id AND name = $name
+            """,
+            ("$id", release), ("$name", service), ("$image", imageId), ("$seconds", Math.Round(elapsed.TotalSeconds, 3)),
+            ("$total", counts.Total), ("$cached", counts.Cached), ("$executed", counts.Executed),
+            ("$missed", JsonSerializer.Serialize(missed, RecordJson.Default.IReadOnlyListMissedStep)));
+        database.Execute("DELETE FROM step WHERE release_id = $id AND service = $name", ("$id", release), ("$name", service));
+        foreach (var (position, step) in steps.Index())
+        {
+            database.Execute("INSERT INTO step VALUES ($id, $name, $position, $stage, $text, $state, $seconds, $digest, $error)",
+                ("$id", release), ("$name", service), ("$position", position), ("$stage", step.Stage), ("$text", step.Text), ("$state", step.State.ToString()),
+                ("$seconds", Math.Round(step.Elapsed.TotalSeconds, 3)), ("$digest", step.Digest), ("$error", step.Error));
+        }
+    });
+
+    /// <summary>Notes that a build that should have been fresh is not proven to be.</summary>
+    public void NotFresh(long release, string service) =>
+        database.Execute("UPDATE service SET fresh = 0 WHERE release_id = $id AND name = $name", ("$id", release), ("$name", service));
+
+    public static StepCounts CountsOf(IReadOnlyList<BuildStep> steps) =>
+        new(steps.Count, steps.Count(s => s.State == StepState.Cached), steps.Count(s => s.State is StepState.Executed or StepState.Failed));
+
+    /// <summary>Says of a service that was not built what the deployment did to it.</summary>
+    public void SaveAction(long release, string service, string imageName, ServiceAction action, string reason) => database.Execute("""
+        INSERT INTO service (release_id, position, name, action, reason, fresh, image_name) VALUES ($id, 9999, $name, $action, $reason, 0, $image)
+        ON CONFLICT (release_id, name) DO UPDATE SET action = $action, reason = $reason
+        """, ("$id", release), ("$name", service), ("$action", action.ToString()), ("$reason", reason), ("$image", imageName));
+
+    public void Note(long release, string note) =>
+        database.Execute("UPDATE release SET notes = json_insert(notes, '$[#]', $note) WHERE id = $id", ("$note", Redaction.Apply(note)), ("$id", release));
+
+    public void SaveLog(long release, string file) => database.Execute("UPDATE release SET log = $file WHERE id = $id", ("$file", file), ("$id", release));
+
+    public void Finish(long release, ReleaseOutcome outcome, string? error, PhaseSeconds seconds) => database.Execute(
+        "UPDATE release SET state = 'Done', outcome = $outcome, error = $error, seconds = $seconds, ended_at = $now WHERE id = $id",
+        ("$outcome", outcome.ToString()), ("$error", error is null ? null : Redaction.Apply(error)),
+        ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
+
+    /// <summary>The newest release that was healthy.</summary>
+    public DeployedRelease? Deployed() => Healthy(1).FirstOrDefault();
+
+    /// <summary>The newest healthy releases, newest first.</summary>
+    public IReadOnlyList<DeployedRelease> Healthy(int count) =>
+        [.. database.Query("SELECT id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT $count", r => r.GetInt64(0), ("$count", count)).Select(ReadDeployed)];
+
+    public DeployedRelease? FindHealthy(long release) =>
+        database.Scalar<long>("SELECT id FROM release WHERE outcome = 'Succeeded' AND id = $id", ("$id", release)) == release ? ReadDeployed(release) : null;
+
+    /// <summary>Releases that a killed worker left unfinished, newest first.</summary>
+    public IReadOnlyList<(long Id, ReleaseState State)> Unfinished() => database.Query(
+        "SELECT id, state FROM release WHERE outcome IS NULL ORDER BY id DESC", r => (r.GetInt64(0), Enum.Parse<ReleaseState>(r.GetString(1))));
+
+    public ReleaseReport? Find(long release) => Read("WHERE id = $id", ("$id", release)).FirstOrDefault();
+
+    public ReleaseReport? FindByCommit(string prefix) =>
+        Read("WHERE commit_id LIKE $prefix || '%' ORDER BY id DESC LIMIT 1", ("$prefix", prefix.Replace("%", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal))).FirstOrDefault();
+
+    /// <summary>The newest releases, newest first.</summary>
+    public IReadOnlyList<ReleaseReport> Last(int count) => Read("ORDER BY id DESC LIMIT $count", ("$count", count));
+
+    public IReadOnlyList<(string Service, string Stage, string Text, string State, double Seconds, string? Error)> Steps(long release) => database.Query(
+        "SELECT service, stage, text, state, seconds, error FROM step WHERE release_id = $id ORDER BY service, position",
+        r => (r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetDouble(4), TextOrNull(r, 5)), ("$id", release));
+
+    public void Quarantine(string commit, long release, string reason) => database.Execute(
+        "INSERT OR REPLACE INTO quarantine VALUES ($commit, $id, $reason, $now)", ("$commit", commit), ("$id", release), ("$reason", Redaction.Apply(reason)), ("$now", Now()));
+
+    /// <summary>The release that failed and its error, when <paramref name="commit"/> is quarantined.</summary>
+    public (long Release, string Reason)? Quarantined(string commit) => database.Query(
+        "SELECT release_id, reason FROM quarantine WHERE commit_id = $commit", r => ((long, string)?)(r.GetInt64(0), r.GetString(1)), ("$commit", commit)).FirstOrDefault();
+
+    public void LiftQuarantine(string commit) => database.Execute("DELETE FROM quarantine WHERE commit_id = $commit", ("$commit", commit));
+
+    public void Save(HousekeepingReport report) => database.Execute(
+        "INSERT INTO housekeeping (kind, report, ended_at) VALUES ($kind, $report, $now)",
+        ("$kind", report.Kind), ("$report", JsonSerializer.Serialize(report, RecordJson.Default.HousekeepingReport)), ("$now", report.EndedAt.ToUnixTimeMilliseconds()));
+
+    public HousekeepingReport? LastHousekeeping(string kind) => database.Query(
+        "SELECT report FROM housekeeping WHERE kind = $kind ORDER BY id DESC LIMIT 1",
+        r => JsonSerializer.Deserialize(r.GetString(0), RecordJson.Default.HousekeepingReport)!, ("$kind", kind)).FirstOrDefault();
+
+    /// <summary>When the worker first ran with this history; written once.</summary>
+    public DateTimeOffset FirstStart()
+    {
+        database.Execute("INSERT OR IGNORE INTO fact VALUES ('first-start', $now)", ("$now", Now().ToString(CultureInfo.InvariantCulture)));
+        return DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(database.Scalar<string>("SELECT value FROM fact WHERE name = 'first-start'")!, CultureInfo.InvariantCulture));
+    }
+
+    private DeployedRelease ReadDeployed(long id)
+    {
+        var (commit, hash) = database.Query("SELECT commit_id, configuration_hash FROM release WHERE id = $id", r => (r.GetString(0), TextOrNull(r, 1)), ("$id", id))[0];
+        var services = database.Query("SELECT name, image_name, image_id, inputs, inputs_commit FROM service WHERE release_id = $id AND action <> 'Removed'", r => (
+            ImageName: r.GetString(1),
+            Service: new DeployedService(r.GetString(0), TextOrNull(r, 2),
+                TextOrNull(r, 3) is { } inputs ? JsonSerializer.Deserialize(inputs, RecordJson.Default.BuildInputs) : null,
+                TextOrNull(r, 4) ?? commit)), ("$id", id));
+        return new DeployedRelease(id, commit, hash,
+            services.ToDictionary(s => s.Service.Name, s => s.Service),
+            services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!));
+    }
+
+    private List<ReleaseReport> Read(string where, params ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        var releases = database.Query($"""
+            SELECT id, commit_id, previous_commit, trigger, outcome, error, state, seconds, started_at, ended_at, forced, notes, log FROM release {where}
+            """, r => new ReleaseReport(
+                r.GetInt64(0).ToString(CultureInfo.InvariantCulture), r.GetString(1), TextOrNull(r, 2), r.GetString(3),
+                TextOrNull(r, 4) is { } outcome ? Enum.Parse<ReleaseOutcome>(outcome) : ReleaseOutcome.Interrupted,
+                [], TextOrNull(r, 7) is { } seconds ? JsonSerializer.Deserialize(seconds, RecordJson.Default.PhaseSeconds)! : PhaseSeconds.Zero,
+                TextOrNull(r, 5), Enum.Parse<ReleaseState>(r.GetString(6)),
+                DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(8)), r.IsDBNull(9) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(9)), r.GetBoolean(10),
+                JsonSerializer.Deserialize(r.GetString(11), RecordJson.Default.IReadOnlyListString), TextOrNull(r, 12)), values);
+        return [.. releases.Select(r => r with { Services = ServicesOf(long.Parse(r.Release!, CultureInfo.InvariantCulture)) })];
+    }
+
+    private List<ServiceReport> ServicesOf(long release) => database.Query("""
+        SELECT name, action, reason, fresh, total, cached, executed, seconds, image_id, missed FROM service WHERE release_id = $id ORDER BY position, name
+        """, r => new ServiceReport(
+            r.GetString(0), Enum.Parse<ServiceAction>(r.GetString(1)), r.GetString(2), r.GetBoolean(3),
+            new StepCounts(r.GetInt32(4), r.GetInt32(5), r.GetInt32(6)), r.GetDouble(7), TextOrNull(r, 8),
+            JsonSerializer.Deserialize(r.GetString(9), RecordJson.Default.IReadOnlyListMissedStep)!), ("$id", release));
+
+    private static string? TextOrNull(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+
+    private long Now() => time.GetUtcNow().ToUnixTimeMilliseconds();
+}

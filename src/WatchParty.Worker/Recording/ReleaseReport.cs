@@ -1,0 +1,83 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using WatchParty.Worker.Planning;
+
+namespace WatchParty.Worker.Recording;
+
+/// <summary>How a release ended. The names are part of the JSON contract.</summary>
+internal enum ReleaseOutcome
+{
+    NothingToDo,
+    Succeeded,
+
+    /// <summary>An image could not be built; no container was touched.</summary>
+    BuildFailed,
+
+    /// <summary>The release was not healthy and the previous one serves again.</summary>
+    RolledBack,
+
+    /// <summary>The release was not healthy, and the previous one could not be or was not to be brought back.</summary>
+    DeployFailed,
+    Interrupted,
+
+    /// <summary>The commit failed before; it is not tried again without a new commit or a person.</summary>
+    Quarantined,
+
+    /// <summary>Something other than the commit stood in the way; it is tried again.</summary>
+    Failed,
+}
+
+/// <summary>Where a release is. Written before each outside effect, so that a killed worker knows where it was.</summary>
+internal enum ReleaseState { Planning, Building, Deploying, Verifying, RollingBack, Done }
+
+/// <summary>Seconds by phase.</summary>
+internal sealed record PhaseSeconds(double Detect, double Plan, double Build, double Deploy, double Verify, double Total)
+{
+    public static PhaseSeconds Zero { get; } = new(0, 0, 0, 0, 0, 0);
+}
+
+/// <summary>Counted build steps (RUN, COPY and ADD of the stages that were needed).</summary>
+internal sealed record StepCounts(int Total, int Cached, int Executed)
+{
+    public static StepCounts None { get; } = new(0, 0, 0);
+
+    public static StepCounts operator +(StepCounts a, StepCounts b) => new(a.Total + b.Total, a.Cached + b.Cached, a.Executed + b.Executed);
+}
+
+/// <summary>A step that ran instead of coming from the cache.</summary>
+internal sealed record MissedStep(string Step, double Seconds, string? Reason);
+
+internal sealed record ServiceReport(
+    string Name, ServiceAction Action, string Reason, bool Fresh, StepCounts Steps, double Seconds, string? Image, IReadOnlyList<MissedStep> Missed);
+
+/// <summary>One release, as <c>once --json</c> and <c>show --json</c> print it.</summary>
+internal sealed record ReleaseReport(
+    string? Release, string Commit, string? PreviousCommit, string Trigger, ReleaseOutcome Outcome,
+    IReadOnlyList<ServiceReport> Services, PhaseSeconds Seconds, string? Error,
+    ReleaseState State = ReleaseState.Done, DateTimeOffset? StartedAt = null, DateTimeOffset? EndedAt = null, bool Forced = false,
+    IReadOnlyList<string>? Notes = null, string? Log = null)
+{
+    public StepCounts Steps => Services.Aggregate(StepCounts.None, (sum, s) => sum + s.Steps);
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(ReleaseReport))]
+[JsonSerializable(typeof(IReadOnlyList<ReleaseReport>))]
+[JsonSerializable(typeof(IReadOnlyList<MissedStep>))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
+[JsonSerializable(typeof(BuildInputs))]
+[JsonSerializable(typeof(PhaseSeconds))]
+[JsonSerializable(typeof(HousekeepingReport))]
+[JsonSerializable(typeof(IReadOnlyList<HousekeepingReport>))]
+internal sealed partial class RecordJson : JsonSerializerContext
+{
+    /// <summary>For people and scripts: text is printed as it is, so that a commit's subject stays readable.</summary>
+    public static RecordJson Readable { get; } = new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}
+
+/// <summary>One prune or clear.</summary>
+/// <param name="Kind"><c>prune</c> or <c>clear</c>.</param>
+internal sealed record HousekeepingReport(
+    string Kind, string Trigger, string Outcome, IReadOnlyList<string> Targets, int RecordsBefore, int RecordsAfter, long FreedBytes,
+    double MarkSeconds, double SweepSeconds, string? Error, DateTimeOffset StartedAt, DateTimeOffset EndedAt);

@@ -1,0 +1,50 @@
+using System.Globalization;
+using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Releasing;
+
+/// <summary>A rollback that a person asks for. It is a release of its own in the record.</summary>
+internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning, RollbackImages rollbackImages, GitRepository repository, Deployer deployer, TimeProvider time)
+{
+    /// <param name="target">A healthy release; the one before the deployed one when null.</param>
+    /// <exception cref="WorkerException">There is no such release to go back to.</exception>
+    public async Task<ReleaseReport> RunAsync(long? target, string trigger, CancellationToken stop)
+    {
+        var deployed = history.Deployed() ?? throw new WorkerException("Nothing was released yet, so there is nothing to go back from.", Remedy.NeedsPerson);
+        var goal = (target is { } id ? history.FindHealthy(id) : history.Healthy(100).FirstOrDefault(r => r.Commit != deployed.Commit))
+            ?? throw new WorkerException(target is null
+                ? "There is no earlier healthy release to go back to."
+                : $"Release {target} was not healthy or does not exist. See `history` for those that succeeded.", Remedy.NeedsPerson);
+
+        var clock = new PhaseClock(time);
+        var found = new Detection(goal.Commit, deployed, true, null);
+        using var release = recorder.Begin(found, new ReleaseRequest(string.Create(CultureInfo.InvariantCulture, $"rollback to {goal.Id} ({trigger})")), clock);
+        try
+        {
+            release.Enter(ReleaseState.Deploying, "deploy");
+            using var late = new LateStop(stop, time);
+            var model = await planning.ModelAsync(deployed.Commit, stop);
+            await rollbackImages.KeepAsync(model, deployed.Id, stop);
+            var running = await deployer.LookAsync(model, stop);
+            await rollback.BringBackAsync(new ReleaseBefore(goal.Id, goal.Commit, goal.Images, Deploying: true), late.Token);
+
+            // What the planner says now is what stands: every image is the one of that release, or the reason why not.
+            var plan = await planning.PlanAsync(goal.Commit, goal, forceRebuild: false, stop);
+            plan = plan with { Services = [.. plan.Services.Select(s => s with { Action = Planning.ServiceAction.Unchanged, Reason = $"as in release {goal.Id}", Fresh = false })] };
+            release.Planned(plan, goal);
+            release.Deployed(Deployer.Effects(plan, running, await deployer.LookAsync(plan.Model, late.Token)));
+            await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
+            await repository.KeepAsync(goal.Commit, release.Id, CancellationToken.None);
+            // Otherwise the next poll would bring back what a person has just taken away.
+            if (deployed.Commit != goal.Commit) { history.Quarantine(deployed.Commit, release.Id, $"a person went back to release {goal.Id}"); }
+            return release.Succeeded();
+        }
+        catch (Exception e)
+        {
+            var failure = ReleaseFailure.Of(e, deploying: true, stop) with { CommitAtFault = false };
+            return release.Failed(await rollback.GoBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images, Deploying: true), failure, release));
+        }
+    }
+}

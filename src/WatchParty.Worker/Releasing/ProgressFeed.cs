@@ -1,0 +1,16 @@
+namespace WatchParty.Worker.Releasing;
+
+/// <summary>Short lines that say what is going on now, for a terminal, a caller over the control socket, and systemd's status line.</summary>
+internal sealed class ProgressFeed
+{
+    public event Action<string>? Reported;
+
+    /// <summary>The newest line, or null before the first.</summary>
+    public string? Current { get; private set; }
+
+    public void Report(string line)
+    {
+        Current = line;
+        Reported?.Invoke(line);
+    }
+}

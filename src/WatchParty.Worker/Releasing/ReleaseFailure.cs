@@ -1,0 +1,23 @@
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+using WatchParty.Worker.Verifying;
+
+namespace WatchParty.Worker.Releasing;
+
+/// <summary>Why a release did not come about, and what follows.</summary>
+/// <param name="CommitAtFault">Whether the commit is quarantined.</param>
+internal sealed record ReleaseFailure(ReleaseOutcome Outcome, string Error, bool CommitAtFault)
+{
+    /// <param name="deploying">Whether containers were touched already.</param>
+    public static ReleaseFailure Of(Exception exception, bool deploying, CancellationToken stop) => exception switch
+    {
+        OperationCanceledException when stop.IsCancellationRequested => new(ReleaseOutcome.Interrupted, "the worker was stopped", false),
+        BuildFailedException { Remedy: Remedy.NeedsNewCommit } e => new(ReleaseOutcome.BuildFailed, e.Message, true),
+        UnhealthyException e => new(ReleaseOutcome.DeployFailed, e.Message, true),
+        ToolFailedException e when deploying => new(ReleaseOutcome.DeployFailed, e.Message, true),
+        WorkerException e => new(ReleaseOutcome.Failed, e.Message, e.Remedy == Remedy.NeedsNewCommit),
+        BuildFailedException or ToolFailedException or IOException or UnauthorizedAccessException => new(ReleaseOutcome.Failed, exception.Message, false),
+        _ => new(ReleaseOutcome.Failed, $"an unexpected fault of the worker: {exception}", false),
+    };
+}

@@ -1,0 +1,59 @@
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+using WatchParty.Worker.Verifying;
+
+namespace WatchParty.Worker.Releasing;
+
+/// <summary>From a commit to healthy containers: detect, plan, build, deploy, verify, record. Start reading here.</summary>
+/// <remarks>What fails before the deployment changes no container; what fails after it brings the last good release back.</remarks>
+internal sealed class ReleasePipeline(
+    CommitDetection detection, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, ImageBuilder builder,
+    Deployer deployer, HealthVerifier verifier, ReleaseRecorder recorder, Rollback rollback, TimeProvider time)
+{
+    /// <param name="stop">Ends planning and building at once; a deployment that has begun is given some time to end well.</param>
+    public async Task<ReleaseReport> RunAsync(ReleaseRequest request, CancellationToken stop)
+    {
+        var clock = new PhaseClock(time);
+        clock.Enter("detect");
+        var found = await detection.DetectAsync(request, stop);
+        if (!found.IsNew) { return ReleaseRecorder.NotReleased(found, request, clock.Stop()); }
+
+        var before = await rollback.RememberAsync(found.Deployed, stop);
+        using var release = recorder.Begin(found, request, clock);
+        try
+        {
+            release.Enter(ReleaseState.Planning, "plan");
+            await repository.FetchAsync(found.Commit, stop);
+            release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, stop)).ToString());
+            var plan = await planning.PlanAsync(found.Commit, found.Deployed, request.ForceRebuild, stop);
+            release.Planned(plan);
+
+            release.Enter(ReleaseState.Building, "build");
+            before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, stop) };
+            release.Built(await builder.BuildAsync(plan, release.Log, release.Note, stop), plan);
+
+            release.Enter(ReleaseState.Deploying, "deploy");
+            if (await deployer.IsNeededAsync(plan, stop))
+            {
+                using var late = new LateStop(stop, time);
+                var running = await deployer.LookAsync(plan.Model, stop);
+                before = before with { Deploying = true };
+                var complaint = await deployer.UpAsync(found.Commit, late.Token);
+
+                release.Enter(ReleaseState.Verifying, "verify");
+                await verifier.VerifyAsync(plan.Model, complaint, late.Token);
+                release.Deployed(Deployer.Effects(plan, running, await deployer.LookAsync(plan.Model, late.Token)));
+            }
+
+            await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
+            await repository.KeepAsync(found.Commit, release.Id, CancellationToken.None);
+            return release.Succeeded();
+        }
+        catch (Exception e)
+        {
+            return release.Failed(await rollback.GoBackAsync(before, ReleaseFailure.Of(e, before.Deploying, stop), release));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Releasing;
+
+/// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
+internal sealed class ReleasePlanning(ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
+{
+    /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
+    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, bool forceRebuild, CancellationToken cancellationToken)
+    {
+        var model = await ModelAsync(commit, cancellationToken);
+        var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
+        return ReleasePlanner.Plan(new PlanningFacts(
+            commit, model, forceRebuild, inputs,
+            await ImagesAsync(model, cancellationToken),
+            deployed?.Services ?? new Dictionary<string, DeployedService>(),
+            deployed?.ConfigurationHash,
+            await ChangedPathsAsync(commit, deployed, cancellationToken),
+            freshMarks.All()));
+    }
+
+    public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(project, commit), cancellationToken));
+        }
+        catch (ToolFailedException e)
+        {
+            var words = e.Tail.Length > 0 ? e.Tail.Trim() : e.Message;
+            throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
+        }
+    }
+
+    private async Task<Dictionary<string, string>> ImagesAsync(ComposeModel model, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> images = [];
+        foreach (var name in model.Built.Select(s => s.Image).Distinct())
+        {
+            if (await engine.FindImageAsync(name, cancellationToken) is { } image) { images[name] = image.Id; }
+        }
+        return images;
+    }
+
+    private async Task<Dictionary<string, IReadOnlyCollection<string>>> ChangedPathsAsync(string commit, DeployedRelease? deployed, CancellationToken cancellationToken)
+    {
+        Dictionary<string, IReadOnlyCollection<string>> changed = [];
+        foreach (var from in deployed?.Services.Values.Select(s => s.Commit).Distinct() ?? [])
+        {
+            // After a rewritten history the old commit may be gone; then the reason names no path.
+            if (await repository.HasCommitAsync(from, cancellationToken))
+            {
+                changed[from] = await repository.ChangedPathsAsync(from, commit, cancellationToken);
+            }
+        }
+        return changed;
+    }
+}

@@ -1,0 +1,150 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Releasing;
+
+/// <summary>Begins the record of releases.</summary>
+internal sealed class ReleaseRecorder(History history, FreshMarks freshMarks, StateFolder state, ProgressFeed progress, ILogger<ReleaseRecorder> logger)
+{
+    public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
+    {
+        if (request.ForceRebuild) { history.LiftQuarantine(found.Commit); }
+        var id = history.Begin(found.Commit, found.Deployed?.Commit, request.Trigger, request.ForceRebuild);
+        var file = Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{id}.log"));
+        history.SaveLog(id, file);
+        logger.Begins(id, found.Commit, request.Trigger);
+        return new RunningRelease(id, found, clock, history, freshMarks, new BuildLog(file), progress, logger);
+    }
+
+    /// <summary>The answer when there is nothing to release. Nothing is written.</summary>
+    public static ReleaseReport NotReleased(Detection found, ReleaseRequest request, PhaseSeconds seconds) => new(
+        (found.Quarantine?.Release ?? found.Deployed?.Id)?.ToString(CultureInfo.InvariantCulture), found.Commit, found.Deployed?.Commit, request.Trigger,
+        found.Quarantine is null ? ReleaseOutcome.NothingToDo : ReleaseOutcome.Quarantined, [], seconds,
+        found.Quarantine is { } q ? $"commit {found.Commit[..7]} failed in release {q.Release} and waits for a new commit or a forced rebuild: {q.Reason}" : null);
+}
+
+/// <summary>One release while it goes: every method writes the record before it returns.</summary>
+internal sealed class RunningRelease(long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, ProgressFeed progress, ILogger logger) : IDisposable
+{
+    public long Id => id;
+
+    public BuildLog Log => log;
+
+    public void Dispose() => log.Dispose();
+
+    public void Enter(ReleaseState state, string phase)
+    {
+        history.Enter(id, state);
+        clock.Enter(phase);
+        progress.Report($"release {id}: {state}");
+    }
+
+    public void Note(string? note)
+    {
+        if (note is null) { return; }
+        history.Note(id, note);
+        logger.Noted(id, note);
+    }
+
+    public void Planned(ReleasePlan plan) => Planned(plan, found.Deployed);
+
+    /// <param name="imagesOf">The release whose images the services have that are not built.</param>
+    public void Planned(ReleasePlan plan, DeployedRelease? imagesOf)
+    {
+        history.SavePlan(id, plan, imagesOf);
+        foreach (var service in plan.Services) { logger.Planned(service.Name, service.Action, service.Reason); }
+    }
+
+    public void Built(IReadOnlyList<BuiltImage> images, ReleasePlan plan)
+    {
+        foreach (var image in images)
+        {
+            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Elapsed, image.Steps, Missed(image));
+            var counts = History.CountsOf(image.Steps);
+            logger.Built(image.Plan.Name, image.Elapsed.TotalSeconds, counts.Cached, counts.Total);
+            if (image.Plan.Fresh) { ProveFresh(image); }
+        }
+        foreach (var twin in plan.Services.Where(s => s.Action == ServiceAction.Built && images.All(i => i.Plan.Name != s.Name)))
+        {
+            var image = images.First(i => i.Plan.Name == plan.BuiltFor(twin).Name);
+            history.SaveBuild(id, twin.Name, image.ImageId, TimeSpan.Zero, [], []);
+            if (twin.Fresh && image.Steps.All(s => s.State != StepState.Cached)) { freshMarks.Remove(twin.Name); }
+        }
+    }
+
+    public void Deployed(IEnumerable<(string Service, string Image, ServiceAction Action, string Reason)> effects)
+    {
+        foreach (var (service, image, action, reason) in effects)
+        {
+            history.SaveAction(id, service, image, action, reason);
+            logger.Planned(service, action, reason);
+        }
+    }
+
+    public ReleaseReport Succeeded()
+    {
+        history.LiftQuarantine(found.Commit);
+        return Finish(ReleaseOutcome.Succeeded, null);
+    }
+
+    public ReleaseReport Failed(ReleaseFailure failure)
+    {
+        if (failure.CommitAtFault) { history.Quarantine(found.Commit, id, failure.Error); }
+        return Finish(failure.Outcome, failure.Error);
+    }
+
+    private ReleaseReport Finish(ReleaseOutcome outcome, string? error)
+    {
+        var seconds = clock.Stop();
+        history.Finish(id, outcome, error, seconds);
+        if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); } else { logger.Failed(id, found.Commit, outcome, error); }
+        progress.Report($"release {id}: {outcome}");
+        return history.Find(id)!;
+    }
+
+    private void ProveFresh(BuiltImage image)
+    {
+        var cached = image.Steps.Where(s => s.State == StepState.Cached).ToList();
+        if (cached.Count == 0 && image.Steps.Count > 0)
+        {
+            freshMarks.Remove(image.Plan.Name);
+            return;
+        }
+        history.NotFresh(id, image.Plan.Name);
+        Note(cached.Count > 0
+            ? $"{image.Plan.Name} is not fresh: {cached.Count} steps came from the cache, the first is {cached[0].Text}"
+            : $"{image.Plan.Name} is not proven fresh: its build showed no step");
+    }
+
+    private static List<MissedStep> Missed(BuiltImage image) =>
+        [.. image.Steps.Where(s => s.State == StepState.Executed).Select(s => new MissedStep(
+            s.Text, Math.Round(s.Elapsed.TotalSeconds, 3),
+            image.Plan.Fresh ? "a fresh build was wanted" : image.Plan.Reason == ReleasePlanner.FirstBuild ? ReleasePlanner.FirstBuild : null))];
+}
+
+internal static partial class ReleaseLog
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} begins ({Trigger})")]
+    public static partial void Begins(this ILogger logger, long release, string commit, string trigger);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Service}: {Action}, because {Reason}")]
+    public static partial void Planned(this ILogger logger, string service, ServiceAction action, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Service} was built in {Seconds:0.0} s, {Cached} of {Total} steps cached")]
+    public static partial void Built(this ILogger logger, string service, double seconds, int cached, int total);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release}: {Note}")]
+    public static partial void Noted(this ILogger logger, long release, string note);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} is healthy after {Seconds:0.0} s")]
+    public static partial void Succeeded(this ILogger logger, long release, string commit, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Release {Release} of commit {Commit}: {Outcome}. {Error}")]
+    public static partial void Failed(this ILogger logger, long release, string commit, ReleaseOutcome outcome, string? error);
+}

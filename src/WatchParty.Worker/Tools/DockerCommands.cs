@@ -1,0 +1,90 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using WatchParty.Worker.Configuration;
+
+namespace WatchParty.Worker.Tools;
+
+/// <summary>Every docker CLI call of the worker, as a value. The CLI is used only where a plugin is the real implementation: compose and buildx.</summary>
+internal static class DockerCommands
+{
+    public static ToolCommand ContextEndpoint() =>
+        new("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}") { Timeout = TimeSpan.FromSeconds(20) };
+
+    public static ToolCommand ComposeVersion() => new("docker", "compose", "version", "--short") { Timeout = TimeSpan.FromSeconds(20) };
+
+    public static ToolCommand BuildxVersion() => new("docker", "buildx", "version") { Timeout = TimeSpan.FromSeconds(20) };
+
+    /// <summary>The model as compose resolves it, with every value of the environment filled in: secrets too, so it is never logged.</summary>
+    /// <remarks>A few lines of YAML aliases can keep compose busy for ever and take all memory, hence the limits.</remarks>
+    public static ToolCommand ComposeConfig(ComposeProject project, string commit) =>
+        Compose(project, commit, "config", "--format", "json") with
+        {
+            Timeout = TimeSpan.FromSeconds(30),
+            Grace = TimeSpan.FromSeconds(1),
+            ProcessorLimit = TimeSpan.FromSeconds(20),
+            OutputLimit = 16 * 1024 * 1024,
+        };
+
+    /// <summary>Starts what differs and waits for health; builds nothing.</summary>
+    /// <param name="waitTimeout">Rounded up to whole seconds. Compose's own answer at this limit is a coin toss up to 5.5.0, so it is not the last word.</param>
+    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout) =>
+        Compose(project, commit, "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait",
+            "--wait-timeout", Math.Ceiling(waitTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture)) with
+        {
+            // Pulling the images of services that are not built counts too.
+            Timeout = waitTimeout + TimeSpan.FromMinutes(15),
+        };
+
+    /// <summary>Builds <paramref name="targets"/> of the model given on standard input.</summary>
+    /// <param name="withoutCache">Runs every step again and takes no cache source.</param>
+    /// <param name="pull">Asks the registry for every base image again.</param>
+    public static ToolCommand Bake(ComposeProject project, BuildOptions options, string model, IEnumerable<string> targets, bool withoutCache, bool pull)
+    {
+        IEnumerable<string> arguments =
+        [
+            "buildx", "bake", "--progress", "rawjson", "--file", "-",
+            .. options.Builder is { } builder ? ["--builder", builder, "--load"] : Array.Empty<string>(),
+            .. withoutCache ? ["--no-cache"] : Array.Empty<string>(),
+            .. pull ? ["--pull"] : Array.Empty<string>(),
+            .. targets,
+        ];
+        return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout };
+    }
+
+    public static ToolCommand Pull(ComposeProject project, string image) =>
+        InProject(project, new ToolCommand("docker", "pull", "--quiet", "--", image)) with { Timeout = TimeSpan.FromMinutes(30) };
+
+    private static ToolCommand Compose(ComposeProject project, string commit, params IEnumerable<string> arguments) =>
+        InProject(project, new ToolCommand("docker",
+        [
+            "compose", "--ansi", "never",
+            .. project.Options.ProjectName is { } name ? ["--project-name", name] : Array.Empty<string>(),
+            .. project.Options.Files.SelectMany(f => new[] { "--file", f }),
+            .. project.Options.EnvFiles.SelectMany(f => new[] { "--env-file", f }),
+            .. project.Options.Profiles.SelectMany(p => new[] { "--profile", p }),
+            .. arguments,
+        ])).With(project.CommitArgument, commit);
+
+    private static ToolCommand InProject(ComposeProject project, ToolCommand command) => command with
+    {
+        WorkingDirectory = project.Folder,
+        Environment = project.Environment
+            // Go takes the working folder's name from here, and so keeps a symbolic link in it.
+            .SetItem("PWD", project.Folder)
+            // Attestations change the image's id on every fully cached build on the containerd store (buildx build/opt.go).
+            .SetItem("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+            .SetItem("BUILDX_METADATA_PROVENANCE", "disabled"),
+    };
+}
+
+/// <summary>Where the application is and how compose is called for it.</summary>
+/// <param name="Folder">The checkout.</param>
+/// <param name="Environment">Variables for every call, such as <c>DOCKER_HOST</c>.</param>
+internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument, ImmutableDictionary<string, string?> Environment)
+{
+    public static ComposeProject From(WorkerOptions options) => new(
+        options.Repository.Path, options.Compose, options.Build.CommitArgument,
+        options.Docker.Endpoint is { } endpoint
+            ? ImmutableDictionary<string, string?>.Empty.Add("DOCKER_HOST", endpoint)
+            : ImmutableDictionary<string, string?>.Empty);
+}

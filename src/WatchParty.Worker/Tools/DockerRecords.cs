@@ -1,0 +1,70 @@
+using System.Text.Json.Serialization;
+
+namespace WatchParty.Worker.Tools;
+
+/// <summary>Where the engine keeps images. It decides which cache sources can work (BuildKit compiles in other importers for each).</summary>
+internal enum ImageStore
+{
+    /// <summary>A graph driver such as overlay2.</summary>
+    GraphDriver,
+
+    /// <summary>The containerd image store.</summary>
+    Containerd,
+}
+
+/// <param name="RootFolder">Data folder on the engine's host.</param>
+internal sealed record EngineInfo(string Version, string ApiVersion, ImageStore Store, string Driver, string RootFolder);
+
+internal sealed record EngineVersion(string Version, string ApiVersion, string? MinAPIVersion);
+
+internal sealed record EngineDetails(string Driver, string[][]? DriverStatus, string DockerRootDir);
+
+internal sealed record ImageDetails(string Id, string[]? RepoTags, string[]? RepoDigests, long Size, ImageConfiguration? Config);
+
+internal sealed record ImageConfiguration(Dictionary<string, string>? Labels);
+
+internal sealed record ImageSummary(string Id, string[]? RepoTags, long Size, long Created);
+
+internal sealed record ContainerSummary(string Id, string[] Names, string ImageID, string State, Dictionary<string, string> Labels)
+{
+    public string Service => Labels.GetValueOrDefault("com.docker.compose.service", "");
+
+    /// <summary>Whether it comes from <c>docker compose run</c>, which no deployment touches.</summary>
+    public bool OneOff => string.Equals(Labels.GetValueOrDefault("com.docker.compose.oneoff"), "True", StringComparison.OrdinalIgnoreCase);
+}
+
+internal sealed record ContainerDetails(string Id, string Name, string Image, int RestartCount, ContainerState State, ContainerHostConfiguration HostConfig);
+
+internal sealed record ContainerState(string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health);
+
+internal sealed record ContainerHealth(string Status, int FailingStreak, ContainerHealthProbe[]? Log);
+
+internal sealed record ContainerHealthProbe(int ExitCode, string? Output);
+
+internal sealed record ContainerHostConfiguration(ContainerRestartPolicy? RestartPolicy);
+
+internal sealed record ContainerRestartPolicy(string? Name);
+
+/// <summary>One record of the builder cache, as <c>/system/df</c> lists it up to API 1.51.</summary>
+internal sealed record CacheRecord(string ID, string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt);
+
+internal sealed record DiskUsage(CacheRecord[]? BuildCache);
+
+internal sealed record CachePruneAnswer(string[]? CachesDeleted, long SpaceReclaimed);
+
+internal sealed record ImagePruneAnswer(long SpaceReclaimed);
+
+internal sealed record EngineError(string? Message);
+
+[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true, NumberHandling = JsonNumberHandling.AllowReadingFromString)]
+[JsonSerializable(typeof(EngineVersion))]
+[JsonSerializable(typeof(EngineDetails))]
+[JsonSerializable(typeof(ImageDetails))]
+[JsonSerializable(typeof(ImageSummary[]))]
+[JsonSerializable(typeof(ContainerSummary[]))]
+[JsonSerializable(typeof(ContainerDetails))]
+[JsonSerializable(typeof(DiskUsage))]
+[JsonSerializable(typeof(CachePruneAnswer))]
+[JsonSerializable(typeof(ImagePruneAnswer))]
+[JsonSerializable(typeof(EngineError))]
+internal sealed partial class DockerJson : JsonSerializerContext;

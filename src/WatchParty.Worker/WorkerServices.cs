@@ -1,0 +1,69 @@
+using Microsoft.Extensions.DependencyInjection;
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Housekeeping;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Scheduling;
+using WatchParty.Worker.Tools;
+using WatchParty.Worker.Triggering;
+using WatchParty.Worker.Verifying;
+
+namespace WatchParty.Worker;
+
+/// <summary>The composition root: one method for each folder.</summary>
+internal static class WorkerServices
+{
+    /// <summary>What verbs and the service have in common.</summary>
+    public static IServiceCollection AddWorker(this IServiceCollection services, WorkerOptions options, StateFolder state) => services
+        .AddSingleton(TimeProvider.System)
+        .AddConfiguration(options)
+        .AddTools()
+        .AddRecording(state)
+        .AddReleasing()
+        .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
+        .AddSingleton(_ => new PruneSchedule(options.Prune))
+        .AddSingleton<GitPoller>()
+        .AddSingleton<WorkGate>().AddSingleton<Operations>().AddSingleton<ServiceStatusSource>().AddSingleton<VerbWork>();
+
+    /// <summary>What only the running service has: its triggers, its schedule, its signs of life.</summary>
+    public static IServiceCollection AddWorkerService(this IServiceCollection services, WorkerOptions options) => services
+        .AddSingleton<Heartbeat>()
+        .AddSingleton<SystemdNotifier>()
+        .AddHostedService<StartUp>()
+        .AddHostedService<ControlServer>()
+        .AddHostedService<PollingService>()
+        .AddHostedService<DropFileService>()
+        .AddHostedService<WatchdogService>()
+        .AddNightlyPrune(new PruneSchedule(options.Prune));
+
+    private static IServiceCollection AddConfiguration(this IServiceCollection services, WorkerOptions options) => services
+        .AddSingleton(options).AddSingleton(options.Repository).AddSingleton(options.Build).AddSingleton(options.Deploy)
+        .AddSingleton(options.Prune).AddSingleton(options.Docker);
+
+    private static IServiceCollection AddTools(this IServiceCollection services) => services
+        .AddSingleton<ToolRunner>()
+        .AddSingleton(p => ComposeProject.From(p.GetRequiredService<WorkerOptions>()))
+        .AddSingleton<GitRepository>()
+        .AddSingleton<HttpClient>()
+        .AddSingleton(p => new DockerEngine(
+            token => DockerEndpoint.ResolveAsync(p.GetRequiredService<DockerOptions>(), p.GetRequiredService<ToolRunner>(), token),
+            p.GetRequiredService<TimeProvider>()));
+
+    private static IServiceCollection AddRecording(this IServiceCollection services, StateFolder state) => services
+        .AddSingleton(state)
+        .AddSingleton(_ => Database.Open(state.Database))
+        .AddSingleton<History>().AddSingleton<FreshMarks>();
+
+    private static IServiceCollection AddReleasing(this IServiceCollection services) => services
+        .AddSingleton<ProgressFeed>()
+        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<BuildInputReader>()
+        .AddSingleton<BaseImages>().AddSingleton<ImageBuilder>()
+        .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
+        .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<Recovery>()
+        .AddSingleton<ReleasePipeline>();
+}
