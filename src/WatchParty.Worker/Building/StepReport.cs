@@ -1,0 +1,170 @@
+namespace WatchParty.Worker.Building;
+
+/// <summary>Folds the trace of one <c>buildx bake</c> into the steps of its targets.</summary>
+/// <remarks>BuildKit merges equal steps of several targets. What is merged shows in one of three ways, and each is given the state of
+/// the step that stands for it: the same digest ends under another target; a foreign digest, even with the foreign stage name, turns up
+/// under this target; or the step just stays pending. Not for several threads.</remarks>
+internal sealed class StepReport
+{
+    private const int TextLimit = 100;
+    private readonly Dictionary<string, string> _targets; // by the name in the trace
+    private readonly Dictionary<(string Target, string Digest), Vertex> _vertices = [];
+    private readonly List<Vertex> _inOrder = [];
+    private readonly Dictionary<string, StepLog> _logs = [];
+    private readonly Queue<string> _text = new();
+    private Vertex? _failure;
+
+    /// <param name="targets">Bake targets of the build.</param>
+    public StepReport(IReadOnlyCollection<string> targets)
+    {
+        _targets = [];
+        foreach (var target in targets) { _targets.TryAdd(InTrace(target), target); }
+    }
+
+    /// <summary>What BuildKit could not import, as "name: error"; the build then went on without that source.</summary>
+    public IReadOnlyList<string> CacheImportErrors =>
+        [.. _inOrder.Where(v => v.Error is not null && v.ImportedFrom is not null).Select(v => $"{v.ImportedFrom}: {v.Error}").Distinct()];
+
+    /// <summary>Digest of each base image by its full name, for those that were resolved to one (an image that exists only locally has none).</summary>
+    public IReadOnlyDictionary<string, string> BaseDigests => _inOrder
+        .Select(v => v.Name.Text.StartsWith("FROM ", StringComparison.Ordinal) ? v.Name.Text[5..].Split('@') : [])
+        .Where(parts => parts is [_, ['s', 'h', 'a', ..]])
+        .DistinctBy(parts => parts[0])
+        .ToDictionary(parts => parts[0], parts => parts[1]);
+
+    /// <summary>The last lines that were not of the trace, at most 100: the words of buildx after a failure.</summary>
+    public IReadOnlyList<string> Text => [.. _text];
+
+    /// <summary>The step that failed first, not one that was stopped because of it; null when none did. A failure without any
+    /// step, such as a fault in the Dockerfile, is only in <see cref="Text"/>.</summary>
+    public BuildStep? FirstFailure => _failure is null ? null : Step(_failure, _failure);
+
+    public void Add(TraceEvent traceEvent)
+    {
+        switch (traceEvent)
+        {
+            case VertexEvent vertex:
+                Add(vertex);
+                break;
+            case LogEvent log:
+                if (!_logs.TryGetValue(log.VertexDigest, out var lines)) { _logs[log.VertexDigest] = lines = new StepLog(); }
+                lines.Add(log);
+                break;
+            case TextEvent text:
+                _text.Enqueue(text.Line);
+                if (_text.Count > TextLimit) { _text.Dequeue(); }
+                break;
+        }
+    }
+
+    /// <summary>The counted steps (<see cref="StepName.IsCounted"/>) of a target, stage by stage in the order the stages began.</summary>
+    public IReadOnlyList<BuildStep> StepsOf(string target)
+    {
+        var mine = _inOrder.Where(v => v.Name.IsCounted && Target(v) == Target(target)).ToList();
+        var steps = mine.Where(v => v.IsAnnounced).Select(v => (Own: v, Shown: v)).ToList();
+
+        // A foreign vertex stands for one of ours that never ended; if there is none it is ours after all, seen late.
+        foreach (var late in mine.Where(v => !v.IsAnnounced))
+        {
+            var merged = Nearest(late, steps.Where(s => !s.Shown.HasEnded).Select(s => s.Own));
+            if (merged is null) { steps.Add((late, late)); }
+            else { steps[steps.FindIndex(s => s.Own == merged)] = (merged, late); }
+        }
+
+        // What stayed pending was merged; but in a build that was stopped it may as well not have had its turn.
+        var twins = _inOrder.Where(v => v.Name.IsCounted && v.HasEnded && Target(v) != Target(target)).ToLookup(v => v.Name.Text);
+        var isExact = _inOrder.Exists(v => v.State is StepState.Canceled || v.State is StepState.Failed && v.ImportedFrom is null);
+        var begun = new Dictionary<string, int>();
+        return [.. steps
+            .Select(s => s.Shown.HasEnded || Nearest(s.Own, twins[s.Own.Name.Text], isExact) is not { } twin ? s : s with { Shown = twin })
+            .OrderBy(s => s.Shown.FirstStarted ?? DateTimeOffset.MaxValue)
+            .Select(s => (s.Own, s.Shown, Stage: begun.TryAdd(s.Own.Name.Stage, begun.Count) ? begun.Count - 1 : begun[s.Own.Name.Stage]))
+            .OrderBy(s => s.Stage).ThenBy(s => s.Own.Name.Number)
+            .Select(s => Step(s.Own, s.Shown))];
+    }
+
+    private void Add(VertexEvent e)
+    {
+        var name = StepName.Parse(e.Name, _targets.Keys);
+        if (!_vertices.TryGetValue((name.Target, e.Digest), out var vertex))
+        {
+            vertex = new(e.Digest, name, isAnnounced: e.Started is null);
+            _vertices.Add((name.Target, e.Digest), vertex);
+            _inOrder.Add(vertex);
+        }
+        vertex.Add(e);
+        if (vertex.State == StepState.Failed && vertex.ImportedFrom is null) { _failure ??= vertex; }
+    }
+
+    private static Vertex? Nearest(Vertex wanted, IEnumerable<Vertex> candidates, bool isExact = false)
+    {
+        return candidates.Where(c => c.Digest == wanted.Digest || (isExact ? Distance(c) == 0 : c.Name.Text == wanted.Name.Text))
+            .MinBy(c => c.Digest == wanted.Digest ? -1 : Distance(c));
+
+        int Distance(Vertex c) => (c.Name.Text == wanted.Name.Text ? 0 : 4) + (c.Name.Stage == wanted.Name.Stage ? 0 : 2)
+            + ((c.Name.Number, c.Name.Of) == (wanted.Name.Number, wanted.Name.Of) ? 0 : 1);
+    }
+
+    // Once a digest has run here, who came after it and found it done has not been served an old result.
+    private StepState StateOf(Vertex vertex) =>
+        vertex.State == StepState.Cached && _inOrder.Exists(v => v.Digest == vertex.Digest && v.State == StepState.Executed) ? StepState.Executed : vertex.State;
+
+    private BuildStep Step(Vertex own, Vertex shown) => new(
+        Target(own), own.Name.Stage, own.Name.Number, own.Name.Of, own.Name.Instruction, own.Name.Text, StateOf(shown),
+        shown.Elapsed, shown.Digest, shown.Error, _logs.TryGetValue(shown.Digest, out var log) ? log.Tail() : []);
+
+    // With one target the names have no prefix.
+    private string Target(Vertex vertex) =>
+        vertex.Name.Target.Length == 0 && _targets.Count == 1 ? _targets.Values.First() : Target(vertex.Name.Target);
+
+    private string Target(string name) => _targets.GetValueOrDefault(InTrace(name), name);
+
+    // Bake's own rule for the names of compose services.
+    private static string InTrace(string target) => target.Replace('.', '_');
+
+    private sealed class Vertex(string digest, StepName name, bool isAnnounced)
+    {
+        private const string Import = "importing cache manifest from ";
+        private readonly Dictionary<DateTimeOffset, DateTimeOffset> _runs = [];
+        private bool _completed;
+        private bool _cached;
+
+        public string Digest { get; } = digest;
+
+        public StepName Name { get; } = name;
+
+        /// <summary>Whether it was seen waiting first, and so is of this target's own graph. Neither does BuildKit tell of what it merged
+        /// before it starts, nor does it name it again for what another target has begun.</summary>
+        public bool IsAnnounced { get; } = isAnnounced;
+
+        public string? Error { get; private set; }
+
+        public DateTimeOffset? FirstStarted { get; private set; }
+
+        public TimeSpan Elapsed => _runs.Aggregate(TimeSpan.Zero, (sum, run) => sum + (run.Value - run.Key));
+
+        public string? ImportedFrom => Name.Text.StartsWith(Import, StringComparison.Ordinal) ? Name.Text[Import.Length..] : null;
+
+        public bool HasEnded => State is StepState.Cached or StepState.Executed or StepState.Failed;
+
+        public StepState State => Error is not null ? IsCancellation(Error) ? StepState.Canceled : StepState.Failed
+            : _cached ? StepState.Cached
+            : _completed ? StepState.Executed : StepState.Pending;
+
+        public void Add(VertexEvent e)
+        {
+            if (e.Started is { } started)
+            {
+                FirstStarted ??= started;
+                if (e.Completed is { } completed && completed >= started) { _runs[started] = completed; }
+            }
+            _completed |= e.Completed is not null;
+            _cached |= e.Cached;
+            Error = e.Error ?? Error;
+        }
+
+        // "process … did not complete successfully: exit code: 137: context canceled"; a command can contain the words, too.
+        private static bool IsCancellation(string error) =>
+            error.EndsWith("context canceled", StringComparison.Ordinal) || error.StartsWith("Canceled", StringComparison.Ordinal);
+    }
+}
