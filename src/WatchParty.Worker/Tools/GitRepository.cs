@@ -1,0 +1,173 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Configuration;
+
+namespace WatchParty.Worker.Tools;
+
+/// <summary>A file of a commit.</summary>
+/// <param name="Mode">100644, 100755, 120000 (link) or 160000 (submodule).</param>
+/// <param name="Path">Relative to the root of the repository, with slashes.</param>
+internal sealed record TreeEntry(string Mode, string Object, string Path);
+
+internal sealed record CommitInfo(string Commit, string Subject, string Author, DateTimeOffset Time);
+
+/// <summary>The application's checkout.</summary>
+/// <remarks>Every failure is a <see cref="WorkerException"/> that names what to do. What touches the remote or the files refuses
+/// to while the checkout's own configuration could start programs.</remarks>
+internal sealed partial class GitRepository(RepositoryOptions options, ToolRunner runner, TimeProvider time, ILogger<GitRepository> logger)
+{
+    /// <summary>Variables on top of the process's own, for tests; a null value removes one.</summary>
+    public ImmutableDictionary<string, string?> Environment { get; init; } = ImmutableDictionary<string, string?>.Empty;
+
+    private GitProcess Git => field ??= new GitProcess(options, runner, Environment);
+
+    private GitConfiguration Configuration => field ??= new GitConfiguration(options, Git);
+
+    /// <summary>The branch to follow: the configured one, else the one checked out.</summary>
+    public async Task<string> BranchAsync(CancellationToken cancellationToken)
+    {
+        var folder = Git.GitFolder();
+        if (options.Branch is { Length: > 0 } configured) { return configured; }
+        // Read directly, because a poll that finds nothing new shall cost one process.
+        var head = (await File.ReadAllTextAsync(Path.Combine(folder, "HEAD"), cancellationToken)).Trim();
+        const string prefix = "ref: refs/heads/";
+        if (head.StartsWith(prefix, StringComparison.Ordinal) && head != prefix + ".invalid") { return head[prefix.Length..]; }
+        // Only git can read the "reftable" format, which leaves ".invalid" in the file.
+        var name = (await Git.TryAsync(GitCommands.CheckedOutBranch(Git.Folder), cancellationToken)).Output.Trim();
+        return name.StartsWith("refs/heads/", StringComparison.Ordinal)
+            ? name["refs/heads/".Length..]
+            : throw new WorkerException($"No branch is checked out in {Git.Folder} (detached HEAD). Write the branch to follow to Repository:Branch", Remedy.NeedsPerson);
+    }
+
+    /// <summary>The commit the remote's branch points to; null when the remote has no such branch.</summary>
+    /// <exception cref="WorkerException">The remote did not answer within <see cref="GitCommands.LookLimit"/>, or refused.</exception>
+    public async Task<string?> RemoteHeadAsync(CancellationToken cancellationToken)
+    {
+        var branch = await BranchAsync(cancellationToken);
+        var remote = await Configuration.RemoteAsync(fresh: false, cancellationToken);
+        var result = await Git.TryAsync(GitCommands.RemoteHead(Git.Folder, remote, branch), cancellationToken);
+        if (result.ExitCode != 0)
+        {
+            throw new WorkerException($"The remote {remote.Name} cannot be read: {GitFailure.Describe(result.ErrorTail)}", Remedy.RetriedByItself);
+        }
+        // The pattern also finds branches that merely end like it.
+        var ending = $"\t{GitCommands.Head(branch)}";
+        var line = result.Output.Split('\n').FirstOrDefault(l => l.EndsWith(ending, StringComparison.Ordinal));
+        return line is null ? null : Id(line[..^ending.Length]);
+    }
+
+    /// <summary>The commit that is checked out.</summary>
+    public async Task<string> HeadAsync(CancellationToken cancellationToken)
+    {
+        Git.GitFolder();
+        return await Git.ResolveAsync("HEAD", cancellationToken)
+            ?? throw new WorkerException($"The branch checked out in {Git.Folder} has no commit yet. Pull the application's branch once", Remedy.NeedsPerson);
+    }
+
+    public async Task<bool> HasCommitAsync(string commit, CancellationToken cancellationToken) =>
+        await Git.ResolveAsync(Id(commit), cancellationToken) is not null;
+
+    /// <summary>Makes sure that <paramref name="commit"/> with all its files is here. Nothing that is checked out changes.</summary>
+    public async Task FetchAsync(string commit, CancellationToken cancellationToken)
+    {
+        // A fetch that was killed can leave the commit without its files.
+        if ((await Git.TryAsync(GitCommands.IsComplete(Git.Folder, Id(commit)), cancellationToken)).ExitCode == 0) { return; }
+        var branch = await BranchAsync(cancellationToken);
+        var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
+        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, logger);
+        var result = await Git.TryAsync(GitCommands.Fetch(Git.Folder, remote, branch), cancellationToken);
+        if (result.ExitCode != 0)
+        {
+            throw new WorkerException($"The branch {branch} cannot be fetched from {remote.Name}: {GitFailure.Describe(result.ErrorTail)}", Remedy.RetriedByItself);
+        }
+        var check = await Git.TryAsync(GitCommands.IsComplete(Git.Folder, commit), cancellationToken);
+        if (check.ExitCode == 0) { return; }
+        throw await HasCommitAsync(commit, cancellationToken)
+            ? new WorkerException($"Objects of {commit[..7]} are missing or broken in {Git.Folder}: {GitFailure.Reason(check.ErrorTail)}. Repair it with `git fetch --refetch`, or clone the application again", Remedy.NeedsPerson)
+            : new WorkerException($"{commit[..7]} is not on branch {branch} of {remote.Name} any more", Remedy.RetriedByItself);
+    }
+
+    /// <summary>Moves the followed branch and the files to <paramref name="commit"/>, which must be here.</summary>
+    /// <param name="reason">Goes into the name of the stash, should local edits be set aside.</param>
+    /// <exception cref="WorkerException">Something of the operator's would be lost; nothing has changed then.</exception>
+    public async Task<CheckoutResult> CheckOutAsync(string commit, string reason, CancellationToken cancellationToken)
+    {
+        var branch = await BranchAsync(cancellationToken);
+        var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
+        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, logger);
+        if (!await HasCommitAsync(commit, cancellationToken)) { throw new WorkerException($"{commit[..7]} is not in {Git.Folder}", Remedy.NeedsPerson); }
+        var result = await new GitCheckout(options, Git, remote, logger).RunAsync(branch, commit, reason, cancellationToken);
+        if (File.Exists(Path.Combine(Git.Folder, ".gitmodules")))
+        {
+            await Configuration.CheckSubmodulesAsync(cancellationToken);
+            var updated = await Git.TryAsync(GitCommands.Submodules(Git.Folder, remote), cancellationToken);
+            if (updated.ExitCode != 0) { throw new WorkerException($"The submodules of {commit[..7]} cannot be checked out: {GitFailure.Describe(updated.ErrorTail)}", Remedy.RetriedByItself); }
+        }
+        return result;
+    }
+
+    /// <summary>Files of <paramref name="commit"/> at or below <paramref name="folder"/>, which is relative to the root; "" is all.</summary>
+    public async Task<IReadOnlyList<TreeEntry>> FilesAsync(string commit, string folder, CancellationToken cancellationToken) =>
+        ParseTree(await Git.OutputAsync(GitCommands.Files(Git.Folder, Id(commit), Relative(folder)), $"The files of {commit[..7]} cannot be listed", cancellationToken));
+
+    /// <summary>Untracked files, ignored ones too, at or below <paramref name="folder"/>; another repository in there is one entry
+    /// that ends with a slash.</summary>
+    public async Task<IReadOnlyList<string>> UntrackedAsync(string folder, CancellationToken cancellationToken) =>
+        Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folder)), "The untracked files cannot be listed", cancellationToken));
+
+    /// <summary>Paths that differ between two commits; a renamed file counts under both names.</summary>
+    public async Task<IReadOnlyList<string>> ChangedPathsAsync(string from, string to, CancellationToken cancellationToken) =>
+        Paths(await Git.OutputAsync(GitCommands.ChangedPaths(Git.Folder, Id(from), Id(to)), $"{from[..7]} and {to[..7]} cannot be compared", cancellationToken));
+
+    public async Task<CommitInfo> DescribeAsync(string commit, CancellationToken cancellationToken)
+    {
+        var fields = (await Git.OutputAsync(GitCommands.Describe(Git.Folder, Id(commit)), $"{commit[..7]} cannot be read", cancellationToken)).TrimEnd('\n').Split('\0');
+        var seconds = long.TryParse(fields[3], CultureInfo.InvariantCulture, out var s) ? Math.Clamp(s, 0, 253402300799) : 0;
+        return new CommitInfo(fields[0], fields[1], fields[2], DateTimeOffset.FromUnixTimeSeconds(seconds));
+    }
+
+    /// <summary>Whether <paramref name="ancestor"/> is <paramref name="commit"/> or part of its history; false when either is not here.</summary>
+    public async Task<bool> IsAncestorAsync(string ancestor, string commit, CancellationToken cancellationToken) =>
+        (await Git.TryAsync(GitCommands.IsAncestor(Git.Folder, Id(ancestor), Id(commit)), cancellationToken)).ExitCode == 0;
+
+    /// <summary>Keeps <paramref name="commit"/> from git's garbage collection until <see cref="ForgetAsync"/>.</summary>
+    public Task KeepAsync(string commit, long release, CancellationToken cancellationToken) =>
+        Git.OutputAsync(GitCommands.SetRef(Git.Folder, GitCommands.Release(release), Id(commit)), $"The commit of release {release} cannot be kept", cancellationToken);
+
+    /// <summary>Undoes <see cref="KeepAsync"/>; a release that is not kept is no error.</summary>
+    public Task ForgetAsync(long release, CancellationToken cancellationToken) =>
+        Git.OutputAsync(GitCommands.DeleteRef(Git.Folder, GitCommands.Release(release)), $"The commit of release {release} cannot be let go", cancellationToken);
+
+    /// <summary>Settings of the checkout that could start programs, each with what to do instead; empty when all is well.</summary>
+    public Task<IReadOnlyList<string>> DangerousConfigurationAsync(CancellationToken cancellationToken) => Configuration.RefusedAsync(cancellationToken);
+
+    private static List<TreeEntry> ParseTree(string output)
+    {
+        List<TreeEntry> entries = [];
+        var rest = output.AsSpan();
+        while (rest.IndexOf('\0') is >= 0 and var end)
+        {
+            // "mode type object TAB path"
+            var entry = rest[..end];
+            var tab = entry.IndexOf('\t');
+            var space = entry.LastIndexOf(' ') is var last && last < tab ? last : entry[..tab].LastIndexOf(' ');
+            entries.Add(new TreeEntry(entry[..6].ToString(), entry[(space + 1)..tab].ToString(), entry[(tab + 1)..].ToString()));
+            rest = rest[(end + 1)..];
+        }
+        return entries;
+    }
+
+    private static string[] Paths(string output) => output.Split('\0', StringSplitOptions.RemoveEmptyEntries);
+
+    private static string Relative(string folder) => folder.Replace('\\', '/').Trim('/') is var f && f is "." ? "" : f.StartsWith("./", StringComparison.Ordinal) ? f[2..] : f;
+
+    // An id comes from a remote or a person; what is not one could be an option.
+    private static string Id(string commit) => ObjectId().IsMatch(commit)
+        ? commit
+        : throw new WorkerException($"'{commit}' is not a full commit id", Remedy.NeedsPerson);
+
+    [GeneratedRegex(@"\A[0-9a-f]{40}([0-9a-f]{24})?\z")]
+    private static partial Regex ObjectId();
+}
