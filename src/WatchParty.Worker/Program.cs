@@ -1,1 +1,4 @@
-Console.WriteLine("x");
+using WatchParty.Worker.Cli;
+
+// A verb, or without one the service: see Cli/. What a release does is in Releasing/ReleasePipeline.cs.
+return await CommandLine.RunAsync(args);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
@@ -28,12 +29,13 @@ internal static class WorkerServices
         .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
         .AddSingleton(_ => new PruneSchedule(options.Prune))
         .AddSingleton<GitPoller>()
+        .AddSingleton<ImageCacheMetadata>().AddSingleton<Doctor>()
         .AddSingleton<WorkGate>().AddSingleton<Operations>().AddSingleton<ServiceStatusSource>().AddSingleton<VerbWork>();
 
     /// <summary>What only the running service has: its triggers, its schedule, its signs of life.</summary>
     public static IServiceCollection AddWorkerService(this IServiceCollection services, WorkerOptions options) => services
         .AddSingleton<Heartbeat>()
-        .AddSingleton<SystemdNotifier>()
+        .AddSingleton(p => SystemdNotifier.FromEnvironment(p.GetRequiredService<ILogger<SystemdNotifier>>()))
         .AddHostedService<StartUp>()
         .AddHostedService<ControlServer>()
         .AddHostedService<PollingService>()
@@ -62,7 +64,7 @@ internal static class WorkerServices
     private static IServiceCollection AddReleasing(this IServiceCollection services) => services
         .AddSingleton<ProgressFeed>()
         .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<BuildInputReader>()
-        .AddSingleton<BaseImages>().AddSingleton<ImageBuilder>()
+        .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<ImageBuilder>()
         .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<Recovery>()
         .AddSingleton<ReleasePipeline>();

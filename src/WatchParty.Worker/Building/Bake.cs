@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;
 
@@ -14,8 +13,9 @@ internal static class Bake
     public static string Target(string service) => service.Replace('.', '_');
 
     /// <param name="withoutCache">Whether cache sources are left out.</param>
-    /// <param name="dropped">Called with the service and the text of every cache source that cannot work on this store.</param>
-    public static string Model(ComposeModel model, IEnumerable<ServicePlan> services, string commit, BuildOptions options, ImageStore store, bool withoutCache, Action<string, string> dropped)
+    /// <param name="unusable">Why a cache source cannot work here, or null when it may.</param>
+    /// <param name="dropped">Called with the service, the source and the reason for every source that is left out.</param>
+    public static string Model(ComposeModel model, IEnumerable<ServicePlan> services, string commit, BuildOptions options, bool withoutCache, Func<string, string?> unusable, Action<string, string, string> dropped)
     {
         var source = JsonNode.Parse(model.Text)!.AsObject();
         var reduced = new JsonObject();
@@ -24,7 +24,7 @@ internal static class Bake
             var build = source["services"]![plan.Name]!["build"]!.DeepClone().AsObject();
             if (build["args"] is not JsonObject) { build["args"] = new JsonObject(); }
             foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, commit))) { build["args"]![name] = Escape(value); }
-            if (withoutCache) { build.Remove("cache_from"); } else { KeepUsableSources(build, store, text => dropped(plan.Name, text)); }
+            if (withoutCache) { build.Remove("cache_from"); } else { KeepUsableSources(build, unusable, (source, reason) => dropped(plan.Name, source, reason)); }
             reduced[plan.Name] = new JsonObject { ["image"] = Escape(plan.Service.Image), ["build"] = build };
         }
         var result = new JsonObject { ["name"] = model.Project, ["services"] = reduced };
@@ -32,15 +32,14 @@ internal static class Bake
         return result.ToJsonString();
     }
 
-    /// <summary>On the containerd store an unqualified name is asked from a public registry, on every build, where it may even be
-    /// somebody else's image: that store compiles in no look-up of local images (moby builder-next/controller.go).</summary>
-    private static void KeepUsableSources(JsonObject build, ImageStore store, Action<string> dropped)
+    private static void KeepUsableSources(JsonObject build, Func<string, string?> unusable, Action<string, string> dropped)
     {
-        if (store != ImageStore.Containerd || build["cache_from"] is not JsonArray sources) { return; }
-        foreach (var text in sources.Select(s => s!.ToString()).ToList().Where(t => ImageOf(t) is { } image && !ImageName.NamesRegistry(image)))
+        if (build["cache_from"] is not JsonArray sources) { return; }
+        foreach (var node in sources.ToList())
         {
-            sources.Remove(sources.First(s => s!.ToString() == text));
-            dropped(text);
+            if (unusable(ComposeService.Plain(node!.ToString())) is not { } reason) { continue; }
+            sources.Remove(node);
+            dropped(node.ToString(), reason);
         }
         if (sources.Count == 0) { build.Remove("cache_from"); }
     }

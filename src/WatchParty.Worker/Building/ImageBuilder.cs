@@ -10,7 +10,7 @@ namespace WatchParty.Worker.Building;
 internal sealed record BuiltImage(ServicePlan Plan, string ImageId, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
 
 /// <summary>Builds the images of a plan; containers are not touched.</summary>
-internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, BaseImages baseImages, ProgressFeed progress, TimeProvider time)
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, BaseImages baseImages, CacheSources cacheSources, ProgressFeed progress, TimeProvider time)
 {
     /// <param name="log">Receives every step and what it printed.</param>
     /// <param name="note">Receives what a person should know about this build.</param>
@@ -41,8 +41,9 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
     private async Task<IReadOnlyList<BuiltImage>> BakeAsync(ReleasePlan plan, IReadOnlyList<ServicePlan> services, ImageStore store, bool pull, BuildLog log, Action<string> note, CancellationToken cancellationToken)
     {
         var withoutCache = services[0].Fresh;
-        var model = Bake.Model(plan.Model, services, plan.Commit, options.Build, store, withoutCache,
-            (service, source) => note($"{service}: cache_from {source} left out: the containerd image store asks a registry for it, and the name says none"));
+        var unusable = await cacheSources.UnusableAsync(services.Select(s => s.Service), store, cancellationToken);
+        var model = Bake.Model(plan.Model, services, plan.Commit, options.Build, withoutCache,
+            unusable.GetValueOrDefault, (service, source, reason) => note($"{service}: cache_from {source} was left out, because {reason}"));
         var targets = services.Select(s => Bake.Target(s.Name)).ToList();
         var report = new StepReport(targets);
         List<string> text = [];
@@ -64,6 +65,8 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         return built;
     }
 
+    private static bool IsStep(VertexEvent vertex) => vertex.Name.StartsWith('[') && !vertex.Name.Contains("internal]", StringComparison.Ordinal);
+
     /// <summary>Of several targets built at once, the time of a service is that of its own steps.</summary>
     private static TimeSpan ElapsedOf(IReadOnlyList<BuildStep> steps, int targets, TimeSpan whole) =>
         targets == 1 ? whole : steps.Aggregate(TimeSpan.Zero, (sum, s) => sum + s.Elapsed);
@@ -75,9 +78,9 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         {
             case VertexEvent { Completed: not null } vertex when vertex.Name.StartsWith('['):
                 log.Write($"{vertex.Name}: {(vertex.Cached ? "CACHED" : vertex.Error ?? "done")}");
-                progress.Report($"{vertex.Name}{(vertex.Cached ? ": cached" : "")}");
+                if (vertex.Cached && IsStep(vertex)) { progress.Report($"{vertex.Name}: cached"); }
                 break;
-            case VertexEvent { Started: not null, Completed: null } vertex when vertex.Name.StartsWith('['):
+            case VertexEvent { Started: not null, Completed: null } vertex when IsStep(vertex):
                 progress.Report(vertex.Name);
                 break;
             case LogEvent line:

@@ -7,15 +7,21 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Containers by service before or after a deployment.</summary>
-internal sealed record ContainerSet(ImmutableDictionary<string, ImmutableHashSet<string>> Ids, ImmutableDictionary<string, ImmutableHashSet<string>> Images)
+/// <param name="Configurations">Hashes that compose gave the containers' configuration.</param>
+internal sealed record ContainerSet(
+    ImmutableDictionary<string, ImmutableHashSet<string>> Ids, ImmutableDictionary<string, ImmutableHashSet<string>> Images, ImmutableDictionary<string, ImmutableHashSet<string>> Configurations)
 {
     public static ContainerSet Of(IEnumerable<ContainerSummary> containers)
     {
         var byService = containers.ToLookup(c => c.Service);
-        return new ContainerSet(
-            byService.ToImmutableDictionary(g => g.Key, g => g.Select(c => c.Id).ToImmutableHashSet()),
-            byService.ToImmutableDictionary(g => g.Key, g => g.Select(c => c.ImageID).ToImmutableHashSet()));
+        ImmutableDictionary<string, ImmutableHashSet<string>> Each(Func<ContainerSummary, string> value) =>
+            byService.ToImmutableDictionary(g => g.Key, g => g.Select(value).ToImmutableHashSet());
+        return new ContainerSet(Each(c => c.Id), Each(c => c.ImageID), Each(c => c.Labels.GetValueOrDefault("com.docker.compose.config-hash", "")));
     }
+
+    /// <summary>Whether a service has the same values of one kind in both sets.</summary>
+    public static bool Same(string service, ImmutableDictionary<string, ImmutableHashSet<string>> a, ImmutableDictionary<string, ImmutableHashSet<string>> b) =>
+        a.GetValueOrDefault(service, []).SetEquals(b.GetValueOrDefault(service, []));
 }
 
 /// <summary>A deployment that compose itself called failed.</summary>
@@ -52,14 +58,12 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
     {
         foreach (var service in plan.Services.Where(s => s.Action != ServiceAction.Built))
         {
-            var was = before.Ids.GetValueOrDefault(service.Name, []);
-            var now = after.Ids.GetValueOrDefault(service.Name, []);
-            if (now.SetEquals(was)) { continue; }
-            var sameImage = before.Images.GetValueOrDefault(service.Name, []).SetEquals(after.Images.GetValueOrDefault(service.Name, []));
+            if (ContainerSet.Same(service.Name, before.Ids, after.Ids)) { continue; }
             var builder = plan.Builds.FirstOrDefault(b => b.Service.Image == service.Service.Image);
             yield return (service.Name, service.Service.Image, ServiceAction.Restarted,
-                was.Count == 0 ? "it was not running"
-                : sameImage ? "its configuration changed"
+                !before.Ids.ContainsKey(service.Name) ? "it was not running"
+                : !ContainerSet.Same(service.Name, before.Configurations, after.Configurations) ? "its configuration changed"
+                : ContainerSet.Same(service.Name, before.Images, after.Images) ? "compose replaced it together with a service that it depends on"
                 : builder is null ? $"image {service.Service.Image} changed" : $"it runs the image of {builder.Name}");
         }
         foreach (var removed in before.Ids.Keys.Where(name => name.Length > 0 && !after.Ids.ContainsKey(name) && plan.Services.All(s => s.Name != name)))

@@ -5,7 +5,7 @@ using WatchParty.Worker.Releasing;
 namespace WatchParty.Worker.Hosting;
 
 /// <summary>Takes the first place in the work queue for the recovery, and tells systemd what goes on.</summary>
-internal sealed class StartUp(Operations operations, History history, ProgressFeed progress, SystemdNotifier notifier, IHostApplicationLifetime lifetime) : IHostedService
+internal sealed class StartUp(Operations operations, History history, ProgressFeed progress, SystemdNotifier notifier, IHostApplicationLifetime lifetime) : IHostedService, IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private Task _recovery = Task.CompletedTask;
@@ -25,6 +25,7 @@ internal sealed class StartUp(Operations operations, History history, ProgressFe
     {
         await _stop.CancelAsync();
         await _recovery.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _stop.Dispose();
     }
+
+    public void Dispose() => _stop.Dispose();
 }

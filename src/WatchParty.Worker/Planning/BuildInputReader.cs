@@ -30,7 +30,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             if (needed.Count > 0)
             {
                 var own = inputs[service.Name];
-                inputs[service.Name] = own with { Tracked = BuildInputs.Hash([own.Tracked, .. needed.SelectMany(n => new[] { n.Section, n.Tracked, .. n.Others.Values })]) };
+                inputs[service.Name] = own with { Tracked = BuildInputs.Hash([own.Tracked, .. needed.SelectMany(n => n.Others.Values.Prepend(n.Tracked).Prepend(n.Section))]) };
             }
         }
         return inputs;

@@ -95,7 +95,7 @@ internal sealed class History(Database database, TimeProvider time)
         ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
 
     /// <summary>The newest release that was healthy.</summary>
-    public DeployedRelease? Deployed() => Healthy(1).FirstOrDefault();
+    public DeployedRelease? Deployed() => Healthy(1) is [var newest, ..] ? newest : null;
 
     /// <summary>The newest healthy releases, newest first.</summary>
     public IReadOnlyList<DeployedRelease> Healthy(int count) =>

@@ -73,7 +73,7 @@ internal sealed record ReleaseReport(
 internal sealed partial class RecordJson : JsonSerializerContext
 {
     /// <summary>For people and scripts: text is printed as it is, so that a commit's subject stays readable.</summary>
-    public static RecordJson Readable { get; } = new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static RecordJson Readable => field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 }
 
 /// <summary>One prune or clear.</summary>

@@ -9,7 +9,7 @@ internal sealed class LateStop : IDisposable
     private readonly CancellationTokenSource _source;
     private readonly CancellationTokenRegistration _registration;
 
-    public LateStop(CancellationToken stop, TimeProvider time)
+    public LateStop(TimeProvider time, CancellationToken stop)
     {
         _source = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         _registration = stop.Register(() => _source.CancelAfter(Grace));

@@ -24,7 +24,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
         try
         {
             release.Enter(ReleaseState.Deploying, "deploy");
-            using var late = new LateStop(stop, time);
+            using var late = new LateStop(time, stop);
             var model = await planning.ModelAsync(deployed.Commit, stop);
             await rollbackImages.KeepAsync(model, deployed.Id, stop);
             var running = await deployer.LookAsync(model, stop);

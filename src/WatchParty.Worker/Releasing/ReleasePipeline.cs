@@ -26,7 +26,7 @@ internal sealed class ReleasePipeline(
         {
             release.Enter(ReleaseState.Planning, "plan");
             await repository.FetchAsync(found.Commit, stop);
-            release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, stop)).ToString());
+            release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, stop)).InWords());
             var plan = await planning.PlanAsync(found.Commit, found.Deployed, request.ForceRebuild, stop);
             release.Planned(plan);
 
@@ -37,7 +37,7 @@ internal sealed class ReleasePipeline(
             release.Enter(ReleaseState.Deploying, "deploy");
             if (await deployer.IsNeededAsync(plan, stop))
             {
-                using var late = new LateStop(stop, time);
+                using var late = new LateStop(time, stop);
                 var running = await deployer.LookAsync(plan.Model, stop);
                 before = before with { Deploying = true };
                 var complaint = await deployer.UpAsync(found.Commit, late.Token);

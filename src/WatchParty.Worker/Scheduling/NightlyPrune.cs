@@ -49,7 +49,7 @@ internal static partial class NightlyPruneSetup
         {
             quartz.AddJob<NightlyPruneJob>(job => job.WithIdentity(Name));
             quartz.AddTrigger(trigger => trigger.ForJob(Name).WithIdentity(Name)
-                .WithCronSchedule(schedule.Cron, cron => cron.InTimeZone(schedule.TimeZone).WithMisfireHandlingInstructionFireAndProceed()));
+                .WithCronSchedule(schedule.Cron, cron => cron.InTimeZone(schedule.TimeZone).WithMisfireInstruction(CronTriggerMisfireInstruction.FireAndProceed)));
         });
         services.AddQuartzHostedService(options => options.WaitForJobsToComplete = true);
         return services.AddHostedService<MissedPrune>();

@@ -10,7 +10,18 @@ namespace WatchParty.Worker.Tools;
 /// a step back.</param>
 /// <param name="Stash">Message of the stash that holds the local edits; null when there were none.</param>
 /// <param name="SavedRef">Ref that keeps commits which no branch or tag reaches any more; null when none had to be kept.</param>
-internal sealed record CheckoutResult(bool Moved, string? Previous, bool HistoryRewritten, string? Stash, string? SavedRef);
+internal sealed record CheckoutResult(bool Moved, string? Previous, bool HistoryRewritten, string? Stash, string? SavedRef)
+{
+    /// <summary>What a person should know about it, or null when nothing out of the ordinary happened.</summary>
+    public string? InWords()
+    {
+        List<string> words = [];
+        if (Stash is not null) { words.Add($"local edits are on git's stash as '{Stash}'"); }
+        if (HistoryRewritten && Previous is not null) { words.Add($"the history was rewritten or went back: {Previous[..7]} is not part of it"); }
+        if (SavedRef is not null) { words.Add($"commits that no branch reaches any more are kept as {SavedRef}"); }
+        return words.Count == 0 ? null : string.Join("; ", words);
+    }
+}
 
 /// <summary>Moves a branch with its files to a commit without losing anything of the operator's.</summary>
 /// <remarks>Everything that could refuse is looked at first; what is set aside is stored before a file changes. A kill between

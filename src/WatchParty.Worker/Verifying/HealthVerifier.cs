@@ -122,16 +122,16 @@ internal sealed class HealthVerifier(DeployOptions options, DockerEngine engine,
     /// <summary>A container since we first saw it.</summary>
     private sealed class Watched(int restartsAtFirst, long since)
     {
-        private int _last = restartsAtFirst;
+        private int? _last;
 
-        public int Restarts => _last - restartsAtFirst;
+        public int Restarts => (_last ?? restartsAtFirst) - restartsAtFirst;
 
         /// <summary>Timestamp of the first look, or of the last restart after it.</summary>
         public long QuietSince { get; private set; } = since;
 
         public void Look(ContainerDetails container, long now)
         {
-            if (container.RestartCount == _last && !container.State.Restarting) { return; }
+            if (container.RestartCount == (_last ?? restartsAtFirst) && !container.State.Restarting) { return; }
             _last = container.RestartCount;
             QuietSince = now;
         }

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>The verbs. Standard output is data, standard error is words.</summary>
+internal static class CommandLine
+{
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var common = new CommonOptions();
+        var run = RunVerb.Create(common);
+        var root = new RootCommand("Builds, deploys and verifies a Docker Compose application from its git repository, and keeps its build cache true.")
+        {
+            common.Config, common.Json, common.Set,
+            run,
+            OnceVerb.Create(common),
+            PlanVerb.Create(common),
+            HistoryVerb.Create(common),
+            ShowVerb.Create(common),
+            StatusVerb.Create(common),
+            ClearCacheVerb.Create(common),
+            PruneVerb.Create(common),
+            RollbackVerb.Create(common),
+            DoctorVerb.Create(common),
+        };
+        root.Action = run.Action;
+
+        var parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors) { await Console.Error.WriteLineAsync(error.Message); }
+            await Console.Error.WriteLineAsync("See `watchparty-worker --help`.");
+            return ExitCode.BadUsage;
+        }
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (ConfigurationFaultsException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return ExitCode.BadUsage;
+        }
+        catch (Exception e) when (e is WorkerException or ToolFailedException)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return ExitCode.Failed;
+        }
+        catch (OperationCanceledException)
+        {
+            await Console.Error.WriteLineAsync("Interrupted.");
+            return ExitCode.Interrupted;
+        }
+        catch (Exception e)
+        {
+            await Console.Error.WriteLineAsync($"An unexpected fault of the worker, please report it: {e}");
+            return ExitCode.Failed;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using WatchParty.Worker.Hosting;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>Whether everything the worker needs is there, and what to do about what is not.</summary>
+internal static class DoctorVerb
+{
+    public static Command Create(CommonOptions common)
+    {
+        var command = new Command("doctor", "Check git, the engine, the application and the folders, and say what to do.");
+        command.SetAction(async (arguments, _) =>
+        {
+            await using var session = VerbSession.Open(common, arguments);
+            var checks = await session.Get<Doctor>().RunAsync(session.Stop);
+            if (arguments.GetValue(common.Json))
+            {
+                var document = new JsonObject { ["checks"] = new JsonArray([.. checks.Select(c => new JsonObject { ["name"] = c.Name, ["status"] = c.Status.ToString(), ["message"] = c.Message, ["fix"] = c.Fix })]) };
+                await Console.Out.WriteLineAsync(Output.Indented(document.ToJsonString()));
+            }
+            else
+            {
+                foreach (var check in checks)
+                {
+                    await Console.Out.WriteLineAsync($"{check.Status,-7}  {check.Name}: {check.Message}");
+                    if (check.Fix is { } fix) { await Console.Out.WriteLineAsync($"         fix: {fix}"); }
+                }
+            }
+            return checks.Any(c => c.Status == CheckStatus.Error) ? ExitCode.Failed : ExitCode.Done;
+        });
+        return command;
+    }
+}

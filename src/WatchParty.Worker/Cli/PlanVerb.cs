@@ -1,0 +1,61 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>What <c>once</c> would do.</summary>
+internal static class PlanVerb
+{
+    public static Command Create(CommonOptions common)
+    {
+        var command = new Command("plan", "Say what `once` would do and why. Fetches, but changes no file, image or container.");
+        command.SetAction(async (arguments, _) =>
+        {
+            await using var session = VerbSession.Open(common, arguments);
+            var repository = session.Get<GitRepository>();
+            var found = await session.Get<CommitDetection>().DetectAsync(new ReleaseRequest("plan"), session.Stop);
+            ReleasePlan? plan = null;
+            string? note = null;
+            if (found.IsNew)
+            {
+                await repository.FetchAsync(found.Commit, session.Stop);
+                var head = await repository.HeadAsync(session.Stop);
+                // The model comes from the files that are checked out; of the new commit's own only git is asked.
+                var changed = await repository.ChangedPathsAsync(head, found.Commit, session.Stop);
+                if (changed.FirstOrDefault(ShapesThePlan) is { } file) { note = $"{file} differs in the new commit; the plan is made with the one that is checked out now"; }
+                plan = await session.Get<ReleasePlanning>().PlanAsync(found.Commit, found.Deployed, forceRebuild: false, session.Stop);
+            }
+            var outcome = found.Quarantine is not null ? "Quarantined" : plan is null ? "NothingToDo" : "Release";
+            if (arguments.GetValue(common.Json))
+            {
+                var json = new JsonObject
+                {
+                    ["outcome"] = outcome,
+                    ["commit"] = found.Commit,
+                    ["previousCommit"] = found.Deployed?.Commit,
+                    ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = s.Action.ToString(), ["reason"] = s.Reason, ["fresh"] = s.Fresh })]),
+                    ["note"] = note,
+                    ["error"] = found.Quarantine?.Reason,
+                };
+                await Console.Out.WriteLineAsync(Output.Indented(json.ToJsonString()));
+                return ExitCode.Done;
+            }
+            await Console.Out.WriteLineAsync(outcome switch
+            {
+                "NothingToDo" => $"Nothing to do: commit {ReleaseText.Short(found.Commit)} is deployed.",
+                "Quarantined" => $"Nothing: commit {ReleaseText.Short(found.Commit)} is quarantined: {found.Quarantine!.Value.Reason}",
+                _ => $"Release of commit {ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
+            });
+            foreach (var service in plan?.Services ?? []) { await Console.Out.WriteLineAsync($"  {service.Name,-20} {service.Action,-10} {service.Reason}{(service.Fresh ? " (without cache)" : "")}"); }
+            if (note is not null) { await Console.Error.WriteLineAsync($"note: {note}"); }
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static bool ShapesThePlan(string path) => Path.GetFileName(path) is var name
+        && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal) || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env" || name.StartsWith("Dockerfile", StringComparison.Ordinal));
+}

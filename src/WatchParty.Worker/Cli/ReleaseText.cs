@@ -1,0 +1,58 @@
+using System.Globalization;
+using Spectre.Console;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>Releases in words and tables, for people.</summary>
+internal static class ReleaseText
+{
+    public static string Of(ReleaseReport report)
+    {
+        var lines = new List<string>
+        {
+            report.Outcome switch
+            {
+                ReleaseOutcome.NothingToDo => $"Nothing to do: commit {Short(report.Commit)} is deployed.",
+                ReleaseOutcome.Quarantined => $"Quarantined: {report.Error}",
+                _ => $"Release {report.Release} of commit {Short(report.Commit)}: {report.Outcome} in {Seconds(report.Seconds.Total)} ({report.Trigger})",
+            },
+        };
+        if (report.Outcome is not (ReleaseOutcome.NothingToDo or ReleaseOutcome.Quarantined))
+        {
+            var width = report.Services.Select(s => s.Name.Length).DefaultIfEmpty(0).Max();
+            lines.AddRange(report.Services.Select(s => $"  {s.Name.PadRight(width)}  {s.Action,-9}  {Steps(s)}{s.Reason}"));
+            lines.AddRange((report.Notes ?? []).Select(n => $"  note: {n}"));
+            if (report.Error is not null) { lines.Add($"  error: {report.Error.ReplaceLineEndings(Environment.NewLine + "  ")}"); }
+            if (report.Error is not null && report.Log is not null) { lines.Add($"  log: {report.Log}"); }
+        }
+        return string.Join(Environment.NewLine, lines);
+    }
+
+    public static Table Table(IEnumerable<ReleaseReport> reports)
+    {
+        var table = new Table { Border = TableBorder.Minimal };
+        foreach (var title in new[] { "release", "when", "commit", "trigger", "outcome", "built", "cached/steps", "seconds" }) { table.AddColumn(new TableColumn(title).NoWrap()); }
+        foreach (var report in reports)
+        {
+            var built = report.Services.Where(s => s.Action == ServiceAction.Built).Select(s => s.Fresh ? $"{s.Name} (fresh)" : s.Name).ToList();
+            table.AddRow(new[]
+            {
+                report.Release!, report.StartedAt?.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) ?? "", Short(report.Commit), report.Trigger,
+                report.State == ReleaseState.Done ? report.Outcome.ToString() : $"{report.State}…",
+                built.Count == 0 ? "-" : string.Join(", ", built),
+                report.Steps.Total == 0 ? "-" : $"{report.Steps.Cached}/{report.Steps.Total}",
+                report.Seconds.Total.ToString("0.0", CultureInfo.InvariantCulture),
+            }.Select(Markup.Escape).ToArray());
+        }
+        return table;
+    }
+
+    public static string Short(string commit) => commit.Length > 7 ? commit[..7] : commit;
+
+    public static string Seconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s");
+
+    private static string Steps(ServiceReport service) => service.Steps.Total == 0 ? ""
+        : $"{service.Steps.Cached}/{service.Steps.Total} steps cached, {Seconds(service.Seconds)}{(service.Fresh ? ", fresh" : "")}; ";
+}

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Hosting;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>The service.</summary>
+internal static class RunVerb
+{
+    /// <summary>Longer than a deployment may take after a stop, shorter than <c>TimeoutStopSec</c> of the unit.</summary>
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(40);
+
+    public static Command Create(CommonOptions common)
+    {
+        var command = new Command("run", "Run as a service: follow the repository, the drop files and the schedule (default).");
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var (configuration, options) = common.Read(arguments);
+            var state = StateFolder.Open(options.State.Folder);
+            using var held = WorkerLock.TryTake(state, "run", TimeProvider.System, out var holder);
+            if (held is null)
+            {
+                await Console.Error.WriteLineAsync($"Busy: {holder} holds the lock {state.Lock}.");
+                return ExitCode.Busy;
+            }
+            state.EmptyWork();
+
+            var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+            builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownTimeout);
+            builder.Services.AddServiceLogging(configuration, state).AddServiceLifetime();
+            builder.Services.AddWorker(options, state).AddWorkerService(options);
+            using var host = builder.Build();
+            await host.RunAsync(cancellationToken);
+
+            // A background service that throws stops the host, which then ends as if all were well; systemd would not restart it.
+            var faulted = host.Services.GetServices<IHostedService>().OfType<BackgroundService>().Any(s => s.ExecuteTask?.IsFaulted == true);
+            return faulted ? ExitCode.Failed : ExitCode.Done;
+        });
+        return command;
+    }
+}

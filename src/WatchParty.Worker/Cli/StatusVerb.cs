@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Recording;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>What is deployed and what is going on.</summary>
+internal static class StatusVerb
+{
+    public static Command Create(CommonOptions common)
+    {
+        var command = new Command("status", "Say what is deployed, what is going on, and what waits.");
+        command.SetAction(async (arguments, _) =>
+        {
+            await using var session = VerbSession.Open(common, arguments);
+            var history = session.Get<History>();
+            var asked = await ControlClient.AskAsync(session.State, new ControlRequest("status", VerbSession.Caller), _ => { }, session.Stop);
+            var service = asked?.Document is { } document ? JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus) : null;
+            var deployed = history.Deployed();
+            var last = history.Last(1) is [var newest, ..] ? newest : null;
+            var fresh = session.Get<FreshMarks>().All().Order(StringComparer.Ordinal).ToList();
+            if (arguments.GetValue(common.Json))
+            {
+                var json = new JsonObject
+                {
+                    ["running"] = service is not null,
+                    ["deployed"] = deployed is null ? null : new JsonObject { ["release"] = $"{deployed.Id}", ["commit"] = deployed.Commit },
+                    ["last"] = last is null ? null : JsonNode.Parse(JsonSerializer.Serialize(last, RecordJson.Readable.ReleaseReport)),
+                    ["freshBuildPending"] = new JsonArray([.. fresh.Select(f => JsonValue.Create(f))]),
+                    ["service"] = service is null ? null : JsonNode.Parse(JsonSerializer.Serialize(service, ControlJson.Default.ServiceStatus)),
+                    ["lastPrune"] = Json(history.LastHousekeeping("prune")),
+                    ["lastClear"] = Json(history.LastHousekeeping("clear")),
+                };
+                await Console.Out.WriteLineAsync(Output.Indented(json.ToJsonString()));
+                return ExitCode.Done;
+            }
+            var lines = new List<string>
+            {
+                service is null ? "service:  not running" : $"service:  process {service.Pid}, since {service.StartedAt.ToLocalTime():yyyy-MM-dd HH:mm:ss}",
+                deployed is null ? "deployed: nothing yet" : $"deployed: release {deployed.Id}, commit {ReleaseText.Short(deployed.Commit)}",
+            };
+            if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
+            if (service?.PollError is { } error) { lines.Add($"remote:   {error}"); }
+            if (service?.NextPrune is { } prune) { lines.Add($"prune:    next {prune.ToLocalTime():yyyy-MM-dd HH:mm}"); }
+            if (fresh.Count > 0) { lines.Add($"fresh:    the next build of {string.Join(", ", fresh)} uses no cache"); }
+            if (last is { State: ReleaseState.Done, Outcome: not ReleaseOutcome.Succeeded }) { lines.Add($"last:     {ReleaseText.Of(last)}"); }
+            await Console.Out.WriteLineAsync(string.Join(Environment.NewLine, lines));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static JsonNode? Json(HousekeepingReport? report) =>
+        report is null ? null : JsonNode.Parse(JsonSerializer.Serialize(report, RecordJson.Readable.HousekeepingReport));
+}

@@ -1,0 +1,84 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Serilog;
+using Serilog.Events;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Releasing;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary>What a verb needs to do its work in its own process.</summary>
+internal sealed class VerbSession : IAsyncDisposable
+{
+    private readonly ServiceProvider _services;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<PosixSignalRegistration> _signals = [];
+
+    private VerbSession(ServiceProvider services, WorkerOptions options, StateFolder state)
+    {
+        _services = services;
+        Options = options;
+        State = state;
+        foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP })
+        {
+            _signals.Add(PosixSignalRegistration.Create(signal, context =>
+            {
+                context.Cancel = true;
+                _stop.Cancel();
+            }));
+        }
+    }
+
+    public WorkerOptions Options { get; }
+
+    public StateFolder State { get; }
+
+    /// <summary>Cancelled by Ctrl-C, SIGTERM and SIGHUP.</summary>
+    public CancellationToken Stop => _stop.Token;
+
+    public static VerbSession Open(CommonOptions common, ParseResult arguments)
+    {
+        var (_, options) = common.Read(arguments);
+        var state = StateFolder.Open(options.State.Folder);
+        // A verb says what it does by itself; of the log a person wants only what went wrong.
+        var logger = new LoggerConfiguration().MinimumLevel.Is(LogEventLevel.Warning)
+            .WriteTo.Console(standardErrorFromLevel: LogEventLevel.Verbose, outputTemplate: "{Level}: {Message:lj}{NewLine}", formatProvider: System.Globalization.CultureInfo.InvariantCulture)
+            .CreateLogger();
+        var services = new ServiceCollection()
+            .AddLogging(logging => logging.AddSerilog(logger, dispose: true))
+            .AddWorker(options, state)
+            .BuildServiceProvider();
+        return new VerbSession(services, options, state);
+    }
+
+    public T Get<T>() where T : notnull => _services.GetRequiredService<T>();
+
+    /// <summary>Does what <paramref name="request"/> says in the running service, or here under the same lock when there is none.</summary>
+    public async Task<VerbResult> DoAsync(ControlRequest request)
+    {
+        await using var progress = new ProgressDisplay();
+        using var held = WorkerLock.TryTake(State, request.Verb, TimeProvider.System, out var holder);
+        if (held is null)
+        {
+            return await ControlClient.AskAsync(State, request, progress.Show, Stop)
+                ?? new VerbResult(ExitCode.Busy, null, $"Busy: {holder} holds the lock {State.Lock}. Try again when it is done.");
+        }
+        State.EmptyWork();
+        Get<ProgressFeed>().Reported += progress.Show;
+        await Get<Operations>().RecoverAsync(always: false, Stop);
+        return await Get<VerbWork>().RunAsync(request, Stop);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var signal in _signals) { signal.Dispose(); }
+        await _services.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    /// <summary>Who runs the verb, for the record.</summary>
+    public static string Caller => Environment.UserName;
+}

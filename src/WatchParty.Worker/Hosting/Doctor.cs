@@ -1,0 +1,131 @@
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Hosting;
+
+/// <summary>Result of one check. The names are part of the JSON contract.</summary>
+internal enum CheckStatus { Ok, Warning, Error }
+
+/// <param name="Fix">What a person has to do; null when all is well.</param>
+internal sealed record Check(string Name, CheckStatus Status, string Message, string? Fix = null);
+
+/// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
+internal sealed class Doctor(
+    WorkerOptions options, StateFolder state, ToolRunner runner, GitRepository repository, DockerEngine engine, ReleasePlanning planning, History history, ImageCacheMetadata cacheMetadata)
+{
+    private const long LowDisk = 5L * 1000 * 1000 * 1000;
+
+    public async Task<IReadOnlyList<Check>> RunAsync(CancellationToken cancellationToken)
+    {
+        List<Check> checks = [];
+        async Task TryAsync(string name, string fix, Func<Task<IEnumerable<Check>>> check)
+        {
+            try
+            {
+                checks.AddRange(await check());
+            }
+            catch (Exception e) when (e is WorkerException or ToolFailedException or IOException or UnauthorizedAccessException)
+            {
+                checks.Add(new Check(name, CheckStatus.Error, e.Message, fix));
+            }
+        }
+
+        await TryAsync("git", "Install git 2.38 or newer", async () => [new("git", CheckStatus.Ok, (await runner.OutputOfAsync(new ToolCommand("git", "--version"), cancellationToken)).Trim())]);
+        await TryAsync("repository", "See the message", () => RepositoryAsync(cancellationToken));
+        await TryAsync("remote", "Check the remote's address and the service user's credentials", async () =>
+            [await repository.RemoteHeadAsync(cancellationToken) is { } head
+                ? new("remote", CheckStatus.Ok, $"the branch is at {head[..7]}")
+                : new("remote", CheckStatus.Error, $"the branch {await repository.BranchAsync(cancellationToken)} does not exist there", "Set Repository:Branch, or push it")]);
+        await TryAsync("engine", "Start the Docker Engine, and put the service's user into the group docker", async () =>
+        {
+            var info = await engine.InfoAsync(cancellationToken);
+            return [new("engine", CheckStatus.Ok, $"version {info.Version}, API {info.ApiVersion}, {(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
+        });
+        await TryAsync("buildx", "Install the buildx plugin (Debian: docker-buildx)", async () => [new("buildx", CheckStatus.Ok, (await runner.OutputOfAsync(DockerCommands.BuildxVersion(), cancellationToken)).Trim())]);
+        await TryAsync("compose", "Install the compose plugin, version 2 (Debian: docker-compose)", async () =>
+        {
+            var version = (await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim().TrimStart('v');
+            return [Version.TryParse(version.Split('-', '+')[0], out var parsed) && parsed < new Version(2, 17)
+                ? new("compose", CheckStatus.Error, $"version {version} has no --wait-timeout", "Install compose 2.17 or newer")
+                : new("compose", CheckStatus.Ok, $"version {version}")];
+        });
+        await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));
+        await TryAsync("drop files", "Create the folder, or set DropFiles:Folder", () => Task.FromResult<IEnumerable<Check>>([DropFolder()]));
+        checks.Add(state.OthersCanWrite
+            ? new("state folder", CheckStatus.Warning, $"{state.Path} can be written by others", $"chmod 700 {state.Path}")
+            : new("state folder", CheckStatus.Ok, state.Path));
+        await TryAsync("disk", "Check the folder", () => DiskAsync(cancellationToken));
+        return checks;
+    }
+
+    private async Task<IEnumerable<Check>> RepositoryAsync(CancellationToken cancellationToken)
+    {
+        var branch = await repository.BranchAsync(cancellationToken);
+        var dangerous = await repository.DangerousConfigurationAsync(cancellationToken);
+        return dangerous.Count == 0
+            ? [new Check("repository", CheckStatus.Ok, $"{options.Repository.Path}, branch {branch}")]
+            : dangerous.Select(d => new Check("repository", CheckStatus.Error, $"its own configuration runs programs: {d}", "Move the key to the service user's global configuration, or remove it"));
+    }
+
+    private async Task<IEnumerable<Check>> ApplicationAsync(CancellationToken cancellationToken)
+    {
+        var model = await planning.ModelAsync(history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken), cancellationToken);
+        List<Check> checks = [new("application", CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
+        foreach (var service in model.Built)
+        {
+            if (service.Image == $"{model.Project}-{service.Name}")
+            {
+                checks.Add(new($"image of {service.Name}", CheckStatus.Warning, "the service names no image", $"Write image: {model.Project}-{service.Name}:latest in its section"));
+            }
+            if (service.Build!.CacheFrom.Length == 0)
+            {
+                checks.Add(new($"cache of {service.Name}", CheckStatus.Warning, "the service names no cache source", $"Write cache_from: [{ImageName.Split(service.Image).Repository}:latest] in its build section"));
+            }
+            checks.Add(await InlineCacheAsync(service, cancellationToken));
+        }
+        return checks;
+    }
+
+    /// <summary>Cache metadata in a shipped image makes a cleared cache come back through <c>cache_from</c>.</summary>
+    private async Task<Check> InlineCacheAsync(ComposeService service, CancellationToken cancellationToken)
+    {
+        const string argument = "BUILDKIT_INLINE_CACHE";
+        var name = $"cache metadata of {service.Name}";
+        var build = service.Build!;
+        var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : options.Repository.Path);
+        var text = build.DockerfileInline ?? (File.Exists(dockerfile) ? await File.ReadAllTextAsync(dockerfile, cancellationToken) : "");
+        if (build.Arguments.ContainsKey(argument) || options.Build.Arguments.ContainsKey(argument)) { return new(name, CheckStatus.Error, $"the build argument {argument} is set", "Remove it: it puts the cache into the shipped image, and a clear then clears nothing"); }
+        if (text.Contains(argument, StringComparison.Ordinal)) { return new(name, CheckStatus.Error, $"{build.Dockerfile} names {argument}", "Remove it from the Dockerfile"); }
+        if (await engine.FindImageAsync(service.Image, cancellationToken) is null) { return new(name, CheckStatus.Ok, "no image is there yet"); }
+        return await cacheMetadata.IsInAsync(service.Image, cancellationToken)
+            ? new(name, CheckStatus.Error, $"{service.Image} carries BuildKit's inline cache", "Force a rebuild after removing the option that put it there")
+            : new(name, CheckStatus.Ok, $"{service.Image} carries none");
+    }
+
+    private Check DropFolder()
+    {
+        var folder = options.DropFiles.Folder ?? options.Repository.Path;
+        if (!Directory.Exists(folder)) { return new("drop files", CheckStatus.Error, $"{folder} does not exist", "Create it, or set DropFiles:Folder"); }
+        return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(folder) & UnixFileMode.OtherWrite) != 0
+            ? new("drop files", CheckStatus.Warning, $"everybody on this machine may write {folder}, and so ask for a clear or a forced rebuild", $"chmod o-w {folder}")
+            : new("drop files", CheckStatus.Ok, folder);
+    }
+
+    private async Task<IEnumerable<Check>> DiskAsync(CancellationToken cancellationToken)
+    {
+        var folders = new List<(string Name, string Path)> { ("disk of the state folder", state.Path) };
+        // The engine may be on another machine.
+        if ((await engine.EndpointAsync(cancellationToken)).Scheme == "unix" && (await engine.InfoAsync(cancellationToken)).RootFolder is var root && Directory.Exists(root)) { folders.Add(("disk of the engine", root)); }
+        return folders.Select(f =>
+        {
+            var free = new DriveInfo(f.Path).AvailableFreeSpace;
+            return free < LowDisk
+                ? new Check(f.Name, CheckStatus.Warning, $"{Cli.Output.Bytes(free)} free at {f.Path}", "Free some space; a build needs room for its images and its cache")
+                : new Check(f.Name, CheckStatus.Ok, $"{Cli.Output.Bytes(free)} free at {f.Path}");
+        });
+    }
+}
