@@ -19,7 +19,7 @@ internal enum StepState
 
 /// <summary>One step of a Dockerfile in one build.</summary>
 /// <param name="Target">Bake target, as the caller named it.</param>
-/// <param name="Stage">Stage; <c>stage-0</c> if unnamed, empty in a Dockerfile of one unnamed stage.</param>
+/// <param name="Stage">Stage; <c>stage-0</c> if unnamed, empty in a Dockerfile of one stage, named or not.</param>
 /// <param name="Number">Number in its stage, counting FROM as 1. Zero for what failed without being a step, such as a name that cannot be resolved.</param>
 /// <param name="Of">Number of steps in its stage.</param>
 /// <param name="Instruction">RUN, COPY or ADD.</param>

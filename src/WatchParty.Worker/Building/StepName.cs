@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace WatchParty.Worker.Building;
 
 /// <summary>What the name of a vertex says: <c>[target? platform? stage? n/m] RUN …</c>.</summary>
-/// <remarks>Sources: <c>prefixCommand</c> in BuildKit's dockerfile2llb/convert.go (a Dockerfile of one unnamed stage has no stage name,
+/// <remarks>Sources: <c>prefixCommand</c> in BuildKit's dockerfile2llb/convert.go (a Dockerfile of one stage shows no stage name,
 /// unnamed ones of several are <c>stage-0</c>, …), buildx's util/progress (the target in front, when a bake has several).</remarks>
 /// <param name="Target">Name of the bake target as the trace has it; empty when the bake has only one.</param>
 /// <param name="Number">Number of the step in its stage; 0 for what is no step of a Dockerfile.</param>

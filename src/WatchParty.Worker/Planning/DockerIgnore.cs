@@ -41,7 +41,7 @@ internal sealed class DockerIgnore
     public bool Excludes(string path)
     {
         if (_patterns.Length == 0 || path.Length == 0) { return false; }
-        return Look(path, ParentOf(path), stackalloc bool[_patterns.Length]);
+        return Look(path, ParentOf(path), _patterns.Length <= 256 ? stackalloc bool[_patterns.Length] : new bool[_patterns.Length]);
     }
 
     private Folder? ParentOf(string path)
