@@ -90,7 +90,8 @@ internal static class GitCommands
 
     /// <summary>Tracked paths whose file differs from that of <paramref name="commit"/>.</summary>
     public static ToolCommand DifferentFrom(string folder, string commit) =>
-        Read(folder, "diff-index", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", commit, "--");
+        // Not diff-index, which calls a file with a new time different without reading it.
+        Read(folder, "diff", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", commit, "--");
 
     /// <summary>Paths of <paramref name="commit"/> that the index does not know, with mode and object.</summary>
     public static ToolCommand NewPaths(string folder, string commit) =>
@@ -125,6 +126,11 @@ internal static class GitCommands
     public static ToolCommand SetRef(string folder, string name, string commit) => Git(folder, "update-ref", "--no-deref", name, commit);
 
     public static ToolCommand DeleteRef(string folder, string name) => Git(folder, "update-ref", "--no-deref", "-d", name);
+
+    /// <summary>Packs the objects when there are many packs or loose objects, in the foreground.</summary>
+    public static ToolCommand Tidy(string folder, int packLimit) => Git(
+        folder, "-c", "gc.auto=6700", "-c", $"gc.autoPackLimit={packLimit.ToString(CultureInfo.InvariantCulture)}", "-c", "gc.autoDetach=false",
+        "gc", "--auto", "--quiet") with { Timeout = FetchLimit };
 
     public static string Head(string branch) => $"refs/heads/{branch}";
 

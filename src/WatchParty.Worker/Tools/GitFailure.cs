@@ -27,16 +27,19 @@ internal static partial class GitFailure
     /// <summary>The line of <paramref name="errors"/> that says most, secrets masked and at most 300 characters long.</summary>
     public static string Reason(string errors)
     {
-        var lines = errors.Split('\n').Select(l => Unprintable().Replace(l, " ").Trim()).Where(l => l.Length > 0).ToList();
-        var at = lines.FindLastIndex(l => l.StartsWith("fatal: ", StringComparison.Ordinal));
-        if (at < 0) { at = lines.FindIndex(l => l.StartsWith("error: ", StringComparison.Ordinal)); }
+        // git lists files in lines that begin with a tab.
+        var lines = errors.Split('\n').Select(l => (Listed: l.StartsWith('\t'), Text: Unprintable().Replace(l, " ").Trim())).Where(l => l.Text.Length > 0).ToList();
+        // The first one is the cause; what follows is who gave up because of it.
+        var at = lines.FindIndex(l => l.Text.StartsWith("fatal: ", StringComparison.Ordinal));
+        if (at < 0) { at = lines.FindIndex(l => l.Text.StartsWith("error: ", StringComparison.Ordinal)); }
         if (at < 0) { at = lines.Count - 1; }
         if (at < 0) { return "git gave no reason"; }
         // Behind SSH git knows only that it read nothing; what SSH said stands above.
-        if (at > 0 && lines[at].Contains("Could not read from remote repository", StringComparison.Ordinal)) { at--; }
+        if (at > 0 && lines[at].Text.Contains("Could not read from remote repository", StringComparison.Ordinal)) { at--; }
         // The server's own words ("remote: Repository not found.") beat git's ("repository '…' not found").
-        var said = lines.Where(l => l.StartsWith("remote: ", StringComparison.Ordinal)).Take(1).Select(l => $" ({l[8..]})").FirstOrDefault() ?? "";
-        var line = Redaction.Apply(lines[at] + said);
+        var said = lines.Where(l => l.Text.StartsWith("remote: ", StringComparison.Ordinal)).Take(1).Select(l => $" ({l.Text[8..]})").FirstOrDefault();
+        var listed = string.Join(", ", lines.Skip(at + 1).TakeWhile(l => l.Listed).Select(l => l.Text));
+        var line = Redaction.Apply($"{lines[at].Text}{(listed.Length > 0 ? " " : "")}{listed}{said}");
         line = Milliseconds().Replace(Prefix().Replace(line, ""), "").TrimEnd('.');
         return line.Length > 300 ? string.Concat(line.AsSpan(0, 300), "…") : line;
     }

@@ -10,14 +10,15 @@ internal static class GitLocks
     public static readonly TimeSpan Old = TimeSpan.FromMinutes(5);
 
     /// <summary>Removes locks that were left behind.</summary>
+    /// <param name="gitRuns">Whether git is at work: <see cref="GitRuns"/>.</param>
     /// <exception cref="WorkerException">A lock is young, or a git process is at work in the checkout.</exception>
-    public static void RemoveStale(string gitFolder, string branch, string remote, TimeProvider time, ILogger logger)
+    public static void RemoveStale(string gitFolder, string branch, string remote, TimeProvider time, Func<bool> gitRuns, ILogger logger)
     {
         string[] names = ["index", "HEAD", "config", "packed-refs", "shallow", $"refs/heads/{branch}", $"refs/remotes/{remote}/{branch}", "refs/stash"];
         foreach (var file in names.Select(n => new FileInfo(Path.Combine(gitFolder, n + ".lock"))).Where(f => f.Exists))
         {
             var age = time.GetUtcNow() - file.LastWriteTimeUtc;
-            if (age < Old || GitRuns())
+            if (age < Old || gitRuns())
             {
                 throw new WorkerException(
                     $"Another git process works in the checkout: {file.FullName} exists since {file.LastWriteTimeUtc:u}. If none does, the file is removed by itself when it is {Old.TotalMinutes:0} minutes old",
@@ -30,7 +31,7 @@ internal static class GitLocks
 
     /// <summary>Whether any git process is to be seen on this machine. Which files it holds open cannot be seen of another
     /// user's process, so each counts.</summary>
-    private static bool GitRuns()
+    public static bool GitRuns()
     {
         foreach (var process in System.Diagnostics.Process.GetProcessesByName("git"))
         {

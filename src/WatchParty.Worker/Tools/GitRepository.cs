@@ -76,7 +76,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
         if ((await Git.TryAsync(GitCommands.IsComplete(Git.Folder, Id(commit)), cancellationToken)).ExitCode == 0) { return; }
         var branch = await BranchAsync(cancellationToken);
         var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
-        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, logger);
+        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, logger);
         var result = await Git.TryAsync(GitCommands.Fetch(Git.Folder, remote, branch), cancellationToken);
         if (result.ExitCode != 0)
         {
@@ -96,7 +96,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     {
         var branch = await BranchAsync(cancellationToken);
         var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
-        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, logger);
+        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, logger);
         if (!await HasCommitAsync(commit, cancellationToken)) { throw new WorkerException($"{commit[..7]} is not in {Git.Folder}", Remedy.NeedsPerson); }
         var result = await new GitCheckout(options, Git, remote, logger).RunAsync(branch, commit, reason, cancellationToken);
         if (File.Exists(Path.Combine(Git.Folder, ".gitmodules")))
@@ -139,6 +139,13 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     /// <summary>Undoes <see cref="KeepAsync"/>; a release that is not kept is no error.</summary>
     public Task ForgetAsync(long release, CancellationToken cancellationToken) =>
         Git.OutputAsync(GitCommands.DeleteRef(Git.Folder, GitCommands.Release(release)), $"The commit of release {release} cannot be let go", cancellationToken);
+
+    /// <summary>Packs git's objects when there are many packs, because fetching never does; each fetch leaves one.</summary>
+    public async Task TidyAsync(CancellationToken cancellationToken, int packLimit = 50)
+    {
+        await Configuration.RemoteAsync(fresh: true, cancellationToken);
+        await Git.OutputAsync(GitCommands.Tidy(Git.Folder, packLimit), "The repository cannot be packed", cancellationToken);
+    }
 
     /// <summary>Settings of the checkout that could start programs, each with what to do instead; empty when all is well.</summary>
     public Task<IReadOnlyList<string>> DangerousConfigurationAsync(CancellationToken cancellationToken) => Configuration.RefusedAsync(cancellationToken);

@@ -9,6 +9,6 @@ internal static partial class Redaction
     public static string Apply(string text) => text.Contains("://", StringComparison.Ordinal) ? UserPart().Replace(text, "$1***@") : text;
 
     // "ssh://git@host" names no secret, so a user part without a password stays for ssh.
-    [GeneratedRegex(@"\b((?!ssh://[^:/@\s]+@)[a-z][a-z0-9+.-]*://)[^/@\s]+@", RegexOptions.IgnoreCase, 1000)]
+    [GeneratedRegex(@"\b((?!ssh://[^:/@\s]+@)[a-z][a-z0-9+.-]*://)[^/\s]+@", RegexOptions.IgnoreCase, 1000)]
     private static partial Regex UserPart();
 }
