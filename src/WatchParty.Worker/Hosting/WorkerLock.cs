@@ -87,14 +87,16 @@ internal sealed class WorkerLock : IDisposable
 
     private static string WhoHolds(string path)
     {
-        const string Unknown = "another program";
+        const string Unknown = "another program, such as a script under flock";
         try
         {
             var words = ReadFirstLine(path);
             // A killed holder leaves its words behind; the kernel knows who has the lock now.
             return HolderOf(path) is not { } pid ? (words.Length > 0 ? words : Unknown)
                 : words.StartsWith($"process {pid},", StringComparison.Ordinal) ? words
-                : $"process {pid}{NameOf(pid)}";
+                // `flock 9` in a script takes the lock for the script and ends.
+                : File.Exists($"/proc/{pid}/comm") ? $"process {pid} ({File.ReadAllText($"/proc/{pid}/comm").Trim()})"
+                : Unknown;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -122,11 +124,5 @@ internal sealed class WorkerLock : IDisposable
             .Select(part => part[4])
             // A holder in another container has no number here.
             .FirstOrDefault(pid => pid != "0");
-    }
-
-    private static string NameOf(string pid)
-    {
-        var name = $"/proc/{pid}/comm";
-        return File.Exists(name) ? $" ({File.ReadAllText(name).Trim()})" : "";
     }
 }
