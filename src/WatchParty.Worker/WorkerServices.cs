@@ -1,5 +1,4 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
@@ -34,13 +33,11 @@ internal static class WorkerServices
 
     /// <summary>What only the running service has: its triggers, its schedule, its signs of life.</summary>
     public static IServiceCollection AddWorkerService(this IServiceCollection services, WorkerOptions options) => services
-        .AddSingleton<Heartbeat>()
-        .AddSingleton(p => SystemdNotifier.FromEnvironment(p.GetRequiredService<ILogger<SystemdNotifier>>()))
+        .AddHosting()
         .AddHostedService<StartUp>()
         .AddHostedService<ControlServer>()
         .AddHostedService<PollingService>()
         .AddHostedService<DropFileService>()
-        .AddHostedService<WatchdogService>()
         .AddNightlyPrune(new PruneSchedule(options.Prune));
 
     private static IServiceCollection AddConfiguration(this IServiceCollection services, WorkerOptions options) => services

@@ -15,7 +15,7 @@ internal static class RunVerb
     public static Command Create(CommonOptions common)
     {
         var command = new Command("run", "Run as a service: follow the repository, the drop files and the schedule (default).");
-        command.SetAction(async (arguments, cancellationToken) =>
+        command.SetAction(async (arguments, _) =>
         {
             var (configuration, options) = common.Read(arguments);
             var state = StateFolder.Open(options.State.Folder);
@@ -27,12 +27,14 @@ internal static class RunVerb
             }
             state.EmptyWork();
 
+            var log = ServiceLogging.Create(configuration, state.Logs);
             var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
             builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownTimeout);
-            builder.Services.AddServiceLogging(configuration, state).AddServiceLifetime();
+            builder.Logging.UseServiceLogging(log);
             builder.Services.AddWorker(options, state).AddWorkerService(options);
             using var host = builder.Build();
-            await host.RunAsync(cancellationToken);
+            using var signals = new ConsoleSignals(host.Services.GetRequiredService<ILogger<ConsoleSignals>>());
+            await host.RunAsync(signals.Stop);
 
             // A background service that throws stops the host, which then ends as if all were well; systemd would not restart it.
             var faulted = host.Services.GetServices<IHostedService>().OfType<BackgroundService>().Any(s => s.ExecuteTask?.IsFaulted == true);

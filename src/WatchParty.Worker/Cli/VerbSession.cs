@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serilog;
@@ -14,30 +13,22 @@ namespace WatchParty.Worker.Cli;
 internal sealed class VerbSession : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly ConsoleSignals _signals;
 
     private VerbSession(ServiceProvider services, WorkerOptions options, StateFolder state)
     {
         _services = services;
         Options = options;
         State = state;
-        foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP })
-        {
-            _signals.Add(PosixSignalRegistration.Create(signal, context =>
-            {
-                context.Cancel = true;
-                _stop.Cancel();
-            }));
-        }
+        _signals = new ConsoleSignals(services.GetRequiredService<ILogger<ConsoleSignals>>());
     }
 
     public WorkerOptions Options { get; }
 
     public StateFolder State { get; }
 
-    /// <summary>Cancelled by Ctrl-C, SIGTERM and SIGHUP.</summary>
-    public CancellationToken Stop => _stop.Token;
+    /// <summary>Cancelled by Ctrl-C and SIGTERM.</summary>
+    public CancellationToken Stop => _signals.Stop;
 
     public static VerbSession Open(CommonOptions common, ParseResult arguments)
     {
@@ -74,9 +65,8 @@ internal sealed class VerbSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var signal in _signals) { signal.Dispose(); }
+        _signals.Dispose();
         await _services.DisposeAsync();
-        _stop.Dispose();
     }
 
     /// <summary>Who runs the verb, for the record.</summary>
