@@ -34,11 +34,11 @@ internal static class RunVerb
             builder.Services.AddWorker(options, state).AddWorkerService(options);
             using var host = builder.Build();
             using var signals = new ConsoleSignals(host.Services.GetRequiredService<ILogger<ConsoleSignals>>());
+            var loops = host.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
             await host.RunAsync(signals.Stop);
 
             // A background service that throws stops the host, which then ends as if all were well; systemd would not restart it.
-            var faulted = host.Services.GetServices<IHostedService>().OfType<BackgroundService>().Any(s => s.ExecuteTask?.IsFaulted == true);
-            return faulted ? ExitCode.Failed : ExitCode.Done;
+            return loops.Any(s => s.ExecuteTask?.IsFaulted == true) ? ExitCode.Failed : ExitCode.Done;
         });
         return command;
     }

@@ -36,7 +36,7 @@ internal sealed class ConsoleSignals : IDisposable
             _logger.HangUpIgnored();
             return;
         }
-        _logger.Stopping(context.Signal);
+        _logger.Stopping(context.Signal.ToString());
         _stop.Cancel();
     }
 }
@@ -47,5 +47,5 @@ internal static partial class ConsoleSignalsLog
     public static partial void HangUpIgnored(this ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Stopping on {Signal}")]
-    public static partial void Stopping(this ILogger logger, PosixSignal signal);
+    public static partial void Stopping(this ILogger logger, string signal);
 }

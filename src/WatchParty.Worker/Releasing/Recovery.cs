@@ -29,7 +29,7 @@ internal sealed class Recovery(History history, Rollback rollback, ProgressFeed 
         foreach (var (id, state) in unfinished)
         {
             history.Finish(id, ReleaseOutcome.Interrupted, $"the worker ended during {state}", PhaseSeconds.Zero);
-            logger.Interrupted(id, state);
+            logger.Interrupted(id, state.ToString());
         }
     }
 }
@@ -43,5 +43,5 @@ internal static partial class RecoveryLog
     public static partial void NotBroughtUp(this ILogger logger, long release, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted during {State}; its commit will be tried again")]
-    public static partial void Interrupted(this ILogger logger, long release, ReleaseState state);
+    public static partial void Interrupted(this ILogger logger, long release, string state);
 }

@@ -58,7 +58,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
     public void Planned(ReleasePlan plan, DeployedRelease? imagesOf)
     {
         history.SavePlan(id, plan, imagesOf);
-        foreach (var service in plan.Services) { logger.Planned(service.Name, service.Action, service.Reason); }
+        foreach (var service in plan.Services) { logger.Planned(service.Name, service.Action.ToString(), service.Reason); }
     }
 
     public void Built(IReadOnlyList<BuiltImage> images, ReleasePlan plan)
@@ -83,7 +83,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
         foreach (var (service, image, action, reason) in effects)
         {
             history.SaveAction(id, service, image, action, reason);
-            logger.Planned(service, action, reason);
+            logger.Planned(service, action.ToString(), reason);
         }
     }
 
@@ -103,7 +103,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
     {
         var seconds = clock.Stop();
         history.Finish(id, outcome, error, seconds);
-        if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); } else { logger.Failed(id, found.Commit, outcome, error); }
+        if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); } else { logger.Failed(id, found.Commit, outcome.ToString(), error); }
         progress.Report($"release {id}: {outcome}");
         return history.Find(id)!;
     }
@@ -134,7 +134,7 @@ internal static partial class ReleaseLog
     public static partial void Begins(this ILogger logger, long release, string commit, string trigger);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Service}: {Action}, because {Reason}")]
-    public static partial void Planned(this ILogger logger, string service, ServiceAction action, string reason);
+    public static partial void Planned(this ILogger logger, string service, string action, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Service} was built in {Seconds:0.0} s, {Cached} of {Total} steps cached")]
     public static partial void Built(this ILogger logger, string service, double seconds, int cached, int total);
@@ -146,5 +146,5 @@ internal static partial class ReleaseLog
     public static partial void Succeeded(this ILogger logger, long release, string commit, double seconds);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Release {Release} of commit {Commit}: {Outcome}. {Error}")]
-    public static partial void Failed(this ILogger logger, long release, string commit, ReleaseOutcome outcome, string? error);
+    public static partial void Failed(this ILogger logger, long release, string commit, string outcome, string? error);
 }
