@@ -47,7 +47,8 @@ internal static class GitCommands
     public static ToolCommand Fetch(string folder, GitRemote remote, string branch) => Network(
         folder, remote,
         ["fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-recurse-submodules", "--no-write-fetch-head"],
-        remote.Name, $"+{Head(branch)}:refs/remotes/{remote.Name}/{branch}") with { Timeout = FetchLimit };
+        remote.Name, $"+{Head(branch)}:refs/remotes/{remote.Name}/{branch}") with
+    { Timeout = FetchLimit };
 
     public static ToolCommand Submodules(string folder, GitRemote remote)
     {
@@ -112,7 +113,8 @@ internal static class GitCommands
 
     /// <summary>Sets exactly these tracked paths back to the checked-out commit.</summary>
     public static ToolCommand Restore(string folder, IEnumerable<string> paths) => Git(
-        folder, "restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul") with { Input = Lines(paths) };
+        folder, "restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul") with
+    { Input = Lines(paths) };
 
     /// <summary>Changes the index only. Lines are <c>mode object TAB path</c>; mode 0 removes.</summary>
     public static ToolCommand UpdateIndex(string folder, IEnumerable<string> lines) => Git(folder, "update-index", "--add", "-z", "--index-info") with { Input = Lines(lines) };
@@ -121,7 +123,8 @@ internal static class GitCommands
     /// untracked files, ignored ones too, and edits hidden by <c>update-index --assume-unchanged</c>.</summary>
     public static ToolCommand CheckOut(string folder, GitRemote remote, string branch, string commit) => Git(
         folder, "checkout", "--quiet", "--no-overwrite-ignore", "--no-recurse-submodules", "--no-track", "-B", branch, commit, "--")
-        .With("GIT_SSH_COMMAND", remote.Ssh) with { Timeout = FetchLimit };
+        .With("GIT_SSH_COMMAND", remote.Ssh) with
+    { Timeout = FetchLimit };
 
     public static ToolCommand SetRef(string folder, string name, string commit) => Git(folder, "update-ref", "--no-deref", name, commit);
 
@@ -130,7 +133,8 @@ internal static class GitCommands
     /// <summary>Packs the objects when there are many packs or loose objects, in the foreground.</summary>
     public static ToolCommand Tidy(string folder, int packLimit) => Git(
         folder, "-c", "gc.auto=6700", "-c", $"gc.autoPackLimit={packLimit.ToString(CultureInfo.InvariantCulture)}", "-c", "gc.autoDetach=false",
-        "gc", "--auto", "--quiet") with { Timeout = FetchLimit };
+        "gc", "--auto", "--quiet") with
+    { Timeout = FetchLimit };
 
     public static string Head(string branch) => $"refs/heads/{branch}";
 
