@@ -44,10 +44,10 @@ internal static class GitCommands
         Network(folder, remote, ["ls-remote", "--heads"], remote.Name, Head(branch)) with { Timeout = LookLimit, Grace = TimeSpan.FromSeconds(2) };
 
     /// <summary>Brings the branch into <c>refs/remotes</c>, whatever was there before.</summary>
-    public static ToolCommand Fetch(string folder, GitRemote remote, string branch) => Network(
+    public static ToolCommand Fetch(string folder, GitRemote remote, string branch) => Slow(Network(
         folder, remote,
         ["fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-recurse-submodules", "--no-write-fetch-head"],
-        remote.Name, $"+{Head(branch)}:refs/remotes/{remote.Name}/{branch}") with { Timeout = FetchLimit };
+        remote.Name, $"+{Head(branch)}:refs/remotes/{remote.Name}/{branch}"));
 
     public static ToolCommand Submodules(string folder, GitRemote remote)
     {
@@ -111,26 +111,29 @@ internal static class GitCommands
     public static ToolCommand StoreStash(string folder, string message, string stash) => Git(folder, "stash", "store", "--quiet", "--message", message, stash);
 
     /// <summary>Sets exactly these tracked paths back to the checked-out commit.</summary>
-    public static ToolCommand Restore(string folder, IEnumerable<string> paths) => Git(
-        folder, "restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul") with { Input = Lines(paths) };
+    public static ToolCommand Restore(string folder, IEnumerable<string> paths)
+    {
+        var command = Git(folder, "restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul");
+        return command with { Input = Lines(paths) };
+    }
 
     /// <summary>Changes the index only. Lines are <c>mode object TAB path</c>; mode 0 removes.</summary>
     public static ToolCommand UpdateIndex(string folder, IEnumerable<string> lines) => Git(folder, "update-index", "--add", "-z", "--index-info") with { Input = Lines(lines) };
 
     /// <summary>Moves the branch, the index and the files. Unlike <c>reset --hard</c> git itself then refuses to overwrite
     /// untracked files, ignored ones too, and edits hidden by <c>update-index --assume-unchanged</c>.</summary>
-    public static ToolCommand CheckOut(string folder, GitRemote remote, string branch, string commit) => Git(
+    public static ToolCommand CheckOut(string folder, GitRemote remote, string branch, string commit) => Slow(Git(
         folder, "checkout", "--quiet", "--no-overwrite-ignore", "--no-recurse-submodules", "--no-track", "-B", branch, commit, "--")
-        .With("GIT_SSH_COMMAND", remote.Ssh) with { Timeout = FetchLimit };
+        .With("GIT_SSH_COMMAND", remote.Ssh));
 
     public static ToolCommand SetRef(string folder, string name, string commit) => Git(folder, "update-ref", "--no-deref", name, commit);
 
     public static ToolCommand DeleteRef(string folder, string name) => Git(folder, "update-ref", "--no-deref", "-d", name);
 
     /// <summary>Packs the objects when there are many packs or loose objects, in the foreground.</summary>
-    public static ToolCommand Tidy(string folder, int packLimit) => Git(
+    public static ToolCommand Tidy(string folder, int packLimit) => Slow(Git(
         folder, "-c", "gc.auto=6700", "-c", $"gc.autoPackLimit={packLimit.ToString(CultureInfo.InvariantCulture)}", "-c", "gc.autoDetach=false",
-        "gc", "--auto", "--quiet") with { Timeout = FetchLimit };
+        "gc", "--auto", "--quiet"));
 
     public static string Head(string branch) => $"refs/heads/{branch}";
 
@@ -165,6 +168,8 @@ internal static class GitCommands
         WorkingDirectory = folder,
         Environment = Environment,
     };
+
+    private static ToolCommand Slow(ToolCommand command) => command with { Timeout = FetchLimit };
 
     private static IEnumerable<string> Below(string folder) => folder.Length == 0 ? [] : [folder];
 

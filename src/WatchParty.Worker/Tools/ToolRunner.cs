@@ -190,7 +190,9 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         }
         catch (TimeoutException)
         {
+            // With its end the pipe ends too, and what the program itself printed can still be read.
             ProcessGroup.Kill(process);
+            await ((Task)reading.WaitAsync(TimeSpan.FromSeconds(1), time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await abandon.CancelAsync();
             await ((Task)reading.WaitAsync(TimeSpan.FromSeconds(1), time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }

@@ -81,6 +81,31 @@ public sealed class GitRemoteTests : IAsyncLifetime
         Assert.Equal(first.Message, (await FailsAsync(repository)).Message);
     }
 
+    [Fact]
+    public async Task Http_WithASubmodule_BringsItsFiles()
+    {
+        using var server = new GitHttpServer(Path.Combine(_sandbox.Root, "srv"), "ann", "s3cret");
+        await UseAsync(server.Url("app.git"));
+        await StoreAsync($"http://ann:s3cret@127.0.0.1:{server.Port}");
+        var library = await _sandbox.GitAsync(_sandbox.Author, "rev-parse", "HEAD");
+        await File.WriteAllTextAsync(Path.Combine(_sandbox.Author, ".gitmodules"), "[submodule \"lib\"]\n\tpath = lib\n\turl = ./\n");
+        await _sandbox.GitAsync(_sandbox.Author, "add", ".gitmodules");
+        await _sandbox.GitAsync(_sandbox.Author, "update-index", "--add", "--cacheinfo", $"160000,{library},lib");
+        await _sandbox.GitAsync(_sandbox.Author, "commit", "--quiet", "--message", "submodule");
+        await _sandbox.GitAsync(_sandbox.Author, "push", "--quiet", "origin", "HEAD");
+        var pushed = await _sandbox.GitAsync(_sandbox.Author, "rev-parse", "HEAD");
+        var repository = _sandbox.Repository();
+
+        await repository.FetchAsync(pushed, None);
+        await repository.CheckOutAsync(pushed, "a push", None);
+        Assert.Equal("one\n", _sandbox.Read("lib/app.txt"));
+
+        // Its own configuration is somebody else's to write as well.
+        await _sandbox.GitAsync(Path.Combine(_sandbox.Checkout, "lib"), "config", "filter.evil.smudge", "touch marker");
+        var error = await Assert.ThrowsAsync<WorkerException>(() => repository.CheckOutAsync(pushed, "again", None));
+        Assert.Contains("filter.evil.smudge", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("setting")]
     [InlineData("environment")]

@@ -177,6 +177,26 @@ public sealed class GitRepositoryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Files_OfACommitWithFiftyThousand_AreListedInSeconds()
+    {
+        var blob = await _sandbox.GitAsync(_sandbox.Author, "rev-parse", "HEAD:app.txt");
+        var lines = string.Concat(Enumerable.Range(0, 50_000).Select(i => $"100644 {blob}\tmany/{i % 100}/{i}-{new string('x', 80)}\n"));
+        await _sandbox.RunAsync(new ToolCommand("git", "update-index", "--add", "--index-info") { WorkingDirectory = _sandbox.Author, Input = lines });
+        await _sandbox.GitAsync(_sandbox.Author, "commit", "--quiet", "--message", "many");
+        await _sandbox.GitAsync(_sandbox.Author, "push", "--quiet", "origin", "HEAD");
+        var commit = await _sandbox.GitAsync(_sandbox.Author, "rev-parse", "HEAD");
+        var repository = _sandbox.Repository();
+        await repository.FetchAsync(commit, None);
+        var started = TimeProvider.System.GetTimestamp();
+
+        Assert.Equal(50_002, (await repository.FilesAsync(commit, "", None)).Count);
+
+        Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10));
+        await repository.CheckOutAsync(commit, "a push", None);
+        Assert.Equal(500, Directory.GetFiles(Path.Combine(_sandbox.Checkout, "many", "7")).Length);
+    }
+
+    [Fact]
     public async Task Untracked_WithIgnoredFiles_ListsThemToo()
     {
         _sandbox.Write(".gitignore", ".env\n");

@@ -1,0 +1,131 @@
+using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Tests.Tools;
+
+public sealed class ToolRunnerTests
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+    private readonly RecordingLogger<ToolRunner> _log = new();
+
+    private ToolRunner Runner => new(TimeProvider.System, _log);
+
+    [Fact]
+    public async Task Run_OfAProgram_GivesExitCodeOutputAndTheEndOfItsErrors()
+    {
+        var result = await Runner.RunAsync(Shell("echo out; echo err >&2; exit 3"), None);
+
+        Assert.Equal((3, "out\n", "err\n"), (result.ExitCode, result.Output, result.ErrorTail));
+    }
+
+    [Fact]
+    public async Task OutputOf_AProgramThatFails_TellsCommandExitCodeAndItsLastWords()
+    {
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.OutputOfAsync(Shell("echo cannot at https://u:pw@h/ >&2; exit 3"), None));
+
+        Assert.Equal(3, error.ExitCode);
+        Assert.Contains("exited with 3: cannot at https://***@h/", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_PastItsTimeLimit_EndsTheWholeGroupAlsoAGrandchildThatKeepsThePipe()
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        var command = Shell("sh -c 'trap \"\" TERM; echo $$ >&2; exec sleep 60' & wait") with { Timeout = TimeSpan.FromSeconds(1), Grace = TimeSpan.FromSeconds(1) };
+
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(command, None));
+
+        Assert.Contains("did not end within 00:00:01", error.Message, StringComparison.Ordinal);
+        Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(15));
+        await AssertEndsAsync(int.Parse(error.Tail));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(">/dev/null 2>&1")]
+    public async Task Run_OfAProgramThatLeavesAChildBehind_EndsThatTooAndKeepsTheOutput(string redirection)
+    {
+        var result = await Runner.RunAsync(Shell($"sleep 60 {redirection} & echo $!"), None);
+
+        Assert.Equal(0, result.ExitCode);
+        await AssertEndsAsync(int.Parse(result.Output));
+    }
+
+    [Fact]
+    public async Task Run_OfAProgramThatPrintsTooMuch_IsEndedAndReported()
+    {
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() =>
+            Runner.RunAsync(Shell("yes") with { OutputLimit = 1024 * 1024, Grace = TimeSpan.FromSeconds(1) }, None));
+
+        Assert.Contains("printed more than 1 MiB", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_WhenCancelled_EndsTheProgramBeforeItReturns()
+    {
+        using var cancel = new CancellationTokenSource();
+        var file = Path.GetTempFileName();
+        var running = Runner.RunAsync(Shell($"echo $$ > {file}; exec sleep 60"), cancel.Token);
+        while (new FileInfo(file).Length == 0) { await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System); }
+
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        await AssertEndsAsync(int.Parse(await File.ReadAllTextAsync(file)));
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task Run_WithoutInput_ClosesStandardInputAtOnce() =>
+        Assert.Equal("end", (await Runner.RunAsync(Shell("cat; printf end") with { Timeout = TimeSpan.FromSeconds(10) }, None)).Output);
+
+    [Fact]
+    public async Task Run_WithInput_HandsItOver() => Assert.Equal("héllo", await Runner.OutputOfAsync(new ToolCommand("cat") { Input = "héllo" }, None));
+
+    [Fact]
+    public async Task Run_OfAProgramThatIsNotThere_SaysSo()
+    {
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(new ToolCommand("no-such-program"), None));
+
+        Assert.Contains("no-such-program is not on PATH", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_InAFolderThatIsNotThere_SaysSo()
+    {
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(new ToolCommand("true") { WorkingDirectory = "/no/such" }, None));
+
+        Assert.Contains("/no/such does not exist", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_WithArguments_PassesThemThroughNoShell() =>
+        Assert.Equal("$(id);'\"\n", await Runner.OutputOfAsync(new ToolCommand("printf", "%s\n", "$(id);'\""), None));
+
+    [Fact]
+    public async Task Run_WithVariables_SetsAndRemovesThem() => Assert.Equal(
+        "x-", await Runner.OutputOfAsync(Shell("printf %s- \"$WP_SET$HOME\"").With("WP_SET", "x").With("HOME", null), None));
+
+    private static ToolCommand Shell(string script) => new("sh", "-c", script);
+
+    // The kernel takes a moment between the signal and the end.
+    private static async Task AssertEndsAsync(int pid)
+    {
+        for (var tries = 0; IsAlive(pid) && tries < 100; tries++) { await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System); }
+        Assert.False(IsAlive(pid), $"process {pid} still runs");
+    }
+
+    // A killed process that its new parent has not collected yet is dead too.
+    private static bool IsAlive(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return stat[stat.LastIndexOf(')') + 2] is not ('Z' or 'X');
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+}
