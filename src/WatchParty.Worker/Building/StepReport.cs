@@ -12,7 +12,7 @@ internal sealed class StepReport
     private readonly List<Vertex> _inOrder = [];
     private readonly Dictionary<string, StepLog> _logs = [];
     private readonly Queue<string> _text = new();
-    private Vertex? _failure;
+    private readonly List<Vertex> _failed = [];
 
     /// <param name="targets">Bake targets of the build.</param>
     public StepReport(IReadOnlyCollection<string> targets)
@@ -37,7 +37,9 @@ internal sealed class StepReport
 
     /// <summary>The step that failed first, not one that was stopped because of it; null when none did. A failure without any
     /// step, such as a fault in the Dockerfile, is only in <see cref="Text"/>.</summary>
-    public BuildStep? FirstFailure => _failure is null ? null : Step(_failure, _failure);
+    public BuildStep? FirstFailure => _failed
+        .Select(f => f.Name.IsCounted ? StepsOf(Target(f)).FirstOrDefault(s => s.Digest == f.Digest && s.State == StepState.Failed) : Step(f, f))
+        .FirstOrDefault(s => s is not null);
 
     public void Add(TraceEvent traceEvent)
     {
@@ -63,10 +65,10 @@ internal sealed class StepReport
         var own = OwnOf(target);
         var mine = own.Where(v => v.Name.IsCounted).Select(v => (Own: v, Shown: v)).ToList();
 
-        // A foreign vertex stands for one of ours that never ended. If all have, it only tells of the merging.
+        // A foreign vertex stands for one of ours that did no work of its own. If all did, it only tells of the merging.
         foreach (var foreign in _inOrder.Where(v => v.Name.IsCounted && Target(v) == Target(target) && !own.Contains(v)))
         {
-            var merged = Nearest(foreign, mine.Where(s => !s.Shown.HasEnded).Select(s => s.Own));
+            var merged = Nearest(foreign, mine.Where(s => s.Shown.State < foreign.State).Select(s => s.Own));
             if (merged is not null) { mine[mine.FindIndex(s => s.Own == merged)] = (merged, foreign); }
         }
 
@@ -92,7 +94,7 @@ internal sealed class StepReport
             _inOrder.Add(vertex);
         }
         vertex.Add(e);
-        if (vertex.State == StepState.Failed && vertex.ImportedFrom is null) { _failure ??= vertex; }
+        if (vertex.State == StepState.Failed && vertex.ImportedFrom is null) { _failed.Add(vertex); }
     }
 
     /// <summary>The vertices of the target's own graph: those that were seen waiting, and all that they are made from. With none of the
