@@ -1,20 +1,21 @@
 namespace WatchParty.Worker.Building;
 
+/// <remarks>In the order of what says more: of two vertices that stand for one step the greater counts.</remarks>
 internal enum StepState
 {
     /// <summary>Neither found in the cache nor run: the build ended before, or goes on.</summary>
     Pending,
+
+    /// <summary>It was stopped because something else failed, or because the build was stopped.</summary>
+    Canceled,
+
+    Failed,
 
     /// <summary>Its result came from the cache.</summary>
     Cached,
 
     /// <summary>It has run in this build.</summary>
     Executed,
-
-    Failed,
-
-    /// <summary>It was stopped because something else failed, or because the build was stopped.</summary>
-    Canceled,
 }
 
 /// <summary>One step of a Dockerfile in one build.</summary>

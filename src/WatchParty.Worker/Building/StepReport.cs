@@ -12,7 +12,7 @@ internal sealed class StepReport
     private readonly List<Vertex> _inOrder = [];
     private readonly Dictionary<string, StepLog> _logs = [];
     private readonly Queue<string> _text = new();
-    private Vertex? _failure;
+    private readonly List<Vertex> _failed = [];
 
     /// <param name="targets">Bake targets of the build.</param>
     public StepReport(IReadOnlyCollection<string> targets)
@@ -37,7 +37,9 @@ internal sealed class StepReport
 
     /// <summary>The step that failed first, not one that was stopped because of it; null when none did. A failure without any
     /// step, such as a fault in the Dockerfile, is only in <see cref="Text"/>.</summary>
-    public BuildStep? FirstFailure => _failure is null ? null : Step(_failure, _failure);
+    public BuildStep? FirstFailure => _failed
+        .Select(f => f.Name.IsCounted ? StepsOf(Target(f)).FirstOrDefault(s => s.Digest == f.Digest && s.State == StepState.Failed) : Step(f, f))
+        .FirstOrDefault(s => s is not null);
 
     public void Add(TraceEvent traceEvent)
     {
@@ -60,22 +62,21 @@ internal sealed class StepReport
     /// <summary>The counted steps (<see cref="StepName.IsCounted"/>) of a target, stage by stage in the order the stages began.</summary>
     public IReadOnlyList<BuildStep> StepsOf(string target)
     {
-        var mine = _inOrder.Where(v => v.Name.IsCounted && Target(v) == Target(target)).ToList();
-        var steps = mine.Where(v => v.IsAnnounced).Select(v => (Own: v, Shown: v)).ToList();
+        var own = OwnOf(target);
+        var mine = own.Where(v => v.Name.IsCounted).Select(v => (Own: v, Shown: v)).ToList();
 
-        // A foreign vertex stands for one of ours that never ended; if there is none it is ours after all, seen late.
-        foreach (var late in mine.Where(v => !v.IsAnnounced))
+        // A foreign vertex stands for one of ours that did no work of its own. If all did, it only tells of the merging.
+        foreach (var foreign in _inOrder.Where(v => v.Name.IsCounted && Target(v) == Target(target) && !own.Contains(v)))
         {
-            var merged = Nearest(late, steps.Where(s => !s.Shown.HasEnded).Select(s => s.Own));
-            if (merged is null) { steps.Add((late, late)); }
-            else { steps[steps.FindIndex(s => s.Own == merged)] = (merged, late); }
+            var merged = Nearest(foreign, mine.Where(s => s.Shown.State < foreign.State).Select(s => s.Own));
+            if (merged is not null) { mine[mine.FindIndex(s => s.Own == merged)] = (merged, foreign); }
         }
 
         // What stayed pending was merged; but in a build that was stopped it may as well not have had its turn.
         var twins = _inOrder.Where(v => v.Name.IsCounted && v.HasEnded && Target(v) != Target(target)).ToLookup(v => v.Name.Text);
         var isExact = _inOrder.Exists(v => v.State is StepState.Canceled || v.State is StepState.Failed && v.ImportedFrom is null);
         var begun = new Dictionary<string, int>();
-        return [.. steps
+        return [.. mine
             .Select(s => s.Shown.HasEnded || Nearest(s.Own, twins[s.Own.Name.Text], isExact) is not { } twin ? s : s with { Shown = twin })
             .OrderBy(s => s.Shown.FirstStarted ?? DateTimeOffset.MaxValue)
             .Select(s => (s.Own, s.Shown, Stage: begun.TryAdd(s.Own.Name.Stage, begun.Count) ? begun.Count - 1 : begun[s.Own.Name.Stage]))
@@ -93,7 +94,25 @@ internal sealed class StepReport
             _inOrder.Add(vertex);
         }
         vertex.Add(e);
-        if (vertex.State == StepState.Failed && vertex.ImportedFrom is null) { _failure ??= vertex; }
+        if (vertex.State == StepState.Failed && vertex.ImportedFrom is null) { _failed.Add(vertex); }
+    }
+
+    /// <summary>The vertices of the target's own graph: those that were seen waiting, and all that they are made from. With none of the
+    /// former another target had begun all of it, and everything is ours.</summary>
+    private HashSet<Vertex> OwnOf(string target)
+    {
+        var all = _inOrder.Where(v => Target(v) == Target(target)).ToList();
+        var open = new Stack<Vertex>(all.Exists(v => v.IsAnnounced && v.Name.IsCounted) ? all.Where(v => v.IsAnnounced) : all);
+        HashSet<Vertex> own = [];
+        while (open.TryPop(out var vertex))
+        {
+            if (!own.Add(vertex)) { continue; }
+            foreach (var input in vertex.Inputs)
+            {
+                if (_vertices.TryGetValue((vertex.Name.Target, input), out var made)) { open.Push(made); }
+            }
+        }
+        return own;
     }
 
     private static Vertex? Nearest(Vertex wanted, IEnumerable<Vertex> candidates, bool isExact = false)
@@ -133,8 +152,10 @@ internal sealed class StepReport
 
         public StepName Name { get; } = name;
 
-        /// <summary>Whether it was seen waiting first, and so is of this target's own graph. Neither does BuildKit tell of what it merged
-        /// before it starts, nor does it name it again for what another target has begun.</summary>
+        public IReadOnlyList<string> Inputs { get; private set; } = [];
+
+        /// <summary>Whether it was seen waiting first. BuildKit tells the whole graph of a target so when it loads it, save what another
+        /// target has begun; a vertex of another target that took the place of one of ours is first seen when it has started.</summary>
         public bool IsAnnounced { get; } = isAnnounced;
 
         public string? Error { get; private set; }
@@ -158,6 +179,7 @@ internal sealed class StepReport
                 FirstStarted ??= started;
                 if (e.Completed is { } completed && completed >= started) { _runs[started] = completed; }
             }
+            if (e.Inputs.Count > 0) { Inputs = e.Inputs; }
             _completed |= e.Completed is not null;
             _cached |= e.Cached;
             Error = e.Error ?? Error;

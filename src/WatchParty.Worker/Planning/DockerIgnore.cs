@@ -9,6 +9,8 @@ namespace WatchParty.Worker.Planning;
 /// <c>&lt;Dockerfile&gt;.dockerignore</c> beside the Dockerfile replaces it (frontend/dockerui/config.go).</para>
 /// <para>The Dockerfile and the ignore file are read by the frontend whatever the patterns say, yet for COPY and ADD they are files
 /// like all others: an input to hash apart from the context.</para>
+/// <para>A file that an exception brings back and a later pattern for its folder would take away again ("a", "!a/b", "a") is in the context, but
+/// without its content: fsutil's <c>Open</c> judges it otherwise than its walk. It is not excluded here.</para>
 /// <para>A pattern that BuildKit refuses matches nothing here; the build says so itself. Safe to use from several threads.</para>
 /// </remarks>
 internal sealed class DockerIgnore
