@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.Win32.SafeHandles;
 
 namespace WatchParty.Worker.Hosting;
@@ -8,7 +9,7 @@ namespace WatchParty.Worker.Hosting;
 /// <c>flock worker.lock</c>.</summary>
 /// <remarks>The kernel frees it with the process, however that ends, and no child inherits it. The file is never deleted, since whoever
 /// had opened it before would lock another one. It says in words who holds it; on Linux that can be read while it is locked.</remarks>
-internal sealed class WorkerLock : IDisposable
+internal sealed partial class WorkerLock : IDisposable
 {
     private readonly SafeFileHandle _file;
 
@@ -91,11 +92,12 @@ internal sealed class WorkerLock : IDisposable
         try
         {
             var words = ReadFirstLine(path);
-            // A killed holder leaves its words behind; the kernel knows who has the lock now.
-            return HolderOf(path) is not { } pid ? (words.Length > 0 ? words : Unknown)
-                : words.StartsWith($"process {pid},", StringComparison.Ordinal) ? words
+            if (!OperatingSystem.IsLinux()) { return words.Length > 0 ? words : Unknown; }
+            // A killed holder leaves its words behind; the kernel knows who has the lock now, unless a container hides it.
+            var pid = HolderOf(path) ?? WordsPid().Match(words).Value;
+            return words.StartsWith($"process {pid},", StringComparison.Ordinal) && Directory.Exists($"/proc/{pid}") ? words
                 // `flock 9` in a script takes the lock for the script and ends.
-                : File.Exists($"/proc/{pid}/comm") ? $"process {pid} ({File.ReadAllText($"/proc/{pid}/comm").Trim()})"
+                : pid.Length > 0 && File.Exists($"/proc/{pid}/comm") ? $"process {pid} ({File.ReadAllText($"/proc/{pid}/comm").Trim()})"
                 : Unknown;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -125,4 +127,7 @@ internal sealed class WorkerLock : IDisposable
             // A holder in another container has no number here.
             .FirstOrDefault(pid => pid != "0");
     }
+
+    [GeneratedRegex("(?<=^process )[0-9]+(?=,)")]
+    private static partial Regex WordsPid();
 }

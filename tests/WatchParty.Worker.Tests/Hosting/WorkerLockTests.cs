@@ -68,7 +68,7 @@ public sealed class WorkerLockTests : IDisposable
     [Fact]
     public void The_kernel_frees_it_when_its_holder_is_killed_and_the_words_left_behind_are_not_believed()
     {
-        const string Script = "exec 9>>\"$0\"; flock 9; echo 'process 1, run, since then' >&9; echo held; exec sleep 60";
+        const string Script = "exec 9>>\"$0\"; flock 9; echo 'process 99999999, run, since then' >&9; echo held; exec sleep 60";
         using (var script = Process.Start(new ProcessStartInfo("bash", ["-c", Script, _folder.Lock]) { RedirectStandardOutput = true })!)
         {
             Assert.Equal("held", script.StandardOutput.ReadLine());

@@ -110,3 +110,19 @@ internal sealed class ListLogger : ILogger<DropFileWatcher>
 
     public override string ToString() => string.Join('\n', _lines);
 }
+
+/// <summary>Tests with a bench each, which is cleared away after it (xunit 2 knows no <see cref="IAsyncDisposable"/>).</summary>
+public abstract class DropFileTests : IAsyncLifetime, IAsyncDisposable
+{
+    private protected DropFileBench Bench { get; } = new();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        await Bench.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
+}

@@ -10,12 +10,8 @@ public sealed class Alone
 }
 
 [Collection(Alone.Name)]
-public sealed partial class DropFileWithoutEventsTests : IAsyncDisposable
+public sealed partial class DropFileWithoutEventsTests : DropFileTests
 {
-    private readonly DropFileBench _bench = new();
-
-    public ValueTask DisposeAsync() => _bench.DisposeAsync();
-
     [Fact]
     public async Task Without_inotify_the_periodic_look_does_it_alone()
     {
@@ -24,19 +20,19 @@ public sealed partial class DropFileWithoutEventsTests : IAsyncDisposable
         {
             int instance;
             while ((instance = INotifyInit(0x80000)) >= 0) { eaten.Add(instance); }
-            _ = _bench.Start();
-            DropFileBench.Touch(_bench.Clear);
-            await _bench.UntilGone(_bench.Clear);
+            _ = Bench.Start();
+            DropFileBench.Touch(Bench.Clear);
+            await Bench.UntilGone(Bench.Clear);
             await DropFileBench.Pause();
-            Assert.Single(_bench.Handled);
-            Assert.Equal(1, _bench.Log.Count("cannot be watched"));
+            Assert.Single(Bench.Handled);
+            Assert.Equal(1, Bench.Log.Count("cannot be watched"));
         }
         finally
         {
             foreach (var instance in eaten) { _ = Close(instance); }
         }
-        await _bench.Until(() => _bench.Log.Count("are watched again") == 1, "the folder is watched again");
-        await _bench.StopAsync();
+        await Bench.Until(() => Bench.Log.Count("are watched again") == 1, "the folder is watched again");
+        await Bench.StopAsync();
     }
 
     [LibraryImport("libc", EntryPoint = "inotify_init1")]
