@@ -28,7 +28,8 @@ internal static class WorkerServices
         .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
         .AddSingleton(_ => new PruneSchedule(options.Prune))
         .AddSingleton<GitPoller>()
-        .AddSingleton<ImageCacheMetadata>().AddSingleton<Doctor>()
+        .AddSingleton<ImageCacheMetadata>().AddSingleton<BuilderCache>().AddSingleton<GuardedBake>().AddSingleton<MarkAndSweep>()
+        .AddSingleton<SealRecord>().AddSingleton<CacheSeals>().AddSingleton<WarmTimes>().AddSingleton<AfterRelease>().AddSingleton<Doctor>()
         .AddSingleton<WorkGate>().AddSingleton<Operations>().AddSingleton<ServiceStatusSource>().AddSingleton<VerbWork>();
 
     /// <summary>What only the running service has: its triggers, its schedule, its signs of life.</summary>
@@ -61,7 +62,7 @@ internal static class WorkerServices
     private static IServiceCollection AddReleasing(this IServiceCollection services) => services
         .AddSingleton<ProgressFeed>()
         .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<BuildInputReader>()
-        .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<ImageBuilder>()
+        .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
         .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<Recovery>()
         .AddSingleton<ReleasePipeline>();

@@ -16,9 +16,7 @@ internal sealed class BaseImages(DockerEngine engine, BuildOptions options)
 {
     public async Task<BaseImageLookup> LookUpAsync(BuildSection build, ImageStore store, CancellationToken cancellationToken)
     {
-        var file = Path.GetFullPath(build.Dockerfile, build.Context);
-        if (build.DockerfileInline is null && !File.Exists(file)) { return new(true, [], []); }
-        var text = build.DockerfileInline ?? await File.ReadAllTextAsync(file, cancellationToken);
+        var text = await BuildBasisReader.DockerfileOfAsync(build, cancellationToken);
         var arguments = build.Arguments.SetItems(options.Arguments);
         List<string> remote = [], local = [];
         foreach (var image in Dockerfile.Parse(text).BaseImages(arguments, build.Target))

@@ -1,4 +1,5 @@
 using System.Text;
+using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
@@ -7,10 +8,10 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Building;
 
 /// <summary>An image that was built, with what its build did.</summary>
-internal sealed record BuiltImage(ServicePlan Plan, string ImageId, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
+internal sealed record BuiltImage(ServicePlan Plan, string ImageId, BuildBasis Basis, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
 
 /// <summary>Builds the images of a plan; containers are not touched.</summary>
-internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, BaseImages baseImages, CacheSources cacheSources, ProgressFeed progress, TimeProvider time)
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, CacheSeals seals, ProgressFeed progress, TimeProvider time)
 {
     /// <param name="log">Receives every step and what it printed.</param>
     /// <param name="note">Receives what a person should know about this build.</param>
@@ -41,10 +42,14 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
     private async Task<IReadOnlyList<BuiltImage>> BakeAsync(ReleasePlan plan, IReadOnlyList<ServicePlan> services, ImageStore store, bool pull, BuildLog log, Action<string> note, CancellationToken cancellationToken)
     {
         var withoutCache = services[0].Fresh;
-        var unusable = await cacheSources.UnusableAsync(services.Select(s => s.Service), store, cancellationToken);
-        var model = Bake.Model(plan.Model, services, plan.Commit, options.Build, withoutCache,
-            unusable.GetValueOrDefault, (service, source, reason) => note($"{service}: cache_from {source} was left out, because {reason}"));
-        var targets = services.Select(s => Bake.Target(s.Name)).ToList();
+        List<BakeTarget> bake = [];
+        foreach (var service in services)
+        {
+            var sources = withoutCache ? [] : await SourcesOfAsync(plan, service.Service, store, note, cancellationToken);
+            bake.Add(new BakeTarget(Bake.Target(service.Name), service.Service, plan.Commit, sources) { Image = service.Service.Image, KeepsCacheTo = true });
+        }
+        var model = Bake.Model(plan.Model, bake, options.Build);
+        var targets = bake.ConvertAll(t => t.Name);
         var report = new StepReport(targets);
         List<string> text = [];
         var started = time.GetTimestamp();
@@ -55,17 +60,32 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, text); }
         foreach (var error in report.CacheImportErrors) { note($"a cache source could not be read: {error}"); }
 
+        var elapsed = time.GetElapsedTime(started);
         List<BuiltImage> built = [];
         foreach (var service in services)
         {
             var image = await engine.FindImageAsync(service.Service.Image, cancellationToken)
                 ?? throw new BuildFailedException($"{service.Name}: the build ended well but left no image {service.Service.Image} on this engine", Remedy.NeedsPerson);
-            built.Add(new BuiltImage(service, image.Id, ElapsedOf(report.StepsOf(Bake.Target(service.Name)), services.Count, time.GetElapsedTime(started)), report.StepsOf(Bake.Target(service.Name))));
+            var steps = report.StepsOf(Bake.Target(service.Name));
+            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, cancellationToken);
+            built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
         return built;
     }
 
     private static bool IsStep(VertexEvent vertex) => vertex.Name.StartsWith('[') && !vertex.Name.Contains("internal]", StringComparison.Ordinal);
+
+    private async Task<IReadOnlyList<string>> SourcesOfAsync(ReleasePlan plan, ComposeService service, ImageStore store, Action<string> note, CancellationToken cancellationToken)
+    {
+        var usable = await cacheSources.UsableAsync(service, store, options.Build.Builder is not null,
+            dropped => note($"{dropped.Service}: cache_from {dropped.Source} was left out, because {dropped.Reason}"), cancellationToken);
+        var live = LiveSet.Of(service, plan.Commit, await BuildBasisReader.DockerfileOfAsync(service.Build!, cancellationToken));
+        var records = (await builderCache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
+        return await seals.RestoreAsync(plan.Model, live, records, note, cancellationToken) is { } restored
+            // Of several sources at once BuildKit may lose steps, so the seal comes alone.
+            ? [restored]
+            : [.. usable, .. seals.SourcesFor(service.Name)];
+    }
 
     /// <summary>Of several targets built at once, the time of a service is that of its own steps.</summary>
     private static TimeSpan ElapsedOf(IReadOnlyList<BuildStep> steps, int targets, TimeSpan whole) =>

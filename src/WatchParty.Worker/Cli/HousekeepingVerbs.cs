@@ -19,11 +19,14 @@ internal static class PruneVerb
             return await Output.PrintAsync(result, arguments.GetValue(common.Json), document =>
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
-                return $"{(report.Outcome == "DryRun" ? "Would go" : "Pruned")}: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {Output.Bytes(report.FreedBytes)}.";
+                return $"{(report.Outcome == "DryRun" ? "Would go" : "Pruned")}: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {Output.Bytes(report.FreedBytes)}.{Notes(report)}";
             });
         });
         return command;
     }
+
+    internal static string Notes(HousekeepingReport report) =>
+        string.Concat(report.Notes.Prepend(report.Error).Where(n => n is not null).Select(n => $"{Environment.NewLine}  note: {n}"));
 }
 
 /// <summary>Clears the build cache.</summary>
@@ -42,7 +45,7 @@ internal static class ClearCacheVerb
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
                 return report.Error is { } error ? $"Nothing was cleared: {error}"
-                    : $"Cleared {string.Join(", ", report.Targets)}: {report.RecordsBefore} cache records fell to {report.RecordsAfter}, {Output.Bytes(report.FreedBytes)} freed. The next build uses no cache.";
+                    : $"Cleared {string.Join(", ", report.Targets)}: {report.RecordsBefore} cache records fell to {report.RecordsAfter}, {Output.Bytes(report.FreedBytes)} freed. The next build uses no cache.{PruneVerb.Notes(report)}";
             });
         });
         return command;

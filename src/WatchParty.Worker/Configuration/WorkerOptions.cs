@@ -75,6 +75,10 @@ internal sealed class BuildOptions
     /// <summary>A buildx builder by name. Default: the engine's own.</summary>
     public string? Builder { get; set; }
 
+    /// <summary>Registry, with a path if need be, that keeps the sealed cache for several hosts, for example <c>registry.example:5000/cache</c>.
+    /// Default: the sealed cache stays on this machine.</summary>
+    public string? CacheRegistry { get; set; }
+
     /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromHours(1);
 }
@@ -108,6 +112,15 @@ internal sealed class PruneOptions
 
     /// <summary>Time zone of the cron expression, an IANA or Windows name. Default: the machine's.</summary>
     public string? TimeZone { get; set; }
+
+    /// <summary>Whether the contents of cache mounts (<c>RUN --mount=type=cache</c>) stay in a prune. Default true.</summary>
+    public bool KeepCacheMounts { get; set; } = true;
+
+    /// <summary>Largest size of the builder cache after a prune, in bytes or with a unit: <c>20GB</c>. Default: no limit.</summary>
+    public string? MaxCacheSize { get; set; }
+
+    /// <summary>Free space on the engine's disk below which a prune runs at once, in bytes or with a unit. Default: none.</summary>
+    public string? MinFreeSpace { get; set; }
 
     /// <summary>Releases whose images are kept for rollback, 1 to 100. Default 3.</summary>
     public int KeepReleases { get; set; } = 3;

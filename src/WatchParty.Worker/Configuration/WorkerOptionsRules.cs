@@ -40,6 +40,9 @@ internal static partial class WorkerOptionsRules
         Rule(options.DropFiles.Folder is null || Path.IsPathFullyQualified(options.DropFiles.Folder), "DropFiles:Folder", $"'{options.DropFiles.Folder}' is not an absolute path", "Write the full path of a folder, or leave it empty for Repository:Path");
         Rule(CronExpression.TryParse(options.Prune.Cron, out _), "Prune:Cron", $"'{options.Prune.Cron}' is not a Quartz cron expression", "Write seconds, minutes, hours, day of month, month, day of week, for example 0 30 3 * * ?");
         Rule(options.Prune.TimeZone is null || TimeZoneInfo.TryFindSystemTimeZoneById(options.Prune.TimeZone, out _), "Prune:TimeZone", $"'{options.Prune.TimeZone}' is not a time zone of this machine", "Write for example Europe/Berlin or UTC");
+        Rule(options.Prune.MaxCacheSize is null || ByteSize.Parse(options.Prune.MaxCacheSize) is not null, "Prune:MaxCacheSize", $"'{options.Prune.MaxCacheSize}' is not a size", "Write for example 20GB");
+        Rule(options.Prune.MinFreeSpace is null || ByteSize.Parse(options.Prune.MinFreeSpace) is not null, "Prune:MinFreeSpace", $"'{options.Prune.MinFreeSpace}' is not a size", "Write for example 5GB");
+        Rule(options.Build.CacheRegistry is null || RegistryForm().IsMatch(options.Build.CacheRegistry), "Build:CacheRegistry", $"'{options.Build.CacheRegistry}' is not the address of a registry", "Write host, port and path, for example registry.example:5000/cache");
         Rule(options.Prune.KeepReleases is >= 1 and <= 100, "Prune:KeepReleases", $"{options.Prune.KeepReleases} is out of range", "Write a number from 1 to 100");
         Rule(options.Docker.Endpoint is null || EndpointForm().IsMatch(options.Docker.Endpoint), "Docker:Endpoint", $"'{options.Docker.Endpoint}' is not an endpoint the worker can use", "Write unix:///var/run/docker.sock, npipe:////./pipe/docker_engine or tcp://host:2376");
         Rule(Path.IsPathFullyQualified(options.State.Folder), "State:Folder", $"'{options.State.Folder}' is not an absolute path", "Write the full path of a folder that only the service may write");
@@ -54,6 +57,9 @@ internal static partial class WorkerOptionsRules
 
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]*$")]
     private static partial Regex VariableName();
+
+    [GeneratedRegex("^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$")]
+    private static partial Regex RegistryForm();
 
     [GeneratedRegex("^(unix:///|npipe://|tcp://).+")]
     private static partial Regex EndpointForm();

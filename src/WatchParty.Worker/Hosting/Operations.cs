@@ -5,12 +5,12 @@ using WatchParty.Worker.Releasing;
 namespace WatchParty.Worker.Hosting;
 
 /// <summary>Everything that changes something, one at a time. Every trigger ends here: poll, drop file, schedule, verb.</summary>
-internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, ManualRollback rollback, Recovery recovery, CacheClearer clearer, Pruner pruner, ImageRetention retention)
+internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, ManualRollback rollback, Recovery recovery, CacheClearer clearer, Pruner pruner, AfterRelease afterRelease)
 {
     public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken) => gate.RunAsync($"release ({request.Trigger})", async token =>
     {
         var report = await pipeline.RunAsync(request, token);
-        if (report.Outcome == ReleaseOutcome.Succeeded) { await retention.ApplyAsync(dryRun: false, token); }
+        if (report.Outcome == ReleaseOutcome.Succeeded) { await afterRelease.RunAsync(report, token); }
         return report;
     }, cancellationToken);
 

@@ -19,6 +19,9 @@ internal sealed class StateFolder
 
     public string Logs => In("logs");
 
+    /// <summary>Sealed caches.</summary>
+    public string Cache => In("cache");
+
     /// <summary>Files of the work under way; see <see cref="EmptyWork"/>.</summary>
     public string Work => In("work");
 

@@ -9,7 +9,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Housekeeping;
 
 /// <summary>Clears the build cache. Afterwards the next build of the targets uses no cache, whatever a prune may have left.</summary>
-internal sealed class CacheClearer(DockerEngine engine, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
+internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
 {
     public const string All = "all";
     public const string Cleared = "Cleared";
@@ -43,22 +43,29 @@ internal sealed class CacheClearer(DockerEngine engine, ReleasePlanning planning
 
         // Before anything is removed: a clear that is killed half-way must still give a fresh build.
         freshMarks.Add(services, trigger);
-        var before = (await engine.CacheRecordsAsync(cancellationToken)).Count;
+        var before = (await cache.RecordsAsync(cancellationToken)).Count;
+        await seals.RemoveAsync(services, cancellationToken);
         await RemoveOldImagesAsync(model, services, cancellationToken);
-        var freed = await engine.PruneDanglingImagesAsync(cancellationToken);
-        for (var round = 0; round < 20; round++)
-        {
-            // A parent becomes free only when its children are gone, so one round is not always enough.
-            var (bytes, records) = await engine.PruneCacheAsync(null, cancellationToken);
-            freed += bytes;
-            if (records == 0) { break; }
-        }
-        var after = (await engine.CacheRecordsAsync(cancellationToken)).Count;
-        var report = Report(Cleared, before, after, freed, null);
+        var freed = await engine.PruneDanglingImagesAsync(null, cancellationToken);
+
+        // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.
+        var others = (await LiveSet.ReadAsync(model, history.Deployed()?.Services ?? new Dictionary<string, DeployedService>(), cancellationToken)).Where(l => !services.Contains(l.Service.Name)).ToList();
+        var mark = await cache.NowAsync(cancellationToken);
+        var cold = await markAndSweep.MarkAsync(model, others, cancellationToken);
+        warmTimes.Set(others.Select(o => o.Service.Name).Except(cold.Select(c => c.Name)), mark.Engine);
+        freed += await cache.RemoveAsync(others.Count == 0 ? null : mark, keepCacheMounts: false, cancellationToken);
+
+        var left = await cache.RecordsAsync(cancellationToken);
+        var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)] };
+        var after = left.Count;
         history.Save(report);
         logger.Cleared(string.Join(", ", services), before, after, freed);
         return report;
     }
+
+    /// <summary>Records that no prune removes exist: a killed build can leave some. They are named, and the fresh build goes round them.</summary>
+    private static IEnumerable<string> NotesOf(IReadOnlyList<CacheRecord> left, bool everything) => !everything ? [] :
+        left.Select(r => $"the engine does not let go of cache record {r.ID} ({r.Type}{(r.InUse ? ", in use" : "")}): {r.Description}; the next build does not use it");
 
     /// <summary>The built services among the targets, and those that provide the image of a target that is not built itself.</summary>
     private static IEnumerable<string> WithSharedImages(ComposeModel model, IReadOnlyList<string> targets)

@@ -1,46 +1,100 @@
 using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Housekeeping;
 
-/// <summary>The nightly prune: builder cache records that no build has used for a day, old rollback images, and images without a name.</summary>
-internal sealed class Pruner(DockerEngine engine, ImageRetention retention, History history, ProgressFeed progress, TimeProvider time, ILogger<Pruner> logger)
+/// <summary>The nightly prune: everything in the builder cache that the next build does not need, old rollback images, and images of
+/// ours without a name. It costs the next build nothing.</summary>
+internal sealed class Pruner(
+    PruneOptions options, DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning,
+    ImageRetention retention, GitRepository repository, History history, ProgressFeed progress, TimeProvider time, ILogger<Pruner> logger)
 {
-    private static readonly TimeSpan Unused = TimeSpan.FromHours(24);
-
     public async Task<HousekeepingReport> RunAsync(string trigger, bool dryRun, CancellationToken cancellationToken)
     {
         var startedAt = time.GetUtcNow();
-        var started = time.GetTimestamp();
         progress.Report(dryRun ? "looking at what a prune would remove" : "pruning");
-        var before = await engine.CacheRecordsAsync(cancellationToken);
-        if (dryRun)
-        {
-            var going = before.Where(r => !r.InUse && r.LastUsedAt < startedAt - Unused).ToList();
-            var images = await retention.ApplyAsync(dryRun: true, cancellationToken);
-            return Report(startedAt, trigger, "DryRun", images, before.Count, before.Count - going.Count, going.Sum(r => r.Size), started);
-        }
+        var before = await cache.RecordsAsync(cancellationToken);
+        var deployed = history.Deployed();
+        var model = deployed is null ? null : await planning.ModelAsync(deployed.Commit, cancellationToken);
+
+        var mark = await MarkAsync(model, deployed, cancellationToken);
+        if (dryRun) { return await DryRunAsync(trigger, before.Count, mark, startedAt, cancellationToken); }
+
+        var started = time.GetTimestamp();
         // Images first: a layer that an image shares with the cache is freed only when both have let go of it.
-        var removed = await retention.ApplyAsync(dryRun: false, cancellationToken);
-        var freed = await engine.PruneDanglingImagesAsync(cancellationToken);
-        freed += (await engine.PruneCacheAsync(Unused, cancellationToken)).Bytes;
-        var after = await engine.CacheRecordsAsync(cancellationToken);
-        var report = Report(startedAt, trigger, "Pruned", removed, before.Count, after.Count, freed, started);
+        var images = await retention.ApplyAsync(dryRun: false, cancellationToken);
+        var freed = model is null ? 0 : await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
+        if (mark.SweepBefore is { } moment) { freed += await markAndSweep.SweepAsync(moment, options.KeepCacheMounts, cancellationToken); }
+        if (ByteSize.Parse(options.MaxCacheSize) is { } most) { freed += await cache.ShrinkAsync(most, cancellationToken); }
+        await repository.TidyAsync(cancellationToken);
+        var after = await cache.RecordsAsync(cancellationToken);
+        var sweepSeconds = time.GetElapsedTime(started).TotalSeconds;
+
+        // The proof: what was warm before is warm now.
+        var warm = mark.Live.Where(l => mark.Cold.All(c => c.Name != l.Service.Name)).ToList();
+        var lost = model is null || warm.Count == 0 ? [] : await markAndSweep.MarkAsync(model, warm, cancellationToken);
+        var report = new HousekeepingReport("prune", trigger, lost.Count > 0 ? "LostWarmth" : "Pruned", images, before.Count, after.Count, freed,
+            mark.Seconds, Math.Round(sweepSeconds, 3), lost.Count > 0 ? $"the next build of {lost[0].Name} would run {lost[0].Step}" : null, startedAt, time.GetUtcNow())
+        { Notes = mark.Notes };
         history.Save(report);
         logger.Pruned(before.Count, after.Count, freed);
+        if (report.Error is not null) { logger.LostWarmth(report.Error); }
         return report;
     }
 
-    private HousekeepingReport Report(DateTimeOffset startedAt, string trigger, string outcome, IReadOnlyList<string> targets, int before, int after, long freed, long started) =>
-        new("prune", trigger, outcome, targets, before, after, freed, 0, Math.Round(time.GetElapsedTime(started).TotalSeconds, 3), null, startedAt, time.GetUtcNow());
+    private async Task<Mark> MarkAsync(ComposeModel? model, DeployedRelease? deployed, CancellationToken cancellationToken)
+    {
+        var now = await cache.NowAsync(cancellationToken);
+        if (model is null) { return new Mark([], [], null, 0, ["nothing was released yet, so nothing of the builder cache is known to be needed or not"]); }
+        // What waits for a fresh build needs nothing of the cache.
+        var fresh = freshMarks.All();
+        var live = (await LiveSet.ReadAsync(model, deployed!.Services, cancellationToken)).Where(l => !fresh.Contains(l.Service.Name)).ToList();
+        var started = time.GetTimestamp();
+        var cold = await markAndSweep.MarkAsync(model, live, cancellationToken);
+        var seconds = Math.Round(time.GetElapsedTime(started).TotalSeconds, 3);
+        warmTimes.Set(live.Select(l => l.Service.Name).Except(cold.Select(c => c.Name)), now.Engine);
+
+        List<string> notes = [.. cold.Select(c => $"{c.Name} is not all in the cache: its next build would run {c.Step}")];
+        BuilderCache.Moment? sweepBefore = now;
+        foreach (var service in cold)
+        {
+            // What it still has was used when it was last warm, or later, and is left to it.
+            if (warmTimes.Of(service.Name) is not { } since)
+            {
+                notes.Add($"nothing was swept, because it is not known what {service.Name} still needs");
+                sweepBefore = null;
+                break;
+            }
+            if (since < sweepBefore.Value.Engine) { sweepBefore = sweepBefore.Value with { Engine = since, Timestamp = now.Timestamp - (long)((now.Engine - since).TotalSeconds * time.TimestampFrequency) }; }
+        }
+        return new Mark(live, cold, sweepBefore, seconds, notes);
+    }
+
+    private async Task<HousekeepingReport> DryRunAsync(string trigger, int before, Mark mark, DateTimeOffset startedAt, CancellationToken cancellationToken)
+    {
+        var records = await cache.RecordsAsync(cancellationToken);
+        var going = records.Where(r => !r.InUse && mark.SweepBefore is { } moment && r.LastUsedAt < moment.Engine && !(options.KeepCacheMounts && r.Type == BuilderCache.CacheMount)).ToList();
+        var images = await retention.ApplyAsync(dryRun: true, cancellationToken);
+        return new HousekeepingReport("prune", trigger, "DryRun", images, before, before - going.Count, going.Sum(r => r.Size), mark.Seconds, 0, null, startedAt, time.GetUtcNow()) { Notes = mark.Notes };
+    }
+
+    /// <param name="SweepBefore">What was last used before this goes; nothing when null.</param>
+    private sealed record Mark(IReadOnlyList<LiveService> Live, IReadOnlyList<ColdService> Cold, BuilderCache.Moment? SweepBefore, double Seconds, IReadOnlyList<string> Notes);
 }
 
 internal static partial class HousekeepingLog
 {
     [LoggerMessage(Level = LogLevel.Information, Message = "The builder cache fell from {Before} to {After} records, {FreedBytes} bytes were freed")]
     public static partial void Pruned(this ILogger logger, int before, int after, long freedBytes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The prune cost warmth: {Reason}")]
+    public static partial void LostWarmth(this ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The cache of {Targets} was cleared: {Before} records fell to {After}, {FreedBytes} bytes were freed. Their next build uses no cache")]
     public static partial void Cleared(this ILogger logger, string targets, int before, int after, long freedBytes);

@@ -89,7 +89,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
 
     /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>
     private static bool IsOurs(string path) =>
-        Path.GetFileName(path) is "clear-cache.flag" or "force-rebuild.flag" or "clear-cache.result.json" or "force-rebuild.result.json";
+        Triggering.DropFile.FileNames.Contains(Path.GetFileName(path));
 
     private static string FileIdentity(string path)
     {

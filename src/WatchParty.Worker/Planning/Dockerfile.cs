@@ -33,6 +33,22 @@ internal sealed class Dockerfile
 
     public static Dockerfile Parse(string text) => new(DockerfileText.Read(text));
 
+    /// <summary>The name that <see cref="WithNamedStages"/> gives to a stage without one.</summary>
+    public static string NameFor(int index) => $"watchparty-stage-{index}";
+
+    /// <summary>The text with a name for every stage. The name of a stage is no part of what BuildKit caches.</summary>
+    public static string WithNamedStages(string text)
+    {
+        var reading = DockerfileText.Read(text);
+        var lines = text.Split('\n');
+        foreach (var (stage, from) in Parse(text).Stages.Zip(reading.Instructions.Where(i => i.Keyword == "FROM")))
+        {
+            var line = lines[from.Line - 1].TrimEnd();
+            if (stage.Name is null && !line.EndsWith(reading.Escape)) { lines[from.Line - 1] = $"{line} AS {NameFor(stage.Index)}"; }
+        }
+        return string.Join('\n', lines);
+    }
+
     /// <summary>The stages that the target needs, itself included, in the order of the file.</summary>
     /// <param name="target">Name of a stage; the last one when null. Without such a stage: all of them.</param>
     /// <param name="arguments">Build arguments, for the stages that a FROM names by a variable.</param>

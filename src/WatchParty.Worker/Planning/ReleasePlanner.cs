@@ -4,7 +4,15 @@ namespace WatchParty.Worker.Planning;
 
 /// <summary>What the last healthy release left of a service.</summary>
 /// <param name="Commit">Commit whose files <paramref name="Inputs"/> describes.</param>
-internal sealed record DeployedService(string Name, string? ImageId, BuildInputs? Inputs, string Commit);
+/// <param name="Basis">What its image was built with; null for a service that is not built here.</param>
+internal sealed record DeployedService(string Name, string? ImageId, BuildInputs? Inputs, string Commit, BuildBasis? Basis = null);
+
+/// <summary>What an image was built with, as far as the steps of its next build are explained by it.</summary>
+/// <param name="Commit">Value of the commit argument; later releases that did not build the service keep it.</param>
+/// <param name="Dockerfile">Text of the Dockerfile.</param>
+/// <param name="Arguments">Hash of each build argument's value.</param>
+/// <param name="BaseImages">Identity of each base image by its name.</param>
+internal sealed record BuildBasis(string Commit, string Dockerfile, IReadOnlyDictionary<string, string> Arguments, IReadOnlyDictionary<string, string> BaseImages);
 
 /// <summary>What a plan is made from; gathered before, so that planning itself does no I/O.</summary>
 /// <param name="Inputs">Inputs by service, of the services that are built here.</param>

@@ -38,6 +38,7 @@ internal sealed class Database : IDisposable
             image_id TEXT,
             inputs TEXT,
             inputs_commit TEXT,
+            basis TEXT,
             seconds REAL NOT NULL DEFAULT 0,
             total INTEGER NOT NULL DEFAULT 0,
             cached INTEGER NOT NULL DEFAULT 0,
@@ -59,6 +60,8 @@ internal sealed class Database : IDisposable
         ) WITHOUT ROWID;
         CREATE TABLE quarantine (commit_id TEXT PRIMARY KEY, release_id INTEGER NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);
         CREATE TABLE fresh_mark (service TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL);
+        CREATE TABLE seal (service TEXT PRIMARY KEY, seal TEXT NOT NULL);
+        CREATE TABLE warm (service TEXT PRIMARY KEY, since INTEGER NOT NULL);
         CREATE TABLE housekeeping (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             kind TEXT NOT NULL,

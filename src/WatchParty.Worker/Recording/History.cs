@@ -41,27 +41,29 @@ internal sealed class History(Database database, TimeProvider time)
         foreach (var (position, service) in plan.Services.Index())
         {
             // What was not built keeps the image of the last release, and the inputs of now, which are equal.
-            var image = service.Action == ServiceAction.Built ? null : deployed?.Services.GetValueOrDefault(service.Name)?.ImageId;
+            var kept = service.Action == ServiceAction.Built ? null : deployed?.Services.GetValueOrDefault(service.Name);
             database.Execute("""
-                INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id, inputs, inputs_commit)
-                VALUES ($id, $position, $name, $action, $reason, $fresh, $imageName, $imageId, $inputs, $commit)
+                INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id, inputs, inputs_commit, basis)
+                VALUES ($id, $position, $name, $action, $reason, $fresh, $imageName, $imageId, $inputs, $commit, $basis)
                 """,
                 ("$id", release), ("$position", position), ("$name", service.Name), ("$action", service.Action.ToString()), ("$reason", service.Reason),
-                ("$fresh", service.Fresh), ("$imageName", service.Service.Image), ("$imageId", image),
-                ("$inputs", service.Inputs is null ? null : JsonSerializer.Serialize(service.Inputs, RecordJson.Default.BuildInputs)), ("$commit", plan.Commit));
+                ("$fresh", service.Fresh), ("$imageName", service.Service.Image), ("$imageId", kept?.ImageId),
+                ("$inputs", service.Inputs is null ? null : JsonSerializer.Serialize(service.Inputs, RecordJson.Default.BuildInputs)), ("$commit", plan.Commit),
+                ("$basis", kept?.Basis is null ? null : JsonSerializer.Serialize(kept.Basis, RecordJson.Default.BuildBasis)));
         }
     });
 
-    public void SaveBuild(long release, string service, string? imageId, TimeSpan elapsed, IReadOnlyList<BuildStep> steps, IReadOnlyList<MissedStep> missed) => database.Transaction(() =>
+    public void SaveBuild(long release, string service, string? imageId, BuildBasis? basis, TimeSpan elapsed, IReadOnlyList<BuildStep> steps, IReadOnlyList<MissedStep> missed) => database.Transaction(() =>
     {
         var counts = CountsOf(steps);
         database.Execute("""
-            UPDATE service SET image_id = $image, seconds = $seconds, total = $total, cached = $cached, executed = $executed, missed = $missed
+            UPDATE service SET image_id = $image, seconds = $seconds, total = $total, cached = $cached, executed = $executed, missed = $missed, basis = $basis
             WHERE release_id = $id AND name = $name
             """,
             ("$id", release), ("$name", service), ("$image", imageId), ("$seconds", Math.Round(elapsed.TotalSeconds, 3)),
             ("$total", counts.Total), ("$cached", counts.Cached), ("$executed", counts.Executed),
-            ("$missed", JsonSerializer.Serialize(missed, RecordJson.Default.IReadOnlyListMissedStep)));
+            ("$missed", JsonSerializer.Serialize(missed, RecordJson.Default.IReadOnlyListMissedStep)),
+            ("$basis", basis is null ? null : JsonSerializer.Serialize(basis, RecordJson.Default.BuildBasis)));
         database.Execute("DELETE FROM step WHERE release_id = $id AND service = $name", ("$id", release), ("$name", service));
         foreach (var (position, step) in steps.Index())
         {
@@ -147,11 +149,12 @@ internal sealed class History(Database database, TimeProvider time)
     private DeployedRelease ReadDeployed(long id)
     {
         var (commit, hash) = database.Query("SELECT commit_id, configuration_hash FROM release WHERE id = $id", r => (r.GetString(0), TextOrNull(r, 1)), ("$id", id))[0];
-        var services = database.Query("SELECT name, image_name, image_id, inputs, inputs_commit FROM service WHERE release_id = $id AND action <> 'Removed'", r => (
+        var services = database.Query("SELECT name, image_name, image_id, inputs, inputs_commit, basis FROM service WHERE release_id = $id AND action <> 'Removed'", r => (
             ImageName: r.GetString(1),
             Service: new DeployedService(r.GetString(0), TextOrNull(r, 2),
                 TextOrNull(r, 3) is { } inputs ? JsonSerializer.Deserialize(inputs, RecordJson.Default.BuildInputs) : null,
-                TextOrNull(r, 4) ?? commit)), ("$id", id));
+                TextOrNull(r, 4) ?? commit,
+                TextOrNull(r, 5) is { } basis ? JsonSerializer.Deserialize(basis, RecordJson.Default.BuildBasis) : null)), ("$id", id));
         return new DeployedRelease(id, commit, hash,
             services.ToDictionary(s => s.Service.Name, s => s.Service),
             services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!));

@@ -67,6 +67,7 @@ internal sealed record ReleaseReport(
 [JsonSerializable(typeof(IReadOnlyList<MissedStep>))]
 [JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(BuildInputs))]
+[JsonSerializable(typeof(BuildBasis))]
 [JsonSerializable(typeof(PhaseSeconds))]
 [JsonSerializable(typeof(HousekeepingReport))]
 [JsonSerializable(typeof(IReadOnlyList<HousekeepingReport>))]
@@ -80,4 +81,8 @@ internal sealed partial class RecordJson : JsonSerializerContext
 /// <param name="Kind"><c>prune</c> or <c>clear</c>.</param>
 internal sealed record HousekeepingReport(
     string Kind, string Trigger, string Outcome, IReadOnlyList<string> Targets, int RecordsBefore, int RecordsAfter, long FreedBytes,
-    double MarkSeconds, double SweepSeconds, string? Error, DateTimeOffset StartedAt, DateTimeOffset EndedAt);
+    double MarkSeconds, double SweepSeconds, string? Error, DateTimeOffset StartedAt, DateTimeOffset EndedAt)
+{
+    /// <summary>What a person should know about it.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}

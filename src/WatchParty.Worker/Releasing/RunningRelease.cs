@@ -65,7 +65,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
     {
         foreach (var image in images)
         {
-            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Elapsed, image.Steps, Missed(image));
+            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Basis, image.Elapsed, image.Steps, Missed(image));
             var counts = History.CountsOf(image.Steps);
             logger.Built(image.Plan.Name, image.Elapsed.TotalSeconds, counts.Cached, counts.Total);
             if (image.Plan.Fresh) { ProveFresh(image); }
@@ -73,7 +73,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
         foreach (var twin in plan.Services.Where(s => s.Action == ServiceAction.Built && images.All(i => i.Plan.Name != s.Name)))
         {
             var image = images.First(i => i.Plan.Name == plan.BuiltFor(twin).Name);
-            history.SaveBuild(id, twin.Name, image.ImageId, TimeSpan.Zero, [], []);
+            history.SaveBuild(id, twin.Name, image.ImageId, image.Basis, TimeSpan.Zero, [], []);
             if (twin.Fresh && image.Steps.All(s => s.State != StepState.Cached)) { freshMarks.Remove(twin.Name); }
         }
     }

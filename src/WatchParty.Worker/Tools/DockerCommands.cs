@@ -51,6 +51,28 @@ internal static class DockerCommands
         return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout };
     }
 
+    /// <summary>Runs <paramref name="targets"/> of the model through the cache and makes nothing of them.</summary>
+    public static ToolCommand BakeNothing(ComposeProject project, BuildOptions options, string model, IEnumerable<string> targets)
+    {
+        var bake = Bake(project, options, model, targets, withoutCache: false, pull: false);
+        string[] nothing = ["--set", "*.output=type=cacheonly"];
+        return bake with { Arguments = bake.Arguments.Remove("--load").InsertRange(2, nothing) };
+    }
+
+    /// <summary>Prunes the cache of a named builder; ages and types as in <c>buildx prune</c>, one type a call because old buildx has no "not".</summary>
+    public static ToolCommand PruneBuilder(string builder, TimeSpan? unusedFor, string? type, long? maxBytes) => new("docker",
+    [
+        "buildx", "prune", "--builder", builder, "--all", "--force",
+        .. unusedFor is { } age ? ["--filter", string.Create(CultureInfo.InvariantCulture, $"until={(long)Math.Ceiling(age.TotalMilliseconds)}ms")] : Array.Empty<string>(),
+        .. type is not null ? ["--filter", $"type={type}"] : Array.Empty<string>(),
+        .. maxBytes is { } most ? ["--keep-storage", most.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
+    ]) { Timeout = TimeSpan.FromMinutes(30) };
+
+    public static ToolCommand BuilderUsage(string builder) => new("docker", "buildx", "du", "--builder", builder, "--verbose") { Timeout = TimeSpan.FromMinutes(2) };
+
+    public static ToolCommand Push(ComposeProject project, string image) =>
+        InProject(project, new ToolCommand("docker", "push", "--quiet", image)) with { Timeout = TimeSpan.FromMinutes(30) };
+
     public static ToolCommand Pull(ComposeProject project, string image) =>
         InProject(project, new ToolCommand("docker", "pull", "--quiet", "--", image)) with { Timeout = TimeSpan.FromMinutes(30) };
 
@@ -73,7 +95,9 @@ internal static class DockerCommands
             .SetItem("PWD", project.Folder)
             // Attestations change the image's id on every fully cached build on the containerd store (buildx build/opt.go).
             .SetItem("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
-            .SetItem("BUILDX_METADATA_PROVENANCE", "disabled"),
+            .SetItem("BUILDX_METADATA_PROVENANCE", "disabled")
+            // The sealed cache lies outside of the checkout; newer bakes ask a person about that otherwise.
+            .SetItem("BUILDX_BAKE_ENTITLEMENTS_FS", "0"),
     };
 }
 

@@ -13,6 +13,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
 {
     // Newer versions drop fields read here: 1.52 the BuildCache list of /system/df (api/docs/CHANGELOG.md of moby).
     private static readonly Version NewestApi = new(1, 51);
+    /// <summary>From here on the size limits of a prune have their new names (api/docs/CHANGELOG.md of moby).</summary>
+    private static readonly Version SizeLimits = new(1, 48);
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan PruneLimit = TimeSpan.FromMinutes(15);
 
@@ -20,6 +22,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     private HttpClient? _http;
     private Uri? _endpoint;
     private string? _prefix;
+    private Version? _version;
 
     public void Dispose()
     {
@@ -39,7 +42,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         var details = await GetAsync("info", DockerJson.Default.EngineDetails, cancellationToken);
         // "driver-type: io.containerd.snapshotter.v1" is how buildx itself tells the containerd store.
         var containerd = details.DriverStatus?.Any(pair => pair.Contains("io.containerd.snapshotter.v1")) ?? false;
-        return new EngineInfo(version.Version, version.ApiVersion, containerd ? ImageStore.Containerd : ImageStore.GraphDriver, details.Driver, details.DockerRootDir);
+        return new EngineInfo(version.Version, version.ApiVersion, containerd ? ImageStore.Containerd : ImageStore.GraphDriver, details.Driver, details.DockerRootDir, details.SystemTime);
     }
 
     /// <summary>The image that <paramref name="reference"/> names, or null when there is none.</summary>
@@ -80,12 +83,23 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     public async Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
         (await GetAsync("system/df?type=build-cache", DockerJson.Default.DiskUsage, cancellationToken)).BuildCache ?? [];
 
-    /// <summary>Removes builder cache records.</summary>
-    /// <param name="unusedFor">Only those not used for so long; all when null.</param>
+    /// <summary>Removes builder cache records that no build uses at the moment.</summary>
+    /// <param name="notUsedSince">Only those last used before this time of the engine's clock; all when null.</param>
+    /// <param name="type">Only those of this type; all when null.</param>
+    /// <param name="maxBytes">Stops when the cache is down to this size, the least recently used records first; no limit when null.</param>
     /// <returns>The bytes freed and the number of records removed.</returns>
-    public async Task<(long Bytes, int Records)> PruneCacheAsync(TimeSpan? unusedFor, CancellationToken cancellationToken)
+    public async Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken)
     {
-        var filter = unusedFor is { } age ? $"&filters={Filter("until", $"{(long)age.TotalSeconds}s")}" : "";
+        List<string> filters = [];
+        if (notUsedSince is { } since) { filters.Add(Pair("until", since.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'", CultureInfo.InvariantCulture))); }
+        if (type is not null) { filters.Add(Pair("type", type)); }
+        var filter = filters.Count == 0 ? "" : $"&filters={Uri.EscapeDataString($"{{{string.Join(',', filters)}}}")}";
+        if (maxBytes is { } most)
+        {
+            // An engine ignores a parameter that it does not know, and would then remove everything.
+            await ConnectAsync(cancellationToken);
+            filter += string.Create(CultureInfo.InvariantCulture, $"&{(_version >= SizeLimits ? "max-used-space" : "keep-storage")}={most}");
+        }
         for (var attempt = 1; ; attempt++)
         {
             using var answer = await SendAsync(HttpMethod.Post, $"build/prune?all=1{filter}", PruneLimit, cancellationToken);
@@ -101,10 +115,11 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     }
 
     /// <summary>Removes images that have no name and no container.</summary>
+    /// <param name="label">Only those with this label (<c>key=value</c>); all when null.</param>
     /// <returns>The bytes freed. Layers that the builder cache holds as well are not counted.</returns>
-    public async Task<long> PruneDanglingImagesAsync(CancellationToken cancellationToken)
+    public async Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken)
     {
-        using var answer = await SendAsync(HttpMethod.Post, $"images/prune?filters={Filter("dangling", "true")}", PruneLimit, cancellationToken);
+        using var answer = await SendAsync(HttpMethod.Post, $"images/prune?filters={Uri.EscapeDataString($"{{{Pair("dangling", "true")}{(label is null ? "" : $",{Pair("label", label)}")}}}")}", PruneLimit, cancellationToken);
         return (await ReadAsync(answer, DockerJson.Default.ImagePruneAnswer, cancellationToken)).SpaceReclaimed;
     }
 
@@ -170,7 +185,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
             using var answer = await _http.GetAsync(new Uri("version", UriKind.Relative), cancellationToken);
             var version = await ReadAsync(answer, DockerJson.Default.EngineVersion, cancellationToken);
             var theirs = Version.Parse(version.ApiVersion);
-            _prefix = $"v{(theirs < NewestApi ? theirs : NewestApi)}/";
+            _version = theirs < NewestApi ? theirs : NewestApi;
+            _prefix = $"v{_version}/";
         }
         finally
         {
@@ -206,7 +222,9 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     }
 
     private static string Filter(string key, string value) =>
-        Uri.EscapeDataString($$"""{"{{JsonEncodedText.Encode(key)}}":["{{JsonEncodedText.Encode(value)}}"]}""");
+        Uri.EscapeDataString($"{{{Pair(key, value)}}}");
+
+    private static string Pair(string key, string value) => $"\"{JsonEncodedText.Encode(key)}\":[\"{JsonEncodedText.Encode(value)}\"]";
 
     // The engine's routes take the slashes of an image name as they are.
     private static string Escape(string reference) => Uri.EscapeDataString(reference).Replace("%2F", "/", StringComparison.Ordinal).Replace("%3A", ":", StringComparison.Ordinal);

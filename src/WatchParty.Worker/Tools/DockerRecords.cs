@@ -13,11 +13,12 @@ internal enum ImageStore
 }
 
 /// <param name="RootFolder">Data folder on the engine's host.</param>
-internal sealed record EngineInfo(string Version, string ApiVersion, ImageStore Store, string Driver, string RootFolder);
+/// <param name="Time">The engine's clock when it answered.</param>
+internal sealed record EngineInfo(string Version, string ApiVersion, ImageStore Store, string Driver, string RootFolder, DateTimeOffset Time);
 
 internal sealed record EngineVersion(string Version, string ApiVersion, string? MinAPIVersion);
 
-internal sealed record EngineDetails(string Driver, string[][]? DriverStatus, string DockerRootDir);
+internal sealed record EngineDetails(string Driver, string[][]? DriverStatus, string DockerRootDir, DateTimeOffset SystemTime);
 
 internal sealed record ImageDetails(string Id, string[]? RepoTags, string[]? RepoDigests, long Size, ImageConfiguration? Config);
 

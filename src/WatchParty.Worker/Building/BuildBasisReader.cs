@@ -1,0 +1,34 @@
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Building;
+
+/// <summary>Notes what an image is built with.</summary>
+internal sealed class BuildBasisReader(BuildOptions options, DockerEngine engine)
+{
+    public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, CancellationToken cancellationToken)
+    {
+        var text = await DockerfileOfAsync(build, cancellationToken);
+        var arguments = ArgumentsOf(build, options, commit);
+        Dictionary<string, string> bases = [];
+        foreach (var image in Dockerfile.Parse(text).BaseImages(arguments, build.Target))
+        {
+            bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? "";
+        }
+        // Values may be secrets; whether they changed is all that is asked later.
+        return new BuildBasis(commit, text, arguments.ToDictionary(a => a.Key, a => BuildInputs.Hash(a.Value)), bases);
+    }
+
+    /// <summary>Every build argument with its value, as the build gets them.</summary>
+    public static IReadOnlyDictionary<string, string> ArgumentsOf(BuildSection build, BuildOptions options, string commit) =>
+        build.Arguments.SetItems(options.Arguments).SetItem(options.CommitArgument, commit);
+
+    /// <summary>Text of the Dockerfile; empty when it cannot be read here, as with a context that is an address.</summary>
+    public static async Task<string> DockerfileOfAsync(BuildSection build, CancellationToken cancellationToken)
+    {
+        if (build.DockerfileInline is { } text) { return text; }
+        var file = Directory.Exists(build.Context) ? Path.GetFullPath(build.Dockerfile, build.Context) : build.Dockerfile;
+        return File.Exists(file) ? await File.ReadAllTextAsync(file, cancellationToken) : "";
+    }
+}

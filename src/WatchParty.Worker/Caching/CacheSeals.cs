@@ -1,0 +1,135 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Caching;
+
+/// <summary>Keeps the cache of each service where a foreign <c>docker builder prune -af</c> cannot reach it, and brings it back.</summary>
+/// <remarks>
+/// The kind of seal follows from what the engine compiles in (moby builder-next/controller.go).
+/// Graph driver: one image with inline cache for each stage, because an inline cache holds only what is in that image. They are
+/// imported only when the builder was wiped, one source at a time: of several at once BuildKit 0.25 and newer loses steps at random
+/// (combinedcache.go de-duplicates keys that are no longer unique). Containerd store: one folder with <c>mode=max</c>,
+/// imported on every build, because there a prune loses the keys of what it keeps (moby/buildkit pull request 7177).
+/// With <c>Build:CacheRegistry</c> the same is kept in a registry.
+/// </remarks>
+internal sealed class CacheSeals(
+    BuildOptions options, ComposeProject project, StateFolder state, ToolRunner runner, DockerEngine engine, BuilderCache cache, GuardedBake bake,
+    ImageCacheMetadata metadata, SealRecord record, ProgressFeed progress, TimeProvider time, ILogger<CacheSeals> logger)
+{
+    /// <summary>Cache sources for every build of <paramref name="service"/>; empty when its seal is only for a wiped builder.</summary>
+    public IReadOnlyList<string> SourcesFor(string service) => record.Find(service) switch
+    {
+        { Folder: { } folder } when Directory.Exists(folder) => [$"type=local,src={folder}"],
+        { Reference: { } reference } => [$"type=registry,ref={reference}"],
+        _ => [],
+    };
+
+    /// <summary>Seals the cache of <paramref name="live"/> after its release. Every step of it is in the cache; if not, nothing is sealed.</summary>
+    public async Task SealAsync(ComposeModel model, IEnumerable<LiveService> live, long release, CancellationToken cancellationToken)
+    {
+        var onGraphDriver = options.Builder is null && (await engine.InfoAsync(cancellationToken)).Store == ImageStore.GraphDriver;
+        foreach (var service in live)
+        {
+            progress.Report($"sealing the cache of {service.Service.Name}");
+            var began = await cache.NowAsync(cancellationToken);
+            var old = record.Find(service.Service.Name);
+            var (seal, fault) = onGraphDriver
+                ? await SealAsImagesAsync(model, service, release, cancellationToken)
+                : await SealAsOneAsync(model, service, release, cancellationToken);
+            if (seal is null)
+            {
+                logger.NotSealed(service.Service.Name, fault!);
+                continue;
+            }
+            var used = (await cache.RecordsAsync(cancellationToken)).Where(r => r.Type == "regular" && r.LastUsedAt >= began.Engine).Select(r => r.ID);
+            seal = seal with { Records = [.. used], Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
+            record.Save(seal);
+            logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
+            await RemoveAsync(old, except: seal, cancellationToken);
+        }
+    }
+
+    /// <summary>Brings a wiped builder back as far as the next build of <paramref name="live"/> needs it: stage by stage, one source each.</summary>
+    /// <returns>The source that the build itself has to be given, or null when the builder is whole or nothing is sealed.</returns>
+    public async Task<string?> RestoreAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
+    {
+        if (record.Find(live.Service.Name) is not { Images.Count: > 0 } seal || seal.Records.All(records.Contains)) { return null; }
+        note($"{live.Service.Name}: the builder cache was wiped by somebody else; it is restored from the sealed cache");
+        foreach (var (target, image) in live.Targets([]).Zip(seal.Images).SkipLast(1))
+        {
+            progress.Report($"restoring the cache of {live.Service.Name} from {image}");
+            // A step that changed since would run here; the stop leaves what comes before it restored.
+            await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken);
+        }
+        return seal.Images[^1];
+    }
+
+    /// <summary>Takes the seals of <paramref name="services"/> away, so that nothing of before a clear comes back.</summary>
+    public async Task RemoveAsync(IEnumerable<string> services, CancellationToken cancellationToken)
+    {
+        foreach (var service in services)
+        {
+            var seal = record.Find(service);
+            record.Remove(service);
+            await RemoveAsync(seal, except: null, cancellationToken);
+        }
+    }
+
+    private async Task<(Seal? Seal, string? Fault)> SealAsImagesAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
+    {
+        var targets = live.Targets([]).Select((t, i) => t with { Image = ImageFor(model, live, i), CacheTo = "type=inline" }).ToList();
+        var result = await bake.RunAsync(model, targets, makesImages: true, cancellationToken);
+        if (!result.AllCached) { return (null, Fault(result)); }
+        foreach (var image in targets.Select(t => t.Image!))
+        {
+            if (!await metadata.IsInAsync(image, cancellationToken)) { return (null, $"{image} carries no cache metadata"); }
+            if (options.CacheRegistry is not null) { await runner.OutputOfAsync(DockerCommands.Push(project, image), cancellationToken); }
+        }
+        return (new Seal(live.Service.Name, release, [.. targets.Select(t => t.Image!)], null, null, 0, 0, [], default), null);
+    }
+
+    private async Task<(Seal? Seal, string? Fault)> SealAsOneAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
+    {
+        var name = live.Service.Name;
+        var reference = options.CacheRegistry is { } registry ? $"{registry}/{model.Project}-{name}:buildcache" : null;
+        // Never in the place of the one before: a half-written cache must not be the only one.
+        var folder = reference is null ? Path.Combine(state.Cache, name, string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
+        var target = live.Targets(SourcesFor(name)).Last() with { CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
+        var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
+        var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.FaultOf(folder);
+        if (fault is null) { return (new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default), null); }
+        if (folder is not null && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        return (null, fault);
+    }
+
+    private async Task RemoveAsync(Seal? old, Seal? except, CancellationToken cancellationToken)
+    {
+        if (old is null) { return; }
+        foreach (var image in old.Images.Except(except?.Images ?? [])) { await engine.RemoveImageAsync(image, cancellationToken); }
+        if (old.Folder is { } folder && folder != except?.Folder && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+    }
+
+    /// <summary><c>repository:buildcache-stage</c>, and <c>repository:buildcache</c> for the service's own target.</summary>
+    private string ImageFor(ComposeModel model, LiveService live, int index)
+    {
+        var repository = options.CacheRegistry is { } registry ? $"{registry}/{model.Project}-{live.Service.Name}" : ImageName.Split(live.Service.Image).Repository;
+        return live.Stages[index].Name is { } stage ? $"{repository}:buildcache-{stage.ToLowerInvariant()}" : $"{repository}:buildcache";
+    }
+
+    private static string Fault(GuardedBakeResult result) => result.WouldRun is { } step ? $"it is not all in the builder cache, the first step missing is {step}" : result.Error!;
+}
+
+internal static partial class CacheSealsLog
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "The cache of {Service} was sealed in {Seconds:0.0} s and takes {Bytes} bytes")]
+    public static partial void Sealed(this ILogger logger, string service, double seconds, long bytes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The cache of {Service} was not sealed: {Reason}")]
+    public static partial void NotSealed(this ILogger logger, string service, string reason);
+}

@@ -1,0 +1,57 @@
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Caching;
+
+/// <summary>What came of a bake that must not run anything.</summary>
+/// <param name="WouldRun">The first step that is not in the cache; the bake was stopped there. Null when everything was cached.</param>
+/// <param name="Error">Why the bake failed, or null.</param>
+internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
+{
+    public bool AllCached => WouldRun is null && Error is null;
+}
+
+/// <summary>Bakes what should all be cached, and stops at the first step that is not.</summary>
+internal sealed class GuardedBake(BuildOptions options, ComposeProject project, ToolRunner runner)
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
+
+    /// <param name="makesImages">Whether the targets' images are made; otherwise nothing is exported but the cache.</param>
+    public async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, CancellationToken cancellationToken)
+    {
+        var names = targets.Select(t => t.Name).ToList();
+        var text = Bake.Model(model, targets, options);
+        var command = (makesImages
+            ? DockerCommands.Bake(project, options, text, names, withoutCache: false, pull: false)
+            : DockerCommands.BakeNothing(project, options, text, names)) with { Timeout = Limit };
+        string? wouldRun = null;
+        string? error = null;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        void Look(TraceEvent e)
+        {
+            if (e is TextEvent { Line.Length: > 0 } line) { error = line.Line; }
+            if (e is VertexEvent { Error: { } failed }) { error = failed; }
+            // A step from the cache is cached from its first event on; one that starts without that would run.
+            if (e is not VertexEvent { Started: not null, Cached: false, Error: null } vertex || wouldRun is not null) { return; }
+            var name = StepName.Parse(vertex.Name, names);
+            if (!name.IsCounted) { return; }
+            wouldRun = name.Text;
+            stop.Cancel();
+        }
+        try
+        {
+            var result = await runner.RunAsync(command, (stream, token) => BuildTrace.ReadAsync(stream, Look, token), stop.Token);
+            return new GuardedBakeResult(wouldRun, result.ExitCode == 0 || wouldRun is not null ? null : error ?? $"exit code {result.ExitCode}");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new GuardedBakeResult(wouldRun, null);
+        }
+        catch (ToolFailedException e)
+        {
+            return new GuardedBakeResult(wouldRun, e.Message);
+        }
+    }
+}
