@@ -39,6 +39,7 @@ internal static class WorkerServices
         .AddHostedService<ControlServer>()
         .AddHostedService<PollingService>()
         .AddHostedService<DropFileService>()
+        .AddHostedService<DiskPressure>()
         .AddNightlyPrune(new PruneSchedule(options.Prune));
 
     private static IServiceCollection AddConfiguration(this IServiceCollection services, WorkerOptions options) => services

@@ -61,13 +61,22 @@ internal sealed class CacheSeals(
     {
         if (record.Find(live.Service.Name) is not { Images.Count: > 0 } seal || seal.Records.All(records.Contains)) { return null; }
         note($"{live.Service.Name}: the builder cache was wiped by somebody else; it is restored from the sealed cache");
-        foreach (var (target, image) in live.Targets([]).Zip(seal.Images).SkipLast(1))
+        foreach (var (target, image) in live.Targets().Zip(seal.Images).SkipLast(1))
         {
             progress.Report($"restoring the cache of {live.Service.Name} from {image}");
             // A step that changed since would run here; the stop leaves what comes before it restored.
             await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken);
         }
         return seal.Images[^1];
+    }
+
+    /// <summary>As <see cref="RestoreAsync"/>, with the service's own target: for a builder that is to be warm without a build.</summary>
+    public async Task RestoreWholeAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
+    {
+        if (await RestoreAsync(model, live, records, note, cancellationToken) is { } image)
+        {
+            await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken);
+        }
     }
 
     /// <summary>Takes the seals of <paramref name="services"/> away, so that nothing of before a clear comes back.</summary>
@@ -83,7 +92,7 @@ internal sealed class CacheSeals(
 
     private async Task<(Seal? Seal, string? Fault)> SealAsImagesAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
     {
-        var targets = live.Targets([]).Select((t, i) => t with { Image = ImageFor(model, live, i), CacheTo = "type=inline" }).ToList();
+        var targets = live.Targets().Select((t, i) => t with { Image = ImageFor(model, live, i), CacheTo = "type=inline" }).ToList();
         var result = await bake.RunAsync(model, targets, makesImages: true, cancellationToken);
         if (!result.AllCached) { return (null, Fault(result)); }
         foreach (var image in targets.Select(t => t.Image!))
@@ -100,7 +109,7 @@ internal sealed class CacheSeals(
         var reference = options.CacheRegistry is { } registry ? $"{registry}/{model.Project}-{name}:buildcache" : null;
         // Never in the place of the one before: a half-written cache must not be the only one.
         var folder = reference is null ? Path.Combine(state.Cache, name, string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
-        var target = live.Targets(SourcesFor(name)).Last() with { CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
+        var target = live.Targets().Last() with { CacheFrom = SourcesFor(name), CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
         var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
         var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.FaultOf(folder);
         if (fault is null) { return (new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default), null); }

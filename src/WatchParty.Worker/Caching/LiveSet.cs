@@ -11,10 +11,9 @@ internal sealed record LiveStage(string? Name, string? Dockerfile);
 /// <summary>A built service with the stages that its next build needs, at the commit it was last built with.</summary>
 internal sealed record LiveService(ComposeService Service, string Commit, IReadOnlyList<LiveStage> Stages)
 {
-    /// <summary>One target for each stage, of which nothing is made.</summary>
-    /// <param name="cacheFrom">Cache sources; none for what must be in the builder itself.</param>
-    public IEnumerable<BakeTarget> Targets(IReadOnlyList<string> cacheFrom) =>
-        Stages.Select((stage, i) => new BakeTarget($"{Bake.Target(Service.Name)}-{i}", Service, Commit, cacheFrom) { Stage = stage.Name, Dockerfile = stage.Name is null ? null : stage.Dockerfile });
+    /// <summary>One target for each stage, the service's own last, of which nothing is made and which use the builder's own cache alone.</summary>
+    public IEnumerable<BakeTarget> Targets() =>
+        Stages.Select((stage, i) => new BakeTarget($"{Bake.Target(Service.Name)}-{i}", Service, Commit, []) { Stage = stage.Name, Dockerfile = stage.Name is null ? null : stage.Dockerfile });
 }
 
 /// <summary>The live set: of every built service, each stage that its target needs, at the commit and the arguments it was last

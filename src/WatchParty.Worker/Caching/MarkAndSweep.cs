@@ -1,3 +1,4 @@
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
 
@@ -20,11 +21,15 @@ internal sealed class MarkAndSweep(GuardedBake bake, BuilderCache cache, CacheSe
         foreach (var service in live)
         {
             progress.Report($"marking the cache of {service.Service.Name}");
-            var result = await bake.RunAsync(model, [.. service.Targets(seals.SourcesFor(service.Service.Name))], makesImages: false, cancellationToken);
+            var result = await bake.RunAsync(model, [.. TargetsOf(service)], makesImages: false, cancellationToken);
             if (!result.AllCached) { cold.Add(new ColdService(service.Service.Name, result.WouldRun ?? result.Error!)); }
         }
         return cold;
     }
+
+    /// <summary>Every stage; or the service's own target alone where each build imports a seal, for that has every stage in one source.</summary>
+    private IEnumerable<BakeTarget> TargetsOf(LiveService service) =>
+        seals.SourcesFor(service.Service.Name) is { Count: > 0 } sources ? [service.Targets().Last() with { CacheFrom = sources }] : service.Targets();
 
     /// <summary>Removes every record that was not used since <paramref name="mark"/>.</summary>
     /// <returns>The bytes freed.</returns>

@@ -51,12 +51,18 @@ internal static class ShowVerb
                 return ExitCode.Done;
             }
             await Console.Out.WriteLineAsync(ReleaseText.Of(report));
+            foreach (var service in report.Services)
+            {
+                foreach (var advice in service.Advice) { await Console.Out.WriteLineAsync($"  advice for {service.Name}: {advice}"); }
+            }
+            var reasons = report.Services.SelectMany(s => s.Missed.Select(m => (s.Name, m.Step, m.Reason))).ToLookup(m => (m.Name, m.Step), m => m.Reason);
             foreach (var service in history.Steps(long.Parse(report.Release!, CultureInfo.InvariantCulture)).GroupBy(s => s.Service))
             {
                 await Console.Out.WriteLineAsync($"  {service.Key}:");
                 foreach (var step in service)
                 {
                     await Console.Out.WriteLineAsync($"    {(step.State == "Cached" ? "cached" : ReleaseText.Seconds(step.Seconds)),8}  [{step.Stage}] {step.Text.ReplaceLineEndings(" ")}{(step.Error is null ? "" : "  FAILED")}");
+                    if (reasons[(step.Service, step.Text)].FirstOrDefault() is { } reason) { await Console.Out.WriteLineAsync($"              because {reason}"); }
                 }
             }
             return ExitCode.Done;

@@ -19,7 +19,9 @@ internal static class PruneVerb
             return await Output.PrintAsync(result, arguments.GetValue(common.Json), document =>
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
-                return $"{(report.Outcome == "DryRun" ? "Would go" : "Pruned")}: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {Output.Bytes(report.FreedBytes)}.{Notes(report)}";
+                return report.Outcome == "DryRun"
+                    ? $"Would remove: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {Output.Bytes(report.FreedBytes)}.{Notes(report)}"
+                    : $"Pruned: {report.RecordsBefore} cache records before, {report.RecordsAfter} after; {report.Targets.Count} old image names removed; {Output.Bytes(report.FreedBytes)} freed.{Notes(report)}";
             });
         });
         return command;

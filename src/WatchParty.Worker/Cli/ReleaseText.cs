@@ -54,5 +54,5 @@ internal static class ReleaseText
     public static string Seconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s");
 
     private static string Steps(ServiceReport service) => service.Steps.Total == 0 ? ""
-        : $"{service.Steps.Cached}/{service.Steps.Total} steps cached, {Seconds(service.Seconds)}{(service.Fresh ? ", fresh" : "")}; ";
+        : $"{service.Steps.Cached}/{service.Steps.Total} steps cached, {Seconds(service.Seconds)}{(service.SecondsSaved > 0 ? $", {Seconds(service.SecondsSaved)} saved" : "")}{(service.Fresh ? ", fresh" : "")}; ";
 }

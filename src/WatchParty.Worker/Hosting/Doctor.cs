@@ -1,3 +1,4 @@
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
@@ -15,7 +16,7 @@ internal sealed record Check(string Name, CheckStatus Status, string Message, st
 
 /// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
 internal sealed class Doctor(
-    WorkerOptions options, StateFolder state, ToolRunner runner, GitRepository repository, DockerEngine engine, ReleasePlanning planning, History history, ImageCacheMetadata cacheMetadata)
+    WorkerOptions options, StateFolder state, ToolRunner runner, GitRepository repository, DockerEngine engine, ReleasePlanning planning, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
 
@@ -81,13 +82,32 @@ internal sealed class Doctor(
             {
                 checks.Add(new($"image of {service.Name}", CheckStatus.Warning, "the service names no image", $"Write image: {model.Project}-{service.Name}:latest in its section"));
             }
-            if (service.Build!.CacheFrom.Length == 0)
-            {
-                checks.Add(new($"cache of {service.Name}", CheckStatus.Warning, "the service names no cache source", $"Write cache_from: [{ImageName.Split(service.Image).Repository}:latest] in its build section"));
-            }
+            checks.AddRange(await CacheSourcesAsync(service, cancellationToken));
             checks.Add(await InlineCacheAsync(service, cancellationToken));
+            checks.AddRange(Advice(service));
         }
         return checks;
+    }
+
+    private async Task<IEnumerable<Check>> CacheSourcesAsync(ComposeService service, CancellationToken cancellationToken)
+    {
+        var name = $"cache of {service.Name}";
+        List<DroppedSource> dropped = [];
+        var store = (await engine.InfoAsync(cancellationToken)).Store;
+        var usable = await cacheSources.UsableAsync(service, store, options.Build.Builder is not null, dropped.Add, cancellationToken);
+        var seal = seals.Find(service.Name);
+        List<Check> checks = [.. dropped.Select(d => new Check(name, CheckStatus.Warning, $"cache_from {d.Source} is left out, because {d.Reason}", d.Fix))];
+        if (seal is not null) { checks.Add(new(name, CheckStatus.Ok, $"sealed with release {seal.Release}, {Cli.Output.Bytes(seal.Bytes)} of disk of its own")); }
+        else if (usable.Count > 0) { checks.Add(new(name, CheckStatus.Ok, $"cache_from {string.Join(", ", usable)}")); }
+        else { checks.Add(new(name, CheckStatus.Warning, "nothing outside of the builder keeps its cache yet", "Release it once: its cache is sealed after the next healthy release")); }
+        return checks;
+    }
+
+    /// <summary>What the builds of the last releases say would make every build faster.</summary>
+    private IEnumerable<Check> Advice(ComposeService service)
+    {
+        var builds = history.Last(20).SelectMany(r => r.Services).Where(s => s.Name == service.Name && s.Advice.Count > 0).ToList();
+        return builds is [var newest, ..] ? newest.Advice.Select(a => new Check($"build of {service.Name}", CheckStatus.Warning, $"{builds.Count} of the last releases ran steps for nothing", a)) : [];
     }
 
     /// <summary>Cache metadata in a shipped image makes a cleared cache come back through <c>cache_from</c>.</summary>

@@ -12,7 +12,7 @@ namespace WatchParty.Worker.Housekeeping;
 /// <summary>The nightly prune: everything in the builder cache that the next build does not need, old rollback images, and images of
 /// ours without a name. It costs the next build nothing.</summary>
 internal sealed class Pruner(
-    PruneOptions options, DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning,
+    PruneOptions options, BuildOptions buildOptions, DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning,
     ImageRetention retention, GitRepository repository, History history, ProgressFeed progress, TimeProvider time, ILogger<Pruner> logger)
 {
     public async Task<HousekeepingReport> RunAsync(string trigger, bool dryRun, CancellationToken cancellationToken)
@@ -56,11 +56,21 @@ internal sealed class Pruner(
         var fresh = freshMarks.All();
         var live = (await LiveSet.ReadAsync(model, deployed!.Services, cancellationToken)).Where(l => !fresh.Contains(l.Service.Name)).ToList();
         var started = time.GetTimestamp();
+        List<string> notes = [];
         var cold = await markAndSweep.MarkAsync(model, live, cancellationToken);
+        if (cold.Count > 0)
+        {
+            // Somebody else wiped the builder; what is sealed comes back, and is marked by that.
+            var records = (await cache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
+            var wiped = live.Where(l => cold.Any(c => c.Name == l.Service.Name)).ToList();
+            foreach (var service in wiped) { await seals.RestoreWholeAsync(model, service, records, notes.Add, cancellationToken); }
+            var still = await markAndSweep.MarkAsync(model, wiped, cancellationToken);
+            cold = [.. still];
+        }
         var seconds = Math.Round(time.GetElapsedTime(started).TotalSeconds, 3);
         warmTimes.Set(live.Select(l => l.Service.Name).Except(cold.Select(c => c.Name)), now.Engine);
 
-        List<string> notes = [.. cold.Select(c => $"{c.Name} is not all in the cache: its next build would run {c.Step}")];
+        notes.AddRange(cold.Select(c => $"{c.Name} is not all in the cache: its next build would run {c.Step}"));
         BuilderCache.Moment? sweepBefore = now;
         foreach (var service in cold)
         {
@@ -72,6 +82,13 @@ internal sealed class Pruner(
                 break;
             }
             if (since < sweepBefore.Value.Engine) { sweepBefore = sweepBefore.Value with { Engine = since, Timestamp = now.Timestamp - (long)((now.Engine - since).TotalSeconds * time.TimestampFrequency) }; }
+        }
+        // There a sweep loses the keys of what it keeps, and only a seal brings them back.
+        if (buildOptions.Builder is null && (await engine.InfoAsync(cancellationToken)).Store == ImageStore.Containerd
+            && live.FirstOrDefault(l => seals.SourcesFor(l.Service.Name).Count == 0) is { } unsealed)
+        {
+            notes.Add($"nothing was swept, because the cache of {unsealed.Service.Name} is not sealed and this engine would lose it");
+            sweepBefore = null;
         }
         return new Mark(live, cold, sweepBefore, seconds, notes);
     }

@@ -51,6 +51,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {
             TrackedPaths = [.. tracked.Select(e => e.Path)],
+            ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(PhysicalPath(build.Context)) ?? "" : "",
         };
     }
 
@@ -58,8 +59,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     {
         var folder = PhysicalPath(context);
         var ignore = ReadIgnoreFile(folder, dockerfile);
-        var relative = Path.GetRelativePath(_root, folder).Replace('\\', '/');
-        if (relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || Path.IsPathRooted(relative))
+        if (PrefixOf(folder) is not { } prefix)
         {
             // Outside the repository git cannot say what changed; every file counts.
             foreach (var file in Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint }))
@@ -68,13 +68,20 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             }
             return;
         }
-        var prefix = relative == "." ? "" : relative + "/";
         bool Seen(string path) => path.StartsWith(prefix, StringComparison.Ordinal) && !ignore.Excludes(path[prefix.Length..]);
         tracked.AddRange((await repository.FilesAsync(commit, prefix.TrimEnd('/'), cancellationToken)).Where(e => Seen(e.Path)));
         foreach (var path in (await repository.UntrackedAsync(prefix.TrimEnd('/'), cancellationToken)).Where(Seen).Where(p => !IsOurs(p)))
         {
             others[path] = FileIdentity(Path.Combine(_root, path));
         }
+    }
+
+    /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of it.</summary>
+    private string? PrefixOf(string folder)
+    {
+        var relative = Path.GetRelativePath(_root, folder).Replace('\\', '/');
+        if (relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || Path.IsPathRooted(relative)) { return null; }
+        return relative == "." ? "" : relative + "/";
     }
 
     /// <summary>The ignore file that BuildKit takes: the one named after the Dockerfile replaces the context's (frontend/dockerui/config.go).</summary>

@@ -15,6 +15,17 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
     [JsonIgnore]
     public ImmutableHashSet<string> TrackedPaths { get; init; } = [];
 
+    /// <summary>Folder of the build context within the repository, with a slash at its end; empty for the repository itself. Not kept.</summary>
+    [JsonIgnore]
+    public string ContextPrefix { get; init; } = "";
+
+    /// <summary>Files of the build context, relative to it, that differ from <paramref name="before"/>.</summary>
+    public IReadOnlyList<string> ChangedFiles(BuildInputs before, IReadOnlyCollection<string>? changedPaths) =>
+    [
+        .. (changedPaths ?? []).Concat(Others.Keys.Union(before.Others.Keys).Where(p => Others.GetValueOrDefault(p) != before.Others.GetValueOrDefault(p)))
+            .Where(p => p.StartsWith(ContextPrefix, StringComparison.Ordinal)).Select(p => p[ContextPrefix.Length..]).Distinct(),
+    ];
+
     public static string Hash(params IEnumerable<string> parts)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

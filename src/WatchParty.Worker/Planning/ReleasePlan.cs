@@ -9,6 +9,12 @@ internal enum ServiceAction { Built, Unchanged, Restarted, Removed }
 /// <param name="Inputs">Null for a service that is not built here.</param>
 internal sealed record ServicePlan(ComposeService Service, ServiceAction Action, string Reason, bool Fresh, BuildInputs? Inputs)
 {
+    /// <summary>What its last image was built with; null before the first.</summary>
+    public BuildBasis? Before { get; init; }
+
+    /// <summary>Files of its build context, relative to it, that differ from that build.</summary>
+    public IReadOnlyList<string> ChangedFiles { get; init; } = [];
+
     public string Name => Service.Name;
 }
 

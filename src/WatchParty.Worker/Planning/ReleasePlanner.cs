@@ -42,13 +42,19 @@ internal static class ReleasePlanner
     {
         if (service.Build is null) { return new ServicePlan(service, ServiceAction.Unchanged, "it is not built here", false, null); }
         var inputs = facts.Inputs[service.Name];
-        ServicePlan Build(string reason, bool fresh = false) => new(service, ServiceAction.Built, reason, fresh, inputs);
+        var before = facts.Deployed.GetValueOrDefault(service.Name);
+        var changedPaths = before is null ? null : facts.ChangedPaths.GetValueOrDefault(before.Commit);
+        ServicePlan Build(string reason, bool fresh = false) => new(service, ServiceAction.Built, reason, fresh, inputs)
+        {
+            Before = before?.Basis,
+            ChangedFiles = before?.Inputs is { } was ? inputs.ChangedFiles(was, changedPaths) : [],
+        };
 
         if (facts.ForceRebuild) { return Build("a forced rebuild was asked for", fresh: true); }
         if (facts.FreshMarks.Contains(service.Name)) { return Build("its cache was cleared", fresh: true); }
-        if (!facts.Deployed.TryGetValue(service.Name, out var before) || before.Inputs is null) { return Build(FirstBuild); }
+        if (before?.Inputs is null) { return Build(FirstBuild); }
         if (!facts.CurrentImages.TryGetValue(service.Image, out var image)) { return Build($"image {service.Image} is missing"); }
-        if (inputs.DifferenceFrom(before.Inputs, facts.ChangedPaths.GetValueOrDefault(before.Commit)) is { } difference) { return Build(difference); }
+        if (inputs.DifferenceFrom(before.Inputs, changedPaths) is { } difference) { return Build(difference); }
         if (image != before.ImageId) { return Build($"image {service.Image} is not the one of the last release"); }
         return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false, inputs);
     }

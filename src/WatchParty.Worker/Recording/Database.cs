@@ -44,6 +44,8 @@ internal sealed class Database : IDisposable
             cached INTEGER NOT NULL DEFAULT 0,
             executed INTEGER NOT NULL DEFAULT 0,
             missed TEXT NOT NULL DEFAULT '[]',
+            saved REAL NOT NULL DEFAULT 0,
+            advice TEXT NOT NULL DEFAULT '[]',
             PRIMARY KEY (release_id, name)
         ) WITHOUT ROWID;
         CREATE TABLE step (
@@ -58,6 +60,7 @@ internal sealed class Database : IDisposable
             error TEXT,
             PRIMARY KEY (release_id, service, position)
         ) WITHOUT ROWID;
+        CREATE INDEX step_runs ON step (service, text, state, release_id);
         CREATE TABLE quarantine (commit_id TEXT PRIMARY KEY, release_id INTEGER NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);
         CREATE TABLE fresh_mark (service TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL);
         CREATE TABLE seal (service TEXT PRIMARY KEY, seal TEXT NOT NULL);

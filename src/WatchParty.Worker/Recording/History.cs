@@ -53,16 +53,18 @@ internal sealed class History(Database database, TimeProvider time)
         }
     });
 
-    public void SaveBuild(long release, string service, string? imageId, BuildBasis? basis, TimeSpan elapsed, IReadOnlyList<BuildStep> steps, IReadOnlyList<MissedStep> missed) => database.Transaction(() =>
+    public void SaveBuild(long release, string service, string? imageId, BuildBasis? basis, TimeSpan elapsed, IReadOnlyList<BuildStep> steps, IReadOnlyList<MissedStep> missed, IReadOnlyList<string> advice) => database.Transaction(() =>
     {
         var counts = CountsOf(steps);
         database.Execute("""
-            UPDATE service SET image_id = $image, seconds = $seconds, total = $total, cached = $cached, executed = $executed, missed = $missed, basis = $basis
+            UPDATE service SET image_id = $image, seconds = $seconds, total = $total, cached = $cached, executed = $executed, missed = $missed, basis = $basis, saved = $saved, advice = $advice
             WHERE release_id = $id AND name = $name
             """,
             ("$id", release), ("$name", service), ("$image", imageId), ("$seconds", Math.Round(elapsed.TotalSeconds, 3)),
             ("$total", counts.Total), ("$cached", counts.Cached), ("$executed", counts.Executed),
             ("$missed", JsonSerializer.Serialize(missed, RecordJson.Default.IReadOnlyListMissedStep)),
+            ("$saved", Math.Round(steps.Where(s => s.State == StepState.Cached).Sum(s => LastRun(service, s)), 3)),
+            ("$advice", JsonSerializer.Serialize(advice, RecordJson.Default.IReadOnlyListString)),
             ("$basis", basis is null ? null : JsonSerializer.Serialize(basis, RecordJson.Default.BuildBasis)));
         database.Execute("DELETE FROM step WHERE release_id = $id AND service = $name", ("$id", release), ("$name", service));
         foreach (var (position, step) in steps.Index())
@@ -72,6 +74,11 @@ internal sealed class History(Database database, TimeProvider time)
                 ("$seconds", Math.Round(step.Elapsed.TotalSeconds, 3)), ("$digest", step.Digest), ("$error", step.Error));
         }
     });
+
+    /// <summary>Seconds that a step took when it last ran; 0 when it never did.</summary>
+    private double LastRun(string service, BuildStep step) => database.Scalar<double>(
+        "SELECT seconds FROM step WHERE service = $service AND text = $text AND state = 'Executed' AND stage = $stage ORDER BY release_id DESC LIMIT 1",
+        ("$service", service), ("$text", step.Text), ("$stage", step.Stage));
 
     /// <summary>Notes that a build that should have been fresh is not proven to be.</summary>
     public void NotFresh(long release, string service) =>
@@ -175,11 +182,15 @@ internal sealed class History(Database database, TimeProvider time)
     }
 
     private List<ServiceReport> ServicesOf(long release) => database.Query("""
-        SELECT name, action, reason, fresh, total, cached, executed, seconds, image_id, missed FROM service WHERE release_id = $id ORDER BY position, name
+        SELECT name, action, reason, fresh, total, cached, executed, seconds, image_id, missed, saved, advice FROM service WHERE release_id = $id ORDER BY position, name
         """, r => new ServiceReport(
             r.GetString(0), Enum.Parse<ServiceAction>(r.GetString(1)), r.GetString(2), r.GetBoolean(3),
             new StepCounts(r.GetInt32(4), r.GetInt32(5), r.GetInt32(6)), r.GetDouble(7), TextOrNull(r, 8),
-            JsonSerializer.Deserialize(r.GetString(9), RecordJson.Default.IReadOnlyListMissedStep)!), ("$id", release));
+            JsonSerializer.Deserialize(r.GetString(9), RecordJson.Default.IReadOnlyListMissedStep)!)
+        {
+            SecondsSaved = r.GetDouble(10),
+            Advice = JsonSerializer.Deserialize(r.GetString(11), RecordJson.Default.IReadOnlyListString)!,
+        }, ("$id", release));
 
     private static string? TextOrNull(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
 

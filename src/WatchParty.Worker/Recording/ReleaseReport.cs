@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Recording;
@@ -46,10 +47,20 @@ internal sealed record StepCounts(int Total, int Cached, int Executed)
 }
 
 /// <summary>A step that ran instead of coming from the cache.</summary>
-internal sealed record MissedStep(string Step, double Seconds, string? Reason);
+/// <param name="Reason">The first cause in its chain, in words.</param>
+/// <param name="Cause">Name of that cause.</param>
+/// <param name="Avoidable">Whether it ran only because a build argument is declared above it without being used by it.</param>
+internal sealed record MissedStep(string Step, double Seconds, string? Reason, MissCause? Cause = null, bool Avoidable = false);
 
 internal sealed record ServiceReport(
-    string Name, ServiceAction Action, string Reason, bool Fresh, StepCounts Steps, double Seconds, string? Image, IReadOnlyList<MissedStep> Missed);
+    string Name, ServiceAction Action, string Reason, bool Fresh, StepCounts Steps, double Seconds, string? Image, IReadOnlyList<MissedStep> Missed)
+{
+    /// <summary>What the cached steps took when they last ran.</summary>
+    public double SecondsSaved { get; init; }
+
+    /// <summary>What would make every build of it faster.</summary>
+    public IReadOnlyList<string> Advice { get; init; } = [];
+}
 
 /// <summary>One release, as <c>once --json</c> and <c>show --json</c> print it.</summary>
 internal sealed record ReleaseReport(

@@ -65,7 +65,10 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
     {
         foreach (var image in images)
         {
-            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Basis, image.Elapsed, image.Steps, Missed(image));
+            var reasons = new MissReasons(image.Basis, image.Plan.Before, image.Plan.Fresh, image.Plan.ChangedFiles, image.Steps, DockerfileName(image.Plan));
+            List<MissedStep> missed = [.. reasons.All().Select(m => new MissedStep(m.Step.Text, Math.Round(m.Step.Elapsed.TotalSeconds, 3), m.Reason.Text, m.Reason.Cause, m.Reason.Avoidable))];
+            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Basis, image.Elapsed, image.Steps, missed, [.. reasons.Advice().Select(a => a.ToString())]);
+            foreach (var step in missed.Where(_ => !image.Plan.Fresh)) { logger.Missed(image.Plan.Name, step.Step, step.Seconds, step.Reason!); }
             var counts = History.CountsOf(image.Steps);
             logger.Built(image.Plan.Name, image.Elapsed.TotalSeconds, counts.Cached, counts.Total);
             if (image.Plan.Fresh) { ProveFresh(image); }
@@ -73,7 +76,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
         foreach (var twin in plan.Services.Where(s => s.Action == ServiceAction.Built && images.All(i => i.Plan.Name != s.Name)))
         {
             var image = images.First(i => i.Plan.Name == plan.BuiltFor(twin).Name);
-            history.SaveBuild(id, twin.Name, image.ImageId, image.Basis, TimeSpan.Zero, [], []);
+            history.SaveBuild(id, twin.Name, image.ImageId, image.Basis, TimeSpan.Zero, [], [], []);
             if (twin.Fresh && image.Steps.All(s => s.State != StepState.Cached)) { freshMarks.Remove(twin.Name); }
         }
     }
@@ -108,6 +111,9 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
         return history.Find(id)!;
     }
 
+    private static string DockerfileName(ServicePlan plan) =>
+        plan.Service.Build!.DockerfileInline is not null ? "dockerfile_inline" : Path.Combine(Path.GetFileName(Path.TrimEndingDirectorySeparator(plan.Service.Build.Context)), plan.Service.Build.Dockerfile);
+
     private void ProveFresh(BuiltImage image)
     {
         var cached = image.Steps.Where(s => s.State == StepState.Cached).ToList();
@@ -121,11 +127,6 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
             ? $"{image.Plan.Name} is not fresh: {cached.Count} steps came from the cache, the first is {cached[0].Text}"
             : $"{image.Plan.Name} is not proven fresh: its build showed no step");
     }
-
-    private static List<MissedStep> Missed(BuiltImage image) =>
-        [.. image.Steps.Where(s => s.State == StepState.Executed).Select(s => new MissedStep(
-            s.Text, Math.Round(s.Elapsed.TotalSeconds, 3),
-            image.Plan.Fresh ? "a fresh build was wanted" : image.Plan.Reason == ReleasePlanner.FirstBuild ? ReleasePlanner.FirstBuild : null))];
 }
 
 internal static partial class ReleaseLog
@@ -138,6 +139,9 @@ internal static partial class ReleaseLog
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Service} was built in {Seconds:0.0} s, {Cached} of {Total} steps cached")]
     public static partial void Built(this ILogger logger, string service, double seconds, int cached, int total);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Service}: {Step} ran for {Seconds:0.0} s, because {Reason}")]
+    public static partial void Missed(this ILogger logger, string service, string step, double seconds, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release}: {Note}")]
     public static partial void Noted(this ILogger logger, long release, string note);
