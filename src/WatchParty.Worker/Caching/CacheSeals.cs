@@ -47,8 +47,7 @@ internal sealed class CacheSeals(
                 logger.NotSealed(service.Service.Name, fault!);
                 continue;
             }
-            var used = (await cache.RecordsAsync(cancellationToken)).Where(r => r.Type == "regular" && r.LastUsedAt >= began.Engine).Select(r => r.ID);
-            seal = seal with { Records = [.. used], Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
+            seal = seal with { Records = await UsedSinceAsync(began, cancellationToken), Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
             record.Save(seal);
             logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
             await RemoveAsync(old, except: seal, cancellationToken);
@@ -73,11 +72,15 @@ internal sealed class CacheSeals(
     /// <summary>As <see cref="RestoreAsync"/>, with the service's own target: for a builder that is to be warm without a build.</summary>
     public async Task RestoreWholeAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
     {
-        if (await RestoreAsync(model, live, records, note, cancellationToken) is { } image)
-        {
-            await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken);
-        }
+        var began = await cache.NowAsync(cancellationToken);
+        if (await RestoreAsync(model, live, records, note, cancellationToken) is not { } image) { return; }
+        if (!(await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken)).AllCached) { return; }
+        // What was restored has records of its own; the next build must not take them for a wiped builder.
+        record.Save(record.Find(live.Service.Name)! with { Records = await UsedSinceAsync(began, cancellationToken) });
     }
+
+    private async Task<IReadOnlyList<string>> UsedSinceAsync(BuilderCache.Moment began, CancellationToken cancellationToken) =>
+        [.. (await cache.RecordsAsync(cancellationToken)).Where(r => r.Type == "regular" && r.LastUsedAt >= began.Engine).Select(r => r.ID)];
 
     /// <summary>Takes the seals of <paramref name="services"/> away, so that nothing of before a clear comes back.</summary>
     public async Task RemoveAsync(IEnumerable<string> services, CancellationToken cancellationToken)

@@ -31,6 +31,11 @@ internal sealed class ReleasePlanning(ComposeProject project, ToolRunner runner,
         catch (ToolFailedException e)
         {
             var words = e.Tail.Length > 0 ? e.Tail.Trim() : e.Message;
+            // Without the plugin docker takes compose's options for its own.
+            if (words.Contains("unknown flag: --ansi", StringComparison.Ordinal) || words.Contains("is not a docker command", StringComparison.Ordinal))
+            {
+                throw new WorkerException("docker has no compose plugin. Install compose v2 (Debian: docker-compose; Docker's own packages: docker-compose-plugin).", Remedy.NeedsPerson, e);
+            }
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
         }
     }
