@@ -187,10 +187,10 @@ internal sealed class History(Database database, TimeProvider time)
             r.GetString(0), Enum.Parse<ServiceAction>(r.GetString(1)), r.GetString(2), r.GetBoolean(3),
             new StepCounts(r.GetInt32(4), r.GetInt32(5), r.GetInt32(6)), r.GetDouble(7), TextOrNull(r, 8),
             JsonSerializer.Deserialize(r.GetString(9), RecordJson.Default.IReadOnlyListMissedStep)!)
-        {
-            SecondsSaved = r.GetDouble(10),
-            Advice = JsonSerializer.Deserialize(r.GetString(11), RecordJson.Default.IReadOnlyListString)!,
-        }, ("$id", release));
+    {
+        SecondsSaved = r.GetDouble(10),
+        Advice = JsonSerializer.Deserialize(r.GetString(11), RecordJson.Default.IReadOnlyListString)!,
+    }, ("$id", release));
 
     private static string? TextOrNull(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
 

@@ -66,7 +66,8 @@ internal static class DockerCommands
         .. unusedFor is { } age ? ["--filter", string.Create(CultureInfo.InvariantCulture, $"until={(long)Math.Ceiling(age.TotalMilliseconds)}ms")] : Array.Empty<string>(),
         .. type is not null ? ["--filter", $"type={type}"] : Array.Empty<string>(),
         .. maxBytes is { } most ? ["--keep-storage", most.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
-    ]) { Timeout = TimeSpan.FromMinutes(30) };
+    ])
+    { Timeout = TimeSpan.FromMinutes(30) };
 
     public static ToolCommand BuilderUsage(string builder) => new("docker", "buildx", "du", "--builder", builder, "--verbose") { Timeout = TimeSpan.FromMinutes(2) };
 
