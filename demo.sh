@@ -37,10 +37,10 @@ main() {
     shift
   done
 
-  if [[ -z ${WATCHPARTY_DEMO_ENGINE_IS_UP:-} ]]; then
+  if [[ -z ${WATCHPARTY_DEMO_ENGINE_BEFORE:-} ]]; then
     check_needs
     build_programs
-    export WATCHPARTY_DEMO_ENGINE_IS_UP=1
+    export WATCHPARTY_DEMO_ENGINE_BEFORE=${DOCKER_HOST:-none}
     exec "$repository/tests/engine/engine.sh" run any -- "$BASH" "$repository/demo.sh" ${keep:+--keep} ${original:+"$original"}
   fi
   set_up
@@ -97,7 +97,7 @@ set_up() {
   bold='' plain=''
   if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; fi
   private=''
-  [[ ${DOCKER_HOST:-} != */watchparty-engine.* ]] || private=1
+  [[ ${DOCKER_HOST:-} != */watchparty-engine.* || $DOCKER_HOST == "$WATCHPARTY_DEMO_ENGINE_BEFORE" ]] || private=1
 
   work=$(mktemp -d "$parent/watchparty-demo.XXXXXX")
   work=$(cd "$work" && pwd -P)
@@ -261,7 +261,7 @@ end_step() {
   else
     say "   $seconds s"
   fi
-  rows+=("$(printf '%2d  %-49s %7s  %-22s %s' "$step_number" "$step_title" "$seconds" "$unanswered" "$step_result")")
+  rows+=("$(printf '%2d  %-49s %7s  %-27s %s' "$step_number" "$step_title" "$seconds" "$unanswered" "$step_result")")
 }
 
 since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
@@ -387,7 +387,7 @@ run_steps() {
 
   say "" "${bold}Every release in the worker's history${plain} (watchparty-worker history):"
   verb history
-  say "" "${bold}The steps${plain}" "$(printf '    %-49s %7s  %-22s %s' '' seconds 'without an answer' '')" "${rows[@]}"
+  say "" "${bold}The steps${plain}" "$(printf '    %-49s %7s  %-27s %s' '' seconds 'without an answer' '')" "${rows[@]}"
   [[ -n $site ]] || say "(No published port answers HTTP, so nothing is said about answers.)"
   say "" "Every step did what it should, in $(since "$demo_started") s."
 }
