@@ -12,13 +12,16 @@ internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, 
     /// <returns>The names removed, or that would be removed in a dry run.</returns>
     public async Task<IReadOnlyList<string>> ApplyAsync(bool dryRun, CancellationToken cancellationToken)
     {
-        var kept = KeptReleases();
+        var healthy = history.Healthy(1000);
+        var kept = KeptReleases(healthy);
         if (kept.Count == 0) { return []; }
+        // Another worker, with a history of its own, may look after another application on this engine.
+        var own = healthy.SelectMany(r => r.Images.Keys).Select(n => ImageName.Split(n).Repository).ToHashSet();
         List<string> removed = [];
         var releases = new HashSet<long>();
         foreach (var name in await NamesAsync(engine, cancellationToken))
         {
-            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release)) { continue; }
+            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release) || !own.Contains(ImageName.Split(name).Repository)) { continue; }
             if (dryRun || await engine.RemoveImageAsync(name, cancellationToken))
             {
                 removed.Add(name);
@@ -29,15 +32,14 @@ internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, 
         return removed;
     }
 
-    /// <summary>Every image name on the engine that is a rollback name of ours.</summary>
+    /// <summary>Every image name on the engine that is a worker's rollback name.</summary>
     public static async Task<IReadOnlyList<string>> NamesAsync(DockerEngine engine, CancellationToken cancellationToken) =>
         [.. (await engine.ImagesAsync($"*:{RollbackImages.TagPrefix}*", cancellationToken)).Concat(await engine.ImagesAsync($"*/*:{RollbackImages.TagPrefix}*", cancellationToken))
             .SelectMany(i => i.RepoTags ?? []).Where(t => RollbackImages.ReleaseOf(t) is not null).Distinct()];
 
     /// <summary>The deployed release and those before it that are kept for rollback. Releases of the same commit do not count twice.</summary>
-    private HashSet<long> KeptReleases()
+    private HashSet<long> KeptReleases(IReadOnlyList<DeployedRelease> healthy)
     {
-        var healthy = history.Healthy(1000);
         var commits = healthy.Select(r => r.Commit).Distinct().Take(options.KeepReleases + 1).ToHashSet();
         return [.. healthy.Where(r => commits.Contains(r.Commit)).DistinctBy(r => r.Commit).Select(r => r.Id)];
     }

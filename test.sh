@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test; sets up what the tests need.
+set -uo pipefail
+
+usage() {
+  cat <<'USAGE'
+test.sh [PART...]
+
+PART: build       build without warnings, and the form of the source
+      unit        tests without an engine
+      overlay2    tests on a real Docker Engine with the overlay2 image store
+      containerd  the same with the containerd image store
+No PART means all of them. Parts that need the programs build them.
+
+TEST_FILTER        runs only these tests (dotnet test --filter)
+WATCHPARTY_ENGINE  which engine: see tests/engine/engine.sh
+
+The last line has the sums of all runs: N passed, N failed, N skipped. Exit code: 0 when all is well, 1 when something failed, did
+not run to its end or ran no test, 64 for wrong usage, 69 when something is missing here.
+USAGE
+}
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+cd "$repository" || exit
+results=$repository/TestResults
+export LC_ALL=C.UTF-8 DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
+exec </dev/null
+
+main() {
+  local part
+  local -a parts=("$@")
+  ((${#parts[@]})) || parts=(build unit overlay2 containerd)
+  for part in "${parts[@]}"; do
+    case $part in
+      build | unit | overlay2 | containerd) ;;
+      -h | --help) usage && exit 0 ;;
+      *) usage >&2 && exit 64 ;;
+    esac
+  done
+
+  set_up
+  faults=() failed_tests=() passed=0 failed=0 skipped=0
+  rm -rf "$results"
+  mkdir -p "$results"
+  build
+  for part in "${parts[@]}"; do
+    case $part in
+      build) check_form ;;
+      unit) run_tests unit WatchParty.Worker.Tests ;;
+      *) WATCHPARTY_TEST_STORE=$part run_tests "$part" WatchParty.Worker.EngineTests "$repository/tests/engine/engine.sh" run "$part" -- ;;
+    esac
+  done
+  report "${parts[@]}"
+}
+
+# --- Set-up ---------------------------------------------------------------------------------------------------------
+
+# PROGRAM PACKAGE: what the tests run.
+programs() {
+  cat <<'LIST'
+git git
+ssh openssh-client
+ssh-keygen openssh-client
+sshd openssh-server
+flock util-linux
+unshare util-linux
+chattr e2fsprogs
+systemd-analyze systemd
+LIST
+}
+
+set_up() {
+  local program package lacking=()
+  command -v dotnet >/dev/null || missing "The .NET SDK 10 is missing (dotnet is not on the PATH)."
+  PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+  while read -r program package; do
+    command -v "$program" >/dev/null || lacking+=("$package")
+  done < <(programs)
+  ((${#lacking[@]})) || return 0
+  mapfile -t lacking < <(printf '%s\n' "${lacking[@]}" | sort -u)
+  [[ $EUID == 0 ]] || missing "The tests need packages that are not installed: ${lacking[*]}" "Run as root: apt-get install ${lacking[*]}"
+  command -v apt-get >/dev/null || missing "The tests need programs that are not here, and there is no apt-get to install them: ${lacking[*]}"
+  title "Installing ${lacking[*]}"
+  install_packages "${lacking[@]}" || missing "apt-get could not install ${lacking[*]}; the reason is above."
+}
+
+install_packages() {
+  local policy=/usr/sbin/policy-rc.d code=0
+  apt-get update --quiet --quiet || return
+  # The tests start an ssh server of their own; the machine must not get one by this.
+  if [[ -e $policy ]]; then policy=''; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; fi
+  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-install-recommends "$@" || code=$?
+  [[ -z $policy ]] || rm -f "$policy"
+  if [[ " $* " == *" openssh-server "* ]]; then systemctl --quiet disable ssh.service ssh.socket 2>/dev/null; fi
+  return "$code"
+}
+
+missing() {
+  printf '%s\n' "$@" >&2
+  exit 69
+}
+
+# --- Build ----------------------------------------------------------------------------------------------------------
+
+build() {
+  title "Building"
+  dotnet build --configuration Release WatchParty.Worker.sln || { echo "The build failed." >&2 && exit 1; }
+}
+
+check_form() {
+  title "Checking the form of the source"
+  if dotnet format WatchParty.Worker.sln --no-restore --verify-no-changes; then echo "All as it should be."; else faults+=("The form of the source is not as .editorconfig says: dotnet format puts it right."); fi
+}
+
+# --- Tests ----------------------------------------------------------------------------------------------------------
+
+# run_tests RUN PROJECT [PREFIX...]: from the built assembly, so that nothing is restored where there is no network.
+run_tests() {
+  local run=$1 project=$2 code=0 started=$SECONDS
+  shift 2
+  title "Tests: $run"
+  # Longer than any run takes; one that hangs must still be reported.
+  "$@" timeout --kill-after=60 40m dotnet test "tests/$project/bin/Release/net10.0/$project.dll" --results-directory "$results" \
+    --logger "trx;LogFileName=$run.trx" --logger "console;verbosity=minimal" ${TEST_FILTER:+--filter "$TEST_FILTER"} || code=$?
+  count "$run" "$code"
+  echo "$run took $((SECONDS - started)) s"
+}
+
+# Adds the counts of a run, from the file that the test runner wrote.
+count() {
+  local run=$1 code=$2 file=$results/$1.trx total executed good
+  if [[ ! -s $file ]]; then
+    if [[ -z ${TEST_FILTER:-} || $code != 0 ]]; then faults+=("$run: the run ended with exit code $code and without a result."); fi
+    return
+  fi
+  total=$(counter "$file" total) executed=$(counter "$file" executed) good=$(counter "$file" passed)
+  passed=$((passed + good)) failed=$((failed + executed - good)) skipped=$((skipped + total - executed))
+  mapfile -t -O "${#failed_tests[@]}" failed_tests < <(failures "$file" | sed "s/^/$run: /")
+  if ((executed == 0)) && [[ -z ${TEST_FILTER:-} ]]; then
+    faults+=("$run: no test was run.")
+  elif ((code != 0 && executed == good)); then
+    faults+=("$run: the run did not come to its end (exit code $code).")
+  fi
+}
+
+counter() { grep -o '<Counters [^>]*' "$1" | sed -n "s/.* $2=\"\([0-9]*\)\".*/\1/p" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+failures() {
+  grep -o '<UnitTestResult [^>]*' "$1" | grep -E 'outcome="(Failed|Error|Timeout|Aborted)"' |
+    sed 's/.* testName="\([^"]*\)".*/\1/; s/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g'
+}
+
+report() {
+  title "Results of: $*"
+  ((${#failed_tests[@]} == 0)) || printf 'Failed: %s\n' "${failed_tests[@]}"
+  ((${#faults[@]} == 0)) || printf 'Fault: %s\n' "${faults[@]}"
+  if [[ $* == build ]]; then exit $((${#faults[@]} > 0)); fi
+  if ((passed + failed == 0)); then faults+=(none) && echo "Fault: not one test was run."; fi
+  echo "$passed passed, $failed failed, $skipped skipped"
+  ((failed == 0 && ${#faults[@]} == 0)) || exit 1
+}
+
+title() { printf '\n== %s\n' "$*"; }
+
+main "$@"
