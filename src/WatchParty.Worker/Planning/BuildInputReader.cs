@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Tools;
+using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Planning;
 
@@ -88,8 +89,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     }
 
     /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>
-    private static bool IsOurs(string path) =>
-        Path.GetFileName(path) is "clear-cache.flag" or "force-rebuild.flag" or "clear-cache.result.json" or "force-rebuild.result.json";
+    private static bool IsOurs(string path) => DropFile.FileNames.Contains(Path.GetFileName(path));
 
     private static string FileIdentity(string path)
     {
