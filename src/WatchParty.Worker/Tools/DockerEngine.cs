@@ -27,11 +27,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         _connecting.Dispose();
     }
 
-    public async Task<Uri> EndpointAsync(CancellationToken cancellationToken)
-    {
-        await ConnectAsync(cancellationToken);
-        return _endpoint!;
-    }
+    /// <summary>The engine's address. It may not answer there.</summary>
+    public async Task<Uri> EndpointAsync(CancellationToken cancellationToken) => _endpoint ??= await resolveEndpoint(cancellationToken);
 
     public async Task<EngineInfo> InfoAsync(CancellationToken cancellationToken)
     {
