@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
@@ -36,7 +37,8 @@ internal static class WorkerServices
     public static IServiceCollection AddWorkerService(this IServiceCollection services, WorkerOptions options) => services
         .AddHosting()
         .AddHostedService<StartUp>()
-        .AddHostedService<ControlServer>()
+        .AddHostedService(p => new ControlServer(
+            p.GetRequiredService<StateFolder>(), p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<ILogger<ControlServer>>()))
         .AddHostedService<PollingService>()
         .AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()

@@ -17,12 +17,13 @@ internal sealed class BuildLog(string file) : IDisposable
     public void Write(string line)
     {
         var text = Redaction.Apply(line);
-        if (_written + text.Length > Limit)
+        var size = Encoding.UTF8.GetByteCount(text) + Environment.NewLine.Length;
+        if (_written + size > Limit)
         {
             _dropped += text.Length;
             return;
         }
-        _written += text.Length + 1;
+        _written += size;
         _writer.WriteLine(text);
     }
 

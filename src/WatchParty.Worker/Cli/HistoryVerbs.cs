@@ -11,7 +11,7 @@ internal static class HistoryVerb
     public static Command Create(CommonOptions common)
     {
         var last = new Option<int>("--last") { Description = "How many, newest first", DefaultValueFactory = _ => 20, HelpName = "N" };
-        last.Validators.Add(r => { if (r.GetValueOrDefault<int>() < 1) { r.AddError("--last needs a number from 1 on"); } });
+        last.Validators.Add(r => { if (r.Tokens is [var token] && int.TryParse(token.Value, CultureInfo.InvariantCulture, out var number) && number < 1) { r.AddError("--last needs a number from 1 on"); } });
         var command = new Command("history", "List the latest releases.") { last };
         command.SetAction(async (arguments, _) =>
         {

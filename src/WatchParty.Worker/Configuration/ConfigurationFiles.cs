@@ -34,6 +34,10 @@ internal static class ConfigurationFiles
         {
             throw Fault(path, "JSON", e.InnerException?.InnerException?.Message ?? e.InnerException?.Message ?? e.Message, "Correct it; an editor with JSON support shows the place");
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Fault(path, "file", $"it cannot be read: {e.Message.TrimEnd('.')}", "Make it readable for the user who runs the worker");
+        }
     }
 
     private static ConfigurationFaultsException Fault(string source, string key, string problem, string fix) => new([new ConfigurationFault(key, source, problem, fix)]);

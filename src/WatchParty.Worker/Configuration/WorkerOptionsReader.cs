@@ -42,21 +42,27 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
             }
             else if (typeof(IDictionary).IsAssignableFrom(property.PropertyType))
             {
-                property.SetValue(target, child.GetChildren().ToDictionary(c => c.Key, c => c.Value ?? "", StringComparer.Ordinal));
+                if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", "Write names with their values inside"); }
+                property.SetValue(target, child.GetChildren().Where(IsText).ToDictionary(c => c.Key, c => c.Value ?? "", StringComparer.Ordinal));
             }
             else if (property.PropertyType == typeof(string[]))
             {
                 property.SetValue(target, Texts(child));
             }
-            else if (child.GetChildren().Any())
-            {
-                Report(child, "is a value, not a section", $"Write a single {Describe(property.PropertyType)}");
-            }
-            else if (child.Value is { Length: > 0 } text)
+            else if (IsText(child, property.PropertyType) && child.Value is { Length: > 0 } text)
             {
                 BindValue(child, target, property, text);
             }
         }
+    }
+
+    private bool IsText(IConfigurationSection section) => IsText(section, typeof(string));
+
+    private bool IsText(IConfigurationSection section, Type wanted)
+    {
+        if (!section.GetChildren().Any()) { return true; }
+        Report(section, "is a value, not a section", $"Write a single {Describe(wanted)}");
+        return false;
     }
 
     private void BindValue(IConfigurationSection section, object target, PropertyInfo property, string text)
@@ -77,9 +83,9 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
     }
 
     // A variable of the environment can hold a list only as one text.
-    private static string[] Texts(IConfigurationSection section) => section.Value is { Length: > 0 } text
+    private string[] Texts(IConfigurationSection section) => section.Value is { Length: > 0 } text
         ? text.Split([',', ';'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-        : [.. section.GetChildren().Select(c => c.Value ?? "").Where(v => v.Length > 0)];
+        : [.. section.GetChildren().Where(IsText).Select(c => c.Value ?? "").Where(v => v.Length > 0)];
 
     private void Report(IConfigurationSection section, string problem, string fix) =>
         _faults.Add(new ConfigurationFault(section.Path[(Section.Length + 1)..], SourceOf(section.Path), problem, fix));
@@ -96,7 +102,8 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
                 _ => "flag --set",
             };
         }
-        return "default";
+        // An element of a list that was given as one text has no key of its own.
+        return key.LastIndexOf(':') is > 0 and var end ? SourceOf(key[..end]) : "default";
     }
 
     private static string Describe(Type type) => type switch

@@ -8,7 +8,8 @@ namespace WatchParty.Worker.Hosting;
 
 /// <summary>Answers the verbs over a socket in the state folder, so that a verb's work goes through the running service.</summary>
 /// <remarks>The folder is open to the service's user alone, and so is the socket: who can reach it may already do all of this.</remarks>
-internal sealed class ControlServer(StateFolder state, VerbWork work, ProgressFeed progress, ILogger<ControlServer> logger) : BackgroundService
+/// <param name="work">Does what a request asks for.</param>
+internal sealed class ControlServer(StateFolder state, Func<ControlRequest, CancellationToken, Task<VerbResult>> work, ProgressFeed progress, ILogger<ControlServer> logger) : BackgroundService
 {
     private const int LongestRequest = 64 * 1024;
 
@@ -80,7 +81,7 @@ internal sealed class ControlServer(StateFolder state, VerbWork work, ProgressFe
             VerbResult result;
             try
             {
-                result = await work.RunAsync(request, stoppingToken);
+                result = await work(request, stoppingToken);
             }
             finally
             {
@@ -91,6 +92,11 @@ internal sealed class ControlServer(StateFolder state, VerbWork work, ProgressFe
         catch (Exception e) when (e is IOException or JsonException or InvalidDataException or OperationCanceledException)
         {
             logger.CallerLost(e.Message);
+        }
+        catch (Exception e)
+        {
+            logger.VerbFailed(e);
+            await SendAsync(new ControlAnswer(ExitCode: Cli.ExitCode.Failed, Error: $"An unexpected fault of the service, its log has more: {e.Message}"));
         }
     }
 
@@ -113,6 +119,9 @@ internal static partial class ControlLog
 {
     [LoggerMessage(Level = LogLevel.Error, Message = "Verbs cannot reach this service, because its socket {Path} cannot be made: {Reason}")]
     public static partial void NoSocket(this ILogger logger, string path, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A verb ended with an unexpected fault of the worker")]
+    public static partial void VerbFailed(this ILogger logger, Exception exception);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "A caller of the control socket was lost: {Reason}")]
     public static partial void CallerLost(this ILogger logger, string reason);

@@ -138,8 +138,15 @@ internal sealed class Doctor(
     private async Task<IEnumerable<Check>> DiskAsync(CancellationToken cancellationToken)
     {
         var folders = new List<(string Name, string Path)> { ("disk of the state folder", state.Path) };
-        // The engine may be on another machine.
-        if ((await engine.EndpointAsync(cancellationToken)).Scheme == "unix" && (await engine.InfoAsync(cancellationToken)).RootFolder is var root && Directory.Exists(root)) { folders.Add(("disk of the engine", root)); }
+        try
+        {
+            // The engine may be on another machine.
+            if ((await engine.EndpointAsync(cancellationToken)).Scheme == "unix" && (await engine.InfoAsync(cancellationToken)).RootFolder is var root && Directory.Exists(root)) { folders.Add(("disk of the engine", root)); }
+        }
+        catch (WorkerException)
+        {
+            // The check of the engine says it.
+        }
         return folders.Select(f =>
         {
             var free = new DriveInfo(f.Path).AvailableFreeSpace;

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Tools;
+using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Planning;
 
@@ -23,17 +24,18 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             inputs[service.Name] = await ReadAsync(service.Build!, commit, cancellationToken);
         }
         // An additional context `service:x` is the image of x: what x is built from counts here too.
-        foreach (var service in model.Built)
-        {
-            var needed = service.Build!.AdditionalContexts.Values.Where(v => v.StartsWith("service:", StringComparison.Ordinal))
-                .Select(v => inputs.GetValueOrDefault(v["service:".Length..])).OfType<BuildInputs>().ToList();
-            if (needed.Count > 0)
-            {
-                var own = inputs[service.Name];
-                inputs[service.Name] = own with { Tracked = BuildInputs.Hash([own.Tracked, .. needed.SelectMany(n => n.Others.Values.Prepend(n.Tracked).Prepend(n.Section))]) };
-            }
-        }
-        return inputs;
+        var needed = model.Built.ToDictionary(s => s.Name, s => s.Build!.AdditionalContexts.Values
+            .Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]).Where(inputs.ContainsKey).Order(StringComparer.Ordinal).ToList());
+        return inputs.ToDictionary(i => i.Key, i => WithNeeded(i.Key, inputs, needed));
+    }
+
+    /// <summary>The inputs of a service together with those of all that it is built from, directly or not.</summary>
+    private static BuildInputs WithNeeded(string service, Dictionary<string, BuildInputs> inputs, Dictionary<string, List<string>> needed)
+    {
+        List<string> all = [service];
+        for (var i = 0; i < all.Count; i++) { all.AddRange(needed[all[i]].Except(all)); }
+        var own = inputs[service];
+        return all.Count == 1 ? own : own with { Tracked = BuildInputs.Hash([own.Tracked, .. all.Skip(1).Select(n => inputs[n]).SelectMany(n => n.Others.Values.Prepend(n.Tracked).Prepend(n.Section))]) };
     }
 
     private async Task<BuildInputs> ReadAsync(BuildSection build, string commit, CancellationToken cancellationToken)
@@ -46,8 +48,8 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         {
             await ReadContextAsync(context, dockerfile, commit, tracked, others, cancellationToken);
         }
-        if (build.DockerfileInline is null && File.Exists(dockerfile)) { others[Shown(dockerfile)] = FileIdentity(dockerfile); }
-        foreach (var secret in build.SecretFiles) { others[Shown(secret)] = FileIdentity(secret); }
+        if (build.DockerfileInline is null && File.Exists(dockerfile)) { others[Shown(dockerfile)] = ContentIdentity(dockerfile); }
+        foreach (var secret in build.SecretFiles) { others[Shown(secret)] = ContentIdentity(secret); }
         return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {
             TrackedPaths = [.. tracked.Select(e => e.Path)],
@@ -95,8 +97,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     }
 
     /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>
-    private static bool IsOurs(string path) =>
-        Triggering.DropFile.FileNames.Contains(Path.GetFileName(path));
+    private static bool IsOurs(string path) => DropFile.FileNames.Contains(Path.GetFileName(path));
 
     private static string FileIdentity(string path)
     {
@@ -117,7 +118,20 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         }
     }
 
-    private string Shown(string path) => Path.GetRelativePath(_root, path) is var relative && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
+    /// <summary>The identity of what a link leads to: docker follows it in the paths that it opens itself.</summary>
+    private static string ContentIdentity(string path)
+    {
+        try
+        {
+            return FileIdentity(PhysicalPath(path));
+        }
+        catch (IOException)
+        {
+            return "unreadable";
+        }
+    }
+
+    private string Shown(string path) => Path.GetRelativePath(_root, Path.Combine(PhysicalPath(Path.GetDirectoryName(path)!), Path.GetFileName(path))) is var relative && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
 
     /// <summary>The path with every symbolic link of its folders followed, as compose prints contexts.</summary>
     internal static string PhysicalPath(string path)

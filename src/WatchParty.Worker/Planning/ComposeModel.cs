@@ -27,7 +27,7 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
                 : [];
             return new ComposeModel(project, services, text);
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
             throw new WorkerException($"`docker compose config` printed a model that cannot be read: {e.Message}", Remedy.NeedsPerson, e);
         }
@@ -63,10 +63,13 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
             name,
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
             Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
-            health is { ValueKind: JsonValueKind.Object } && !(Section(health, "disable") is { ValueKind: JsonValueKind.True }),
+            health is { ValueKind: JsonValueKind.Object } && Section(health, "disable") is not { ValueKind: JsonValueKind.True } && !IsOff(Section(health, "test")),
             replicas,
             OneShot: restart is "no" or "" or null || restart.StartsWith("on-failure", StringComparison.Ordinal));
     }
+
+    // An image's own health check is switched off by this word.
+    private static bool IsOff(JsonElement? test) => test is { ValueKind: JsonValueKind.Array } words && words.GetArrayLength() > 0 && words[0].ValueEquals("NONE");
 
     /// <summary>Compose keeps <c>$</c> doubled in what it prints, because it reads it again.</summary>
     public static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);

@@ -45,6 +45,8 @@ internal static class DockerEndpoint
             case "unix":
                 handler.ConnectCallback = async (_, cancellationToken) =>
                 {
+                    // The system's own word for it would be "Cannot assign requested address".
+                    if (!File.Exists(endpoint.AbsolutePath)) { throw new FileNotFoundException("there is no such socket"); }
                     var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
                     try
                     {

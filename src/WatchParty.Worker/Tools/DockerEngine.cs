@@ -30,11 +30,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         _connecting.Dispose();
     }
 
-    public async Task<Uri> EndpointAsync(CancellationToken cancellationToken)
-    {
-        await ConnectAsync(cancellationToken);
-        return _endpoint!;
-    }
+    /// <summary>The engine's address. It may not answer there.</summary>
+    public async Task<Uri> EndpointAsync(CancellationToken cancellationToken) => _endpoint ??= await resolveEndpoint(cancellationToken);
 
     public async Task<EngineInfo> InfoAsync(CancellationToken cancellationToken)
     {
@@ -133,8 +130,19 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     /// <summary>The image as a tar stream (<c>docker save</c>); the caller disposes it.</summary>
     public async Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken)
     {
-        await ConnectAsync(cancellationToken);
-        return await _http!.GetStreamAsync(new Uri($"{_prefix}images/{Escape(reference)}/get", UriKind.Relative), cancellationToken);
+        try
+        {
+            await ConnectAsync(cancellationToken);
+            return await _http!.GetStreamAsync(new Uri($"{_prefix}images/{Escape(reference)}/get", UriKind.Relative), cancellationToken);
+        }
+        catch (HttpRequestException e) when (e.StatusCode is { } status)
+        {
+            throw new WorkerException($"The Docker Engine refused to save {reference}: {(int)status}", Remedy.RetriedByItself, e);
+        }
+        catch (HttpRequestException e)
+        {
+            throw Unreachable(e.InnerException?.Message ?? e.Message, e);
+        }
     }
 
     private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)
@@ -184,7 +192,10 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
             _http ??= DockerEndpoint.Connect(_endpoint);
             using var answer = await _http.GetAsync(new Uri("version", UriKind.Relative), cancellationToken);
             var version = await ReadAsync(answer, DockerJson.Default.EngineVersion, cancellationToken);
-            var theirs = Version.Parse(version.ApiVersion);
+            if (!Version.TryParse(version.ApiVersion, out var theirs))
+            {
+                throw new WorkerException($"What answers at {_endpoint} is no Docker Engine: it says that its API version is '{version.ApiVersion}'.", Remedy.RetriedByItself);
+            }
             _version = theirs < NewestApi ? theirs : NewestApi;
             _prefix = $"v{_version}/";
         }
@@ -197,8 +208,16 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     private static async Task<T> ReadAsync<T>(HttpResponseMessage answer, JsonTypeInfo<T> type, CancellationToken cancellationToken)
     {
         await ThrowOnErrorAsync(answer, cancellationToken);
-        return await answer.Content.ReadFromJsonAsync(type, cancellationToken)
-            ?? throw new WorkerException($"The Docker Engine answered {answer.RequestMessage?.RequestUri?.AbsolutePath} with nothing.", Remedy.RetriedByItself);
+        WorkerException Unreadable(string reason, Exception? inner = null) =>
+            new($"The Docker Engine answered {answer.RequestMessage?.RequestUri?.AbsolutePath} with {reason}.", Remedy.RetriedByItself, inner);
+        try
+        {
+            return await answer.Content.ReadFromJsonAsync(type, cancellationToken) ?? throw Unreadable("nothing");
+        }
+        catch (JsonException e)
+        {
+            throw Unreadable("something else than its API says", e);
+        }
     }
 
     private static async Task ThrowOnErrorAsync(HttpResponseMessage answer, CancellationToken cancellationToken)

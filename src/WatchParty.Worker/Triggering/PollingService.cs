@@ -44,9 +44,10 @@ internal sealed class PollingService(GitPoller poller, Operations operations, Hi
     private bool Waits(string commit)
     {
         if (commit != _failedCommit) { return false; }
-        var wait = options.Repository.PollInterval * Math.Min(10, Math.Pow(2, _failures - 1));
-        return time.GetElapsedTime(_failedAt) < wait;
+        return time.GetElapsedTime(_failedAt) < WaitAfter(_failures, options.Repository.PollInterval);
     }
+
+    internal static TimeSpan WaitAfter(int failures, TimeSpan pollInterval) => pollInterval * Math.Min(10, Math.Pow(2, failures - 1));
 
     private void Count(string commit, bool failed)
     {

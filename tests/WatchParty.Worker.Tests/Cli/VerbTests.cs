@@ -1,0 +1,226 @@
+using System.Diagnostics;
+using System.Text.Json;
+using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Tests.Cli;
+
+/// <summary>The built program, on a real repository and without any docker.</summary>
+[Collection(ProcessEnvironment.Collection)]
+public sealed class VerbTests : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("verbs-").FullName;
+    private GitSandbox _git = null!;
+
+    private string State => Path.Combine(_folder, "state");
+
+    private string Config => Path.Combine(_folder, "appsettings.json");
+
+    public async Task InitializeAsync()
+    {
+        _git = await GitSandbox.CreateAsync(("compose.yaml", "services: {}\n"));
+        // Only what the worker needs besides docker.
+        var programs = Directory.CreateDirectory(Path.Combine(_folder, "bin")).FullName;
+        foreach (var name in new[] { "git", "setsid", "prlimit" })
+        {
+            File.CreateSymbolicLink(Path.Combine(programs, name), ToolRunner.FindOnPath(name, Environment.GetEnvironmentVariable("PATH"))!);
+        }
+        await File.WriteAllTextAsync(Config, $$"""
+            { "Worker": {
+              "Repository": { "Path": "{{_git.Checkout}}" },
+              "Docker": { "Endpoint": "unix://{{_folder}}/none.sock" },
+              "State": { "Folder": "{{State}}" }
+            } }
+            """);
+    }
+
+    public Task DisposeAsync()
+    {
+        _git.Dispose();
+        Directory.Delete(_folder, recursive: true);
+        return Task.CompletedTask;
+    }
+
+    private async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    {
+        var info = new ProcessStartInfo(Environment.ProcessPath!, [Path.Combine(AppContext.BaseDirectory, "watchparty-worker.dll"), .. arguments])
+        {
+            WorkingDirectory = _folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (name, value) in _git.Environment) { info.Environment[name] = value; }
+        info.Environment["PATH"] = Path.Combine(_folder, "bin");
+        using var process = Process.Start(info)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output, await error);
+    }
+
+    private Task<(int ExitCode, string Output, string Error)> VerbAsync(params string[] arguments) => RunAsync([.. arguments, "--config", Config]);
+
+    private static JsonElement Json(string text) => JsonDocument.Parse(text).RootElement;
+
+    [Theory]
+    [InlineData("fly")]
+    [InlineData("--fly")]
+    [InlineData("once now")]
+    [InlineData("history --last 0")]
+    [InlineData("history --last many")]
+    [InlineData("show")]
+    [InlineData("rollback first")]
+    [InlineData("prune --dry-run=perhaps")]
+    public async Task Usage_ThatIsWrong_EndsWith2AndSaysWhereToLook(string line)
+    {
+        var (code, output, error) = await VerbAsync(line.Split(' '));
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("See `watchparty-worker --help`.", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("run")]
+    [InlineData("once --json")]
+    [InlineData("history")]
+    [InlineData("doctor")]
+    public async Task Configuration_WithFaults_EndsWith2AndListsThemAll(string line)
+    {
+        var (code, output, error) = await VerbAsync([.. line.Split(' '), "--set", "Prune:Cron=nightly", "--set", "Repository:Barnch=main"]);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("The configuration has 2 faults:", error, StringComparison.Ordinal);
+        Assert.Contains("flag --set: Prune:Cron: 'nightly' is not a Quartz cron expression", error, StringComparison.Ordinal);
+        Assert.Contains("flag --set: Repository:Barnch: unknown key. Known here: Path, Remote, Branch", error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(State));
+    }
+
+    [Theory]
+    [InlineData("--config", "none.json", "there is no such file")]
+    [InlineData("--set", "Prune:Cron", "has no value")]
+    public async Task Configuration_ThatCannotBeRead_EndsWith2(string flag, string value, string words)
+    {
+        var (code, _, error) = await RunAsync("history", flag, value);
+
+        Assert.Equal(2, code);
+        Assert.Contains(words, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_NamesEveryVerb()
+    {
+        var (code, output, _) = await RunAsync("--help");
+
+        Assert.Equal(0, code);
+        Assert.All(["run", "once", "plan", "history", "show", "status", "clear-cache", "prune", "rollback", "doctor"], verb => Assert.Contains($"  {verb} ", output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task History_OfNothing_IsEmpty()
+    {
+        Assert.Equal((0, "Nothing was released yet.\n", ""), await VerbAsync("history"));
+        Assert.Equal((0, "[]\n", ""), await VerbAsync("history", "--json"));
+    }
+
+    [Theory]
+    [InlineData("1")]
+    [InlineData("abcdef")]
+    [InlineData("main")]
+    public async Task Show_OfWhatIsNotThere_EndsWith1(string release) =>
+        Assert.Equal((1, "", $"There is no release {release}. `history` lists them.\n"), await VerbAsync("show", release));
+
+    [Fact]
+    public async Task Status_WithoutAService_SaysSo()
+    {
+        Assert.Equal((0, "service:  not running\ndeployed: nothing yet\n", ""), await VerbAsync("status"));
+
+        var (code, output, _) = await VerbAsync("status", "--json");
+        Assert.Equal((0, false), (code, Json(output).GetProperty("running").GetBoolean()));
+        Assert.Equal(JsonValueKind.Null, Json(output).GetProperty("deployed").ValueKind);
+    }
+
+    [Fact]
+    public async Task Doctor_WithoutDocker_EndsWith1AndSaysWhatToDoAboutEach()
+    {
+        var (code, output, _) = await VerbAsync("doctor", "--json");
+
+        Assert.Equal(1, code);
+        var checks = Json(output).GetProperty("checks").EnumerateArray().ToDictionary(c => c.GetProperty("name").GetString()!);
+        Assert.All(["git", "repository", "remote", "drop files", "state folder"], name => Assert.Equal("Ok", checks[name].GetProperty("status").GetString()));
+        Assert.All(["engine", "buildx", "compose", "application"], name =>
+        {
+            Assert.Equal("Error", checks[name].GetProperty("status").GetString());
+            Assert.NotEmpty(checks[name].GetProperty("message").GetString()!);
+            Assert.NotEmpty(checks[name].GetProperty("fix").GetString()!);
+        });
+        Assert.Contains("docker is not on PATH", checks["compose"].GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Doctor_InWords_HasAFixForEveryError()
+    {
+        var (code, output, _) = await VerbAsync("doctor", "--set", $"DropFiles:Folder={_folder}/none");
+
+        Assert.Equal(1, code);
+        var lines = output.Split('\n');
+        Assert.Contains($"Error    drop files: {_folder}/none does not exist", lines);
+        Assert.All(lines.Index().Where(l => l.Item.StartsWith("Error", StringComparison.Ordinal)), l => Assert.StartsWith("         fix: ", lines[l.Index + 1], StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Once_WithoutAnEngine_EndsWith1AndOneDocumentThatSaysWhy()
+    {
+        var (code, output, _) = await VerbAsync("once", "--json");
+
+        Assert.Equal((1, "Failed"), (code, Json(output).GetProperty("outcome").GetString()));
+        Assert.NotEmpty(Json(output).GetProperty("error").GetString()!);
+    }
+
+    [Theory]
+    [InlineData("prune --dry-run")]
+    [InlineData("prune")]
+    [InlineData("clear-cache backend")]
+    [InlineData("rollback")]
+    public async Task Verb_WithoutAnEngine_EndsWith1(string line)
+    {
+        var (code, output, error) = await VerbAsync(line.Split(' '));
+        Assert.Equal(1, code);
+        Assert.NotEmpty(error + output);
+
+        (code, output, _) = await VerbAsync([.. line.Split(' '), "--json"]);
+        Assert.Equal(1, code);
+        Assert.NotEmpty(Json(output).GetProperty("error").GetString()!);
+    }
+
+    [Fact]
+    public async Task Verb_WhileAnotherHoldsTheLock_EndsWith4AndSaysWho()
+    {
+        Directory.CreateDirectory(State);
+        using var holder = Process.Start(new ProcessStartInfo("flock", [Path.Combine(State, "worker.lock"), "-c", "echo held; read x"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        Assert.Equal("held", await holder.StandardOutput.ReadLineAsync());
+
+        var (code, output, error) = await VerbAsync("once", "--json");
+        Assert.Equal((4, "Busy"), (code, Json(output).GetProperty("outcome").GetString()));
+        Assert.Contains($"Busy: process {holder.Id} (flock) holds the lock {State}/worker.lock", error, StringComparison.Ordinal);
+
+        (code, output, error) = await VerbAsync("run");
+        Assert.Equal((4, ""), (code, output));
+        Assert.Contains($"Busy: process {holder.Id} (flock)", error, StringComparison.Ordinal);
+
+        // What changes nothing needs no lock.
+        Assert.Equal(0, (await VerbAsync("history")).ExitCode);
+        holder.StandardInput.Close();
+        await holder.WaitForExitAsync();
+    }
+
+    [Fact]
+    public async Task StateFolder_ThatCannotBeMade_EndsWith1AndSaysWhatToDo()
+    {
+        await File.WriteAllTextAsync(State, "a file in its place");
+
+        var (code, _, error) = await VerbAsync("history");
+
+        Assert.Equal(1, code);
+        Assert.Contains($"State:Folder {State} cannot be used", error, StringComparison.Ordinal);
+    }
+}

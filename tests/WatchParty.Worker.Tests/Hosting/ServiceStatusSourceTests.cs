@@ -1,0 +1,38 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Scheduling;
+using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Triggering;
+
+namespace WatchParty.Worker.Tests.Hosting;
+
+public sealed class ServiceStatusSourceTests
+{
+    [Fact]
+    public async Task Status_SaysWhatGoesOnAndWhatComesNext()
+    {
+        var time = new ManualTimeProvider();
+        var started = time.GetUtcNow();
+        using var git = await GitSandbox.CreateAsync();
+        using var gate = new WorkGate(time);
+        var progress = new ProgressFeed();
+        var poller = new GitPoller(git.Repository(), git.Options(), time, NullLogger<GitPoller>.Instance);
+        var source = new ServiceStatusSource(gate, progress, poller, new PruneSchedule(new PruneOptions { TimeZone = "UTC" }), time);
+        time.Advance(TimeSpan.FromHours(1));
+
+        var idle = source.Now();
+        Assert.Equal(new ServiceStatus(Environment.ProcessId, started, null, null, null, 0, null, null, new DateTimeOffset(2026, 3, 2, 3, 30, 0, TimeSpan.Zero)), idle);
+
+        var finish = new TaskCompletionSource<int>();
+        var work = gate.RunAsync("release (poll)", _ => finish.Task, CancellationToken.None);
+        var next = gate.RunAsync("prune (schedule)", _ => Task.FromResult(1), CancellationToken.None);
+        progress.Report("building");
+        Assert.Equal(idle with { Work = "release (poll)", WorkSince = started.AddHours(1), Progress = "building", Waiting = 1 }, source.Now());
+
+        finish.SetResult(1);
+        await Task.WhenAll(work, next);
+        Assert.Equal(idle, source.Now());
+    }
+}

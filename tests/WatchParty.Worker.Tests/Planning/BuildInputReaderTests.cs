@@ -1,0 +1,278 @@
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Tests.Triggering;
+using WatchParty.Worker.Triggering;
+
+namespace WatchParty.Worker.Tests.Planning;
+
+public sealed class BuildInputReaderTests : IAsyncLifetime
+{
+    private GitSandbox _git = null!;
+
+    public async Task InitializeAsync() => _git = await GitSandbox.CreateAsync(
+        ("README.md", "read me\n"), ("compose.yaml", "services: {}\n"),
+        ("backend/.dockerignore", "*.md\ncache\n!keep.md\n"), ("backend/Dockerfile", "FROM scratch\n"), ("backend/app.py", "print(1)\n"), ("backend/notes.md", "x\n"), ("backend/keep.md", "x\n"),
+        ("frontend/Dockerfile", "FROM scratch\n"), ("frontend/app.js", "1\n"), ("shared/lib.py", "1\n"), ("docker/backend.Dockerfile", "FROM scratch\n"));
+
+    public Task DisposeAsync()
+    {
+        _git.Dispose();
+        return Task.CompletedTask;
+    }
+
+    private string In(string path) => Path.Combine(_git.Checkout, path);
+
+    private async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string? checkout = null, Action<WorkerOptions>? configure = null)
+    {
+        var options = new WorkerOptions();
+        options.Repository.Path = checkout ?? _git.Checkout;
+        configure?.Invoke(options);
+        var repository = _git.Repository(options.Repository);
+        return await new BuildInputReader(options, repository).ReadAsync(model, await repository.HeadAsync(CancellationToken.None), CancellationToken.None);
+    }
+
+    private async Task<BuildInputs> ReadAsync(string build, string? checkout = null, Action<WorkerOptions>? configure = null) =>
+        (await ReadAsync(ComposeModels.Of(("backend", $$"""{ "build": {{build}} }""")), checkout, configure))["backend"];
+
+    private Task<BuildInputs> ReadBackendAsync() => ReadAsync($$"""{ "context": "{{In("backend")}}", "dockerfile": "Dockerfile" }""");
+
+    private Task CommitAsync(params (string Path, string? Content)[] files) => _git.CommitAsync(_git.Checkout, "next", files);
+
+    [Fact]
+    public async Task TrackedFiles_AreThoseOfTheContextWithoutTheIgnoredOnes()
+    {
+        var inputs = await ReadBackendAsync();
+
+        Assert.Equal(["backend/.dockerignore", "backend/Dockerfile", "backend/app.py", "backend/keep.md"], inputs.TrackedPaths.Order(StringComparer.Ordinal));
+        Assert.Equal(["backend/Dockerfile"], inputs.Others.Keys);
+    }
+
+    [Theory]
+    [InlineData("README.md", null)]
+    [InlineData("frontend/app.js", null)]
+    [InlineData("backend/notes.md", null)]
+    [InlineData("backend/app.py", "backend/app.py changed")]
+    [InlineData("backend/new/file.txt", "backend/new/file.txt changed")]
+    [InlineData("backend/keep.md", "backend/keep.md changed")]
+    public async Task Commit_OfAFile_CountsWhenTheBuildSeesIt(string path, string? difference)
+    {
+        var before = await ReadBackendAsync();
+        await CommitAsync((path, "changed\n"));
+
+        Assert.Equal(difference, (await ReadBackendAsync()).DifferenceFrom(before, [path]));
+    }
+
+    [Fact]
+    public async Task Commit_OfAFileMode_Counts()
+    {
+        var before = await ReadBackendAsync();
+        File.SetUnixFileMode(In("backend/app.py"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await CommitAsync();
+
+        Assert.NotNull((await ReadBackendAsync()).DifferenceFrom(before, null));
+    }
+
+    [Theory]
+    [InlineData("backend/.env", "backend/.env changed")]
+    [InlineData("backend/dist/app.js", "backend/dist/app.js changed")]
+    [InlineData("backend/todo.md", null)]
+    [InlineData("backend/cache/x", null)]
+    [InlineData("frontend/.env", null)]
+    [InlineData("unrelated", null)]
+    public async Task UntrackedFile_CountsWhenTheBuildSeesIt(string path, string? difference)
+    {
+        var before = await ReadBackendAsync();
+        _git.Write(path, "SECRET=1");
+        var created = await ReadBackendAsync();
+        _git.Write(path, "SECRET=2");
+
+        Assert.Equal(difference, created.DifferenceFrom(before, []));
+        Assert.Equal(difference, (await ReadBackendAsync()).DifferenceFrom(created, []));
+    }
+
+    [Fact]
+    public async Task UntrackedFile_ThatGitIgnores_CountsAllTheSame()
+    {
+        await CommitAsync((".gitignore", ".env\n"));
+        var before = await ReadBackendAsync();
+        _git.Write("backend/.env", "SECRET=1");
+
+        Assert.Equal("backend/.env changed", (await ReadBackendAsync()).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task UntrackedFile_ThatIsOnlyTouched_DoesNotCount()
+    {
+        _git.Write("backend/.env", "SECRET=1");
+        var before = await ReadBackendAsync();
+        File.SetLastWriteTimeUtc(In("backend/.env"), DateTime.UnixEpoch);
+
+        Assert.Null((await ReadBackendAsync()).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task UntrackedLink_CountsByItsTargetAndIsNotFollowed()
+    {
+        File.CreateSymbolicLink(In("backend/link"), "/nowhere/1");
+        var before = await ReadBackendAsync();
+        File.Delete(In("backend/link"));
+        File.CreateSymbolicLink(In("backend/link"), "/nowhere/2");
+
+        Assert.Equal("link /nowhere/1", before.Others["backend/link"]);
+        Assert.Equal("backend/link changed", (await ReadBackendAsync()).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task UntrackedFifo_DoesNotBlock()
+    {
+        DropFileBench.Run("mkfifo", In("backend/pipe"));
+
+        Assert.Contains("backend/app.py", (await ReadBackendAsync()).TrackedPaths);
+    }
+
+    [Fact]
+    public async Task DropFiles_InTheContext_AreNotPartOfTheApplication()
+    {
+        var build = $$"""{ "context": "{{_git.Checkout}}", "dockerfile": "backend/Dockerfile" }""";
+        var before = await ReadAsync(build);
+        foreach (var name in DropFile.FileNames) { _git.Write(name, "all"); }
+
+        Assert.Null((await ReadAsync(build)).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task Context_ThatIsTheRepositoryRoot_SeesEveryFile()
+    {
+        var inputs = await ReadAsync($$"""{ "context": "{{_git.Checkout}}", "dockerfile": "backend/Dockerfile" }""");
+
+        Assert.Contains("README.md", inputs.TrackedPaths);
+        Assert.Contains("backend/notes.md", inputs.TrackedPaths);
+        Assert.Equal(["backend/Dockerfile"], inputs.Others.Keys);
+    }
+
+    [Fact]
+    public async Task Dockerfile_OutsideOfTheContext_CountsWithItsOwnIgnoreFile()
+    {
+        var build = $$"""{ "context": "{{In("backend")}}", "dockerfile": "../docker/backend.Dockerfile" }""";
+        var before = await ReadAsync(build);
+        Assert.Equal(["docker/backend.Dockerfile"], before.Others.Keys);
+
+        await CommitAsync(("docker/backend.Dockerfile", "FROM busybox\n"));
+        Assert.Equal("docker/backend.Dockerfile changed", (await ReadAsync(build)).DifferenceFrom(before, []));
+
+        await CommitAsync(("docker/backend.Dockerfile.dockerignore", "app.py\n"));
+        Assert.Equal(["backend/.dockerignore", "backend/Dockerfile", "backend/keep.md", "backend/notes.md"], (await ReadAsync(build)).TrackedPaths.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task AdditionalContext_InTheRepository_Counts()
+    {
+        var build = $$"""{ "context": "{{In("backend")}}", "additional_contexts": { "shared": "{{In("shared")}}" } }""";
+        var before = await ReadAsync(build);
+        await CommitAsync(("shared/lib.py", "2\n"));
+
+        Assert.Equal("shared/lib.py changed", (await ReadAsync(build)).DifferenceFrom(before, ["shared/lib.py"]));
+    }
+
+    [Fact]
+    public async Task AdditionalContext_OutsideOfTheRepository_CountsByItsFiles()
+    {
+        var outside = Path.Combine(_git.Root, "outside");
+        Directory.CreateDirectory(Path.Combine(outside, "deep"));
+        var file = Path.Combine(outside, "deep", "file");
+        await File.WriteAllTextAsync(file, "1");
+        var build = $$"""{ "context": "{{In("backend")}}", "additional_contexts": { "outside": "{{outside}}" } }""";
+        var before = await ReadAsync(build);
+        await File.WriteAllTextAsync(file, "2");
+
+        Assert.Equal($"{file} changed", (await ReadAsync(build)).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task AdditionalContext_OfAService_CountsWithThatServicesInputsThroughAnyNumberOfSteps()
+    {
+        var model = ComposeModels.Of(
+            ("a", $$"""{ "build": { "context": "{{In("frontend")}}", "additional_contexts": { "base": "service:b" } } }"""),
+            ("b", $$"""{ "build": { "context": "{{In("shared")}}", "additional_contexts": { "base": "service:c" } } }"""),
+            ("c", $$"""{ "build": { "context": "{{In("backend")}}" } }"""));
+        var before = await ReadAsync(model);
+        await CommitAsync(("backend/app.py", "print(2)\n"));
+        var after = await ReadAsync(model);
+
+        Assert.Equal(3, after.Count);
+        Assert.All(after, service => Assert.NotNull(service.Value.DifferenceFrom(before[service.Key], null)));
+    }
+
+    [Fact]
+    public async Task AdditionalContexts_OfServicesInACircle_AreReadAllTheSame()
+    {
+        var model = ComposeModels.Of(
+            ("a", $$"""{ "build": { "context": "{{In("frontend")}}", "additional_contexts": { "base": "service:b" } } }"""),
+            ("b", $$"""{ "build": { "context": "{{In("backend")}}", "additional_contexts": { "base": "service:a" } } }"""));
+
+        Assert.Equal(2, (await ReadAsync(model)).Count);
+    }
+
+    [Fact]
+    public async Task Context_ThatIsAnAddress_IsLeftToBuildKit()
+    {
+        var inputs = await ReadAsync("""{ "context": "https://example.org/app.git#main", "additional_contexts": { "base": "docker-image://busybox" } }""");
+
+        Assert.Empty(inputs.TrackedPaths);
+        Assert.Empty(inputs.Others);
+    }
+
+    [Fact]
+    public async Task SecretFile_Counts()
+    {
+        var secret = Path.Combine(_git.Root, "npm.token");
+        await File.WriteAllTextAsync(secret, "one");
+        var model = ComposeModel.Parse($$"""
+            { "name": "app", "secrets": { "npm": { "file": "{{secret}}" } }, "services": { "backend": { "build": { "context": "{{In("backend")}}", "secrets": [ { "source": "npm" } ] } } } }
+            """);
+        var before = (await ReadAsync(model))["backend"];
+        await File.WriteAllTextAsync(secret, "two");
+
+        Assert.Equal($"{secret} changed", (await ReadAsync(model))["backend"].DifferenceFrom(before, []));
+        Assert.DoesNotContain("one", before.Others[secret], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Checkout_BehindASymbolicLink_ReadsTheSame()
+    {
+        var link = Path.Combine(_git.Root, "link");
+        Directory.CreateSymbolicLink(link, _git.Checkout);
+        _git.Write("backend/.env", "SECRET=1");
+        var direct = await ReadBackendAsync();
+
+        // Compose prints either path, depending on how it was started.
+        Assert.Null((await ReadAsync($$"""{ "context": "{{In("backend")}}", "dockerfile": "Dockerfile" }""", link)).DifferenceFrom(direct, null));
+        var linked = await ReadAsync($$"""{ "context": "{{Path.Combine(link, "backend")}}", "dockerfile": "Dockerfile" }""", link);
+        Assert.Equal(direct.Tracked, linked.Tracked);
+        Assert.Equal(["backend/.env", "backend/Dockerfile"], linked.Others.Keys);
+    }
+
+    [Fact]
+    public async Task Dockerfile_ThatIsALink_CountsByWhatItLeadsTo()
+    {
+        File.Delete(In("backend/Dockerfile"));
+        File.CreateSymbolicLink(In("backend/Dockerfile"), "../docker/backend.Dockerfile");
+        await CommitAsync();
+        var before = await ReadBackendAsync();
+        await CommitAsync(("docker/backend.Dockerfile", "FROM busybox\n"));
+
+        Assert.Equal("backend/Dockerfile changed", (await ReadBackendAsync()).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task Section_FollowsTheArgumentsButNotTheCommit()
+    {
+        string Build(string commit, string mode) => $$"""{ "context": "{{In("backend")}}", "args": { "GIT_COMMIT_HASH": "{{commit}}", "MODE": "{{mode}}" } }""";
+        var before = await ReadAsync(Build("1", "a"));
+
+        Assert.Null((await ReadAsync(Build("2", "a"))).DifferenceFrom(before, null));
+        Assert.NotNull((await ReadAsync(Build("1", "b"))).DifferenceFrom(before, null));
+        Assert.NotNull((await ReadAsync(Build("1", "a"), configure: o => o.Build.Arguments["EXTRA"] = "1")).DifferenceFrom(before, null));
+    }
+}

@@ -1,0 +1,93 @@
+using WatchParty.Worker.Planning;
+
+namespace WatchParty.Worker.Tests.Planning;
+
+public sealed class ComposeModelTests
+{
+    private static readonly ComposeModel Model = ComposeModel.Parse(ComposeModels.Shapes);
+
+    [Theory]
+    [InlineData("backend", "shapes/backend:1.0", true, false, 3, false)]
+    [InlineData("inline", "shapes-inline", true, false, 1, true)]
+    [InlineData("job", "shapes/backend:1.0", false, false, 1, true)]
+    [InlineData("migrate", "shapes/backend:1.0", false, false, 1, true)]
+    [InlineData("redis", "redis:7", false, false, 1, true)]
+    [InlineData("web", "shapes-web", true, true, 2, false)]
+    public void Service_OfEachShape_IsRead(string name, string image, bool built, bool healthCheck, int replicas, bool oneShot)
+    {
+        var service = Model.Service(name);
+
+        Assert.Equal((image, built, healthCheck, replicas, oneShot), (service.Image, service.Build is not null, service.HasHealthCheck, service.Replicas, service.OneShot));
+    }
+
+    [Fact]
+    public void BuildSection_WithEverything_IsReadWithDollarsUndoubled()
+    {
+        var build = Model.Service("web").Build!;
+
+        Assert.Equal(("/srv/app/frontend", "Dockerfile", "production", null), (build.Context, build.Dockerfile, build.Target, build.DockerfileInline));
+        Assert.Equal(("abc", "5$"), (build.Arguments["GIT_COMMIT_HASH"], build.Arguments["PRICE"]));
+        Assert.Equal(("service:backend", "/srv/app/extra"), (build.AdditionalContexts["base"], build.AdditionalContexts["shared"]));
+        Assert.Equal(["web:latest", "type=registry,ref=registry.example.org/web:cache"], build.CacheFrom.AsEnumerable());
+        // A secret from a variable has no file.
+        Assert.Equal(["/srv/app/npm$1.token"], build.SecretFiles.AsEnumerable());
+        Assert.Equal("FROM busybox\nRUN echo $HOME\n", Model.Service("inline").Build!.DockerfileInline);
+    }
+
+    [Fact]
+    public void BuildContent_LeavesOutWhatDoesNotChangeTheImage()
+    {
+        var content = Model.Service("web").Build!.ContentWithout("GIT_COMMIT_HASH");
+
+        Assert.DoesNotContain("GIT_COMMIT_HASH", content, StringComparison.Ordinal);
+        Assert.DoesNotContain("cache_from", content, StringComparison.Ordinal);
+        Assert.DoesNotContain("web:extra", content, StringComparison.Ordinal);
+        Assert.Contains("PRICE", content, StringComparison.Ordinal);
+        Assert.Contains("production", content, StringComparison.Ordinal);
+        // The section itself is left as it was.
+        Assert.Equal("abc", Model.Service("web").Build!.Content["args"]!["GIT_COMMIT_HASH"]!.ToString());
+    }
+
+    [Fact]
+    public void ConfigurationHash_FollowsEverythingButBuilds()
+    {
+        Assert.Equal(Model.ConfigurationHash, ComposeModel.Parse(ComposeModels.Shapes.Replace("\"abc\"", "\"def\"", StringComparison.Ordinal)).ConfigurationHash);
+        Assert.NotEqual(Model.ConfigurationHash, ComposeModel.Parse(ComposeModels.Shapes.Replace("a$$b", "a$$c", StringComparison.Ordinal)).ConfigurationHash);
+        Assert.NotEqual(Model.ConfigurationHash, ComposeModel.Parse(ComposeModels.Shapes.Replace("shapes_default", "other", StringComparison.Ordinal)).ConfigurationHash);
+    }
+
+    [Fact]
+    public void Model_WithAProfile_HasItsService() => Assert.Equal(("debug", "busybox", 1), ComposeModel.Parse(ComposeModels.WithProfile).Services.Select(s => (s.Name, s.Image, s.Replicas)).Single());
+
+    [Theory]
+    [InlineData(ComposeModels.WithoutServices)]
+    [InlineData("""{ "name": "none" }""")]
+    [InlineData("""{ "name": "none", "services": null }""")]
+    public void Model_WithoutServices_IsEmpty(string text) => Assert.Empty(ComposeModel.Parse(text).Services);
+
+    [Theory]
+    [InlineData("{}", 1)]
+    [InlineData("""{ "scale": 0 }""", 0)]
+    [InlineData("""{ "deploy": { "replicas": 0 } }""", 0)]
+    [InlineData("""{ "deploy": {} }""", 1)]
+    [InlineData("""{ "scale": 2, "deploy": { "replicas": 2 } }""", 2)]
+    public void Replicas_AreThoseThatComposeWants(string service, int replicas) => Assert.Equal(replicas, ComposeModels.Of(("web", service)).Services.Single().Replicas);
+
+    [Theory]
+    [InlineData("{}", false)]
+    [InlineData("""{ "healthcheck": { "test": [ "CMD-SHELL", "exit 0" ] } }""", true)]
+    [InlineData("""{ "healthcheck": { "test": [ "CMD", "NONE" ] } }""", true)]
+    [InlineData("""{ "healthcheck": { "test": [ "NONE" ] } }""", false)]
+    [InlineData("""{ "healthcheck": { "disable": true, "test": [ "CMD", "true" ] } }""", false)]
+    [InlineData("""{ "healthcheck": { "disable": false, "test": [ "CMD", "true" ] } }""", true)]
+    public void HealthCheck_IsSeenUnlessItIsOff(string service, bool expected) => Assert.Equal(expected, ComposeModels.Of(("web", service)).Services.Single().HasHealthCheck);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("services:")]
+    [InlineData("[]")]
+    [InlineData("""{ "services": {} }""")]
+    [InlineData("""{ "name": "x", "services": { "web": { "scale": 1.5 } } }""")]
+    public void Text_ThatIsNoModel_IsAFaultForAPerson(string text) =>
+        Assert.Equal(Remedy.NeedsPerson, Assert.Throws<WorkerException>(() => ComposeModel.Parse(text)).Remedy);
+}

@@ -1,0 +1,110 @@
+using System.Collections.Immutable;
+using WatchParty.Worker.Planning;
+
+namespace WatchParty.Worker.Tests.Planning;
+
+public sealed class ReleasePlannerTests
+{
+    private static readonly ComposeModel Model = ComposeModels.Of(
+        ("backend", """{ "image": "app-backend", "build": { "context": "/srv/app/backend" } }"""),
+        ("celery", """{ "image": "app-backend" }"""),
+        ("worker", """{ "image": "app-backend", "build": { "context": "/srv/app/backend" } }"""));
+
+    private static readonly BuildInputs Inputs = new("section", "tracked", ImmutableSortedDictionary<string, string>.Empty.Add("backend/.env", "1")) { TrackedPaths = ["backend/app.py", "backend/models.py"] };
+
+    /// <summary>Nothing changed since a release of commit old.</summary>
+    private static PlanningFacts Facts(BuildInputs? before = null) => new(
+        "new", Model, ForceRebuild: false,
+        new Dictionary<string, BuildInputs> { ["backend"] = Inputs, ["worker"] = Inputs },
+        new Dictionary<string, string> { ["app-backend"] = "sha256:1" },
+        Model.Built.Select(s => s.Name).ToDictionary(n => n, n => new DeployedService(n, "sha256:1", before ?? Inputs, "old")),
+        Model.ConfigurationHash,
+        new Dictionary<string, IReadOnlyCollection<string>> { ["old"] = ["README.md"] },
+        new HashSet<string>());
+
+    private static (ServiceAction Action, string Reason, bool Fresh) Backend(PlanningFacts facts)
+    {
+        var plan = ReleasePlanner.Plan(facts).Services.Single(s => s.Name == "backend");
+        return (plan.Action, plan.Reason, plan.Fresh);
+    }
+
+    [Fact]
+    public void Service_WithNothingNew_IsUnchanged() => Assert.Equal((ServiceAction.Unchanged, "no input changed", false), Backend(Facts()));
+
+    [Fact]
+    public void Service_WhenForced_IsBuiltFreshWhateverElse() =>
+        Assert.Equal((ServiceAction.Built, "a forced rebuild was asked for", true), Backend(Facts() with { ForceRebuild = true, FreshMarks = new HashSet<string> { "backend" } }));
+
+    [Fact]
+    public void Service_WithAFreshMark_IsBuiltFreshAndNoOther()
+    {
+        var facts = Facts() with { FreshMarks = new HashSet<string> { "backend" } };
+
+        Assert.Equal((ServiceAction.Built, "its cache was cleared", true), Backend(facts));
+        Assert.Equal(ServiceAction.Unchanged, ReleasePlanner.Plan(facts).Services.Single(s => s.Name == "worker").Action);
+    }
+
+    [Fact]
+    public void Service_ThatWasNeverDeployed_IsBuiltFirst() =>
+        Assert.Equal((ServiceAction.Built, ReleasePlanner.FirstBuild, false), Backend(Facts() with { Deployed = new Dictionary<string, DeployedService>() }));
+
+    [Fact]
+    public void Service_ThatWasDeployedWithoutBeingBuilt_IsBuiltFirst() => Assert.Equal(
+        (ServiceAction.Built, ReleasePlanner.FirstBuild, false),
+        Backend(Facts() with { Deployed = new Dictionary<string, DeployedService> { ["backend"] = new("backend", null, null, "old") } }));
+
+    [Fact]
+    public void Service_WhoseImageIsMissing_IsBuilt() =>
+        Assert.Equal((ServiceAction.Built, "image app-backend is missing", false), Backend(Facts() with { CurrentImages = new Dictionary<string, string>() }));
+
+    [Fact]
+    public void Service_WhoseImageNameMoved_IsBuilt() => Assert.Equal(
+        (ServiceAction.Built, "image app-backend is not the one of the last release", false),
+        Backend(Facts() with { CurrentImages = new Dictionary<string, string> { ["app-backend"] = "sha256:2" } }));
+
+    [Theory]
+    [InlineData("backend/app.py", "backend/app.py changed")]
+    [InlineData("README.md backend/models.py backend/app.py", "backend/models.py and 1 more changed")]
+    [InlineData("", "files of its build context changed")]
+    [InlineData(null, "files of its build context changed")]
+    public void Service_WithAChangedFile_IsBuiltAndTheReasonNamesIt(string? paths, string reason)
+    {
+        var changed = paths is null ? [] : new Dictionary<string, IReadOnlyCollection<string>> { ["old"] = paths.Split(' ', StringSplitOptions.RemoveEmptyEntries) };
+
+        Assert.Equal((ServiceAction.Built, reason, false), Backend(Facts(Inputs with { Tracked = "other" }) with { ChangedPaths = changed }));
+    }
+
+    [Fact]
+    public void Service_WithAChangedSection_IsBuilt() =>
+        Assert.Equal((ServiceAction.Built, "its build section or build arguments changed", false), Backend(Facts(Inputs with { Section = "other" })));
+
+    [Fact]
+    public void Service_WithAChangedUntrackedFile_IsBuilt() =>
+        Assert.Equal((ServiceAction.Built, "backend/.env changed", false), Backend(Facts(Inputs with { Others = Inputs.Others.SetItem("backend/.env", "2") })));
+
+    [Fact]
+    public void Service_ThatIsNotBuiltHere_IsLeftAlone()
+    {
+        var celery = ReleasePlanner.Plan(Facts() with { ForceRebuild = true }).Services.Single(s => s.Name == "celery");
+
+        Assert.Equal((ServiceAction.Unchanged, "it is not built here", false, null), (celery.Action, celery.Reason, celery.Fresh, celery.Inputs));
+    }
+
+    [Fact]
+    public void Services_WithOneBuildSectionAndImage_AreBuiltOnce()
+    {
+        var plan = ReleasePlanner.Plan(Facts() with { ForceRebuild = true });
+
+        Assert.Equal(["backend", "celery", "worker"], plan.Services.Select(s => s.Name));
+        Assert.Equal("backend", Assert.Single(plan.Builds).Name);
+        Assert.Equal("backend", plan.BuiltFor(plan.Services.Single(s => s.Name == "worker")).Name);
+    }
+
+    [Fact]
+    public void Plan_KnowsWhetherTheConfigurationChanged()
+    {
+        Assert.False(ReleasePlanner.Plan(Facts()).ConfigurationChanged);
+        Assert.True(ReleasePlanner.Plan(Facts() with { DeployedConfigurationHash = "other" }).ConfigurationChanged);
+        Assert.True(ReleasePlanner.Plan(Facts() with { DeployedConfigurationHash = null }).ConfigurationChanged);
+    }
+}

@@ -1,0 +1,248 @@
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+
+namespace WatchParty.Worker.Tests.Recording;
+
+public sealed class HistoryTests : IDisposable
+{
+    private const string Commit = RecordBench.Commit;
+    private const string Other = RecordBench.Other;
+
+    private readonly RecordBench _bench = new();
+
+    private History History => _bench.History;
+
+    public void Dispose() => _bench.Dispose();
+
+    [Fact]
+    public void Release_FromBeginToEnd_IsReadBackWhole()
+    {
+        var started = _bench.Time.GetUtcNow();
+        var id = History.Begin(Commit, Other, "once by ann", forced: true);
+        History.SaveLog(id, "/var/lib/watchparty/logs/release-1.log");
+        History.SavePlan(id, RecordBench.Plan(Commit, "backend"), null);
+        History.Note(id, "first");
+        History.Note(id, "second \"quoted\"");
+        History.SaveBuild(id, "backend", "sha256:1", TimeSpan.FromSeconds(7.8999),
+            [RecordBench.Step("COPY . .", StepState.Cached), RecordBench.Step("RUN make", StepState.Executed), RecordBench.Step("RUN test", StepState.Failed, 2, "exit code: 1")],
+            [new MissedStep("RUN make", 1.5, "a reason")]);
+        _bench.Time.Advance(TimeSpan.FromSeconds(12));
+        History.Finish(id, ReleaseOutcome.BuildFailed, "it failed", RecordBench.Seconds);
+
+        var report = _bench.Elsewhere(h => h.Find(id))!;
+
+        Assert.Equal(($"{id}", Commit, Other, "once by ann", true), (report.Release, report.Commit, report.PreviousCommit, report.Trigger, report.Forced));
+        Assert.Equal((ReleaseOutcome.BuildFailed, "it failed", ReleaseState.Done), (report.Outcome, report.Error, report.State));
+        Assert.Equal((started, started.AddSeconds(12)), (report.StartedAt, report.EndedAt));
+        Assert.Equal(RecordBench.Seconds, report.Seconds);
+        Assert.Equal(["first", "second \"quoted\""], report.Notes);
+        Assert.Equal("/var/lib/watchparty/logs/release-1.log", report.Log);
+        Assert.Equal(["backend", "frontend", "redis"], report.Services.Select(s => s.Name));
+        var backend = report.Services[0];
+        Assert.Equal((ServiceAction.Built, "backend/app changed", false, 7.9, "sha256:1"), (backend.Action, backend.Reason, backend.Fresh, backend.Seconds, backend.Image));
+        Assert.Equal(new StepCounts(3, 1, 2), backend.Steps);
+        Assert.Equal([new MissedStep("RUN make", 1.5, "a reason")], backend.Missed);
+        Assert.Equal(new StepCounts(3, 1, 2), report.Steps);
+        Assert.Equal(
+            [("COPY . .", "Cached", 1.5, null), ("RUN make", "Executed", 1.5, null), ("RUN test", "Failed", 2.0, "exit code: 1")],
+            _bench.Elsewhere(h => h.Steps(id)).Select(s => (s.Text, s.State, s.Seconds, s.Error)));
+    }
+
+    [Theory]
+    [InlineData(ReleaseState.Planning)]
+    [InlineData(ReleaseState.Building)]
+    [InlineData(ReleaseState.Deploying)]
+    [InlineData(ReleaseState.Verifying)]
+    [InlineData(ReleaseState.RollingBack)]
+    public void State_IsOnDiskBeforeEnterReturns(object state)
+    {
+        var id = History.Begin(Commit, null, "poll", forced: false);
+        History.Enter(id, (ReleaseState)state);
+
+        Assert.Equal([(id, (ReleaseState)state)], _bench.Elsewhere(h => h.Unfinished()));
+    }
+
+    [Fact]
+    public void Release_ThatIsUnfinished_IsListedNewestFirstAndReadsAsInterrupted()
+    {
+        var first = History.Begin(Commit, null, "poll", forced: false);
+        var second = History.Begin(Other, null, "poll", forced: false);
+        History.Enter(second, ReleaseState.Verifying);
+
+        Assert.Equal([(second, ReleaseState.Verifying), (first, ReleaseState.Planning)], History.Unfinished());
+        Assert.Equal((ReleaseOutcome.Interrupted, ReleaseState.Verifying, null), (History.Find(second)!.Outcome, History.Find(second)!.State, History.Find(second)!.EndedAt));
+        Assert.Null(History.Deployed());
+
+        History.Finish(second, ReleaseOutcome.Interrupted, null, PhaseSeconds.Zero);
+        History.Finish(first, ReleaseOutcome.Interrupted, null, PhaseSeconds.Zero);
+        Assert.Empty(History.Unfinished());
+    }
+
+    [Fact]
+    public void Try_ThatFollowsAFailedOneOfTheSameCommit_ReplacesIt()
+    {
+        var first = _bench.Release(Commit, ReleaseOutcome.Failed, "backend");
+        var second = _bench.Release(Commit, ReleaseOutcome.Failed, "backend");
+
+        Assert.Equal([$"{second}"], History.Last(10).Select(r => r.Release));
+        Assert.True(second > first);
+        Assert.Empty(History.Steps(first));
+    }
+
+    [Theory]
+    [InlineData(ReleaseOutcome.BuildFailed, Commit)]
+    [InlineData(ReleaseOutcome.RolledBack, Commit)]
+    [InlineData(ReleaseOutcome.Succeeded, Commit)]
+    [InlineData(ReleaseOutcome.Failed, Other)]
+    public void Try_ThatFollowsAnythingElse_KeepsIt(object outcome, string commit)
+    {
+        var first = _bench.Release(commit, (ReleaseOutcome)outcome, "backend");
+        var second = _bench.Release(Commit, ReleaseOutcome.Failed, "backend");
+
+        Assert.Equal([$"{second}", $"{first}"], History.Last(10).Select(r => r.Release));
+    }
+
+    [Fact]
+    public void Deployed_IsTheNewestHealthyReleaseWithImagesAndInputsOfAllServices()
+    {
+        var first = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend", "frontend");
+        var second = _bench.Release(Other, ReleaseOutcome.Succeeded, "backend");
+        _bench.Release("3333", ReleaseOutcome.BuildFailed, "frontend");
+
+        var deployed = _bench.Elsewhere(h => h.Deployed())!;
+
+        Assert.Equal((second, Other, RecordBench.Plan(Other).Model.ConfigurationHash), (deployed.Id, deployed.Commit, deployed.ConfigurationHash));
+        Assert.Equal($"sha256:backend-{second}", deployed.Services["backend"].ImageId);
+        Assert.Equal($"sha256:frontend-{first}", deployed.Services["frontend"].ImageId);
+        Assert.Equal(new Dictionary<string, string> { ["app-backend"] = $"sha256:backend-{second}", ["app-frontend"] = $"sha256:frontend-{first}" }, deployed.Images);
+        Assert.Null(deployed.Services["frontend"].Inputs!.DifferenceFrom(RecordBench.Inputs("frontend", Other), null));
+        Assert.Equal(Other, deployed.Services["frontend"].Commit);
+        Assert.Null(deployed.Services["redis"].Inputs);
+    }
+
+    [Fact]
+    public void Healthy_ListsOnlyHealthyReleasesNewestFirst()
+    {
+        var first = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend");
+        var bad = _bench.Release(Other, ReleaseOutcome.RolledBack, "backend");
+        var third = _bench.Release("3333", ReleaseOutcome.Succeeded, "backend");
+
+        Assert.Equal([third, first], History.Healthy(5).Select(r => r.Id));
+        Assert.Equal([third], History.Healthy(1).Select(r => r.Id));
+        Assert.Equal(first, History.FindHealthy(first)!.Id);
+        Assert.Null(History.FindHealthy(bad));
+        Assert.Null(History.FindHealthy(999));
+    }
+
+    [Fact]
+    public void Service_ThatTheDeploymentTouched_KeepsItsImageAndGetsTheAction()
+    {
+        var id = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend", "frontend");
+        History.SaveAction(id, "frontend", "app-frontend", ServiceAction.Restarted, "its configuration changed");
+        History.SaveAction(id, "mail", "", ServiceAction.Removed, "it is no longer in the compose file");
+
+        var services = History.Find(id)!.Services;
+        Assert.Equal(["backend", "frontend", "redis", "mail"], services.Select(s => s.Name));
+        Assert.Equal((ServiceAction.Restarted, "its configuration changed", $"sha256:frontend-{id}"), (services[1].Action, services[1].Reason, services[1].Image));
+        Assert.Equal(["backend", "frontend", "redis"], History.Deployed()!.Services.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Build_ThatIsNotProvenFresh_IsNoted()
+    {
+        var id = History.Begin(Commit, null, "poll", forced: true);
+        var plan = RecordBench.Plan(Commit, "backend");
+        History.SavePlan(id, plan with { Services = [.. plan.Services.Select(s => s with { Fresh = s.Name == "backend" })] }, null);
+        Assert.True(History.Find(id)!.Services[0].Fresh);
+
+        History.NotFresh(id, "backend");
+        Assert.False(History.Find(id)!.Services[0].Fresh);
+    }
+
+    [Fact]
+    public void Build_ThatIsSavedAgain_ReplacesItsSteps()
+    {
+        var id = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend");
+        History.SaveBuild(id, "backend", "sha256:2", TimeSpan.Zero, [RecordBench.Step("RUN once", StepState.Executed)], []);
+
+        Assert.Equal(["RUN once"], History.Steps(id).Select(s => s.Text));
+    }
+
+    [Theory]
+    [InlineData("1111", true)]
+    [InlineData(Commit, true)]
+    [InlineData("3", false)]
+    public void Commit_IsFoundByItsBeginning(string prefix, bool found)
+    {
+        _bench.Release(Commit, ReleaseOutcome.BuildFailed, "backend");
+        var newest = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend");
+        _bench.Release(Other, ReleaseOutcome.Succeeded, "backend");
+
+        Assert.Equal(found ? $"{newest}" : null, History.FindByCommit(prefix)?.Release);
+    }
+
+    [Fact]
+    public void Quarantine_HoldsUntilItIsLifted()
+    {
+        Assert.Null(History.Quarantined(Commit));
+        History.Quarantine(Commit, 5, "it failed");
+        History.Quarantine(Commit, 7, "it failed again");
+
+        Assert.Equal((7L, "it failed again"), _bench.Elsewhere(h => h.Quarantined(Commit)));
+        Assert.Null(History.Quarantined(Other));
+
+        History.LiftQuarantine(Commit);
+        Assert.Null(History.Quarantined(Commit));
+    }
+
+    [Fact]
+    public void Secrets_InAddresses_AreMasked()
+    {
+        var id = History.Begin(Commit, null, "poll", forced: false);
+        History.Note(id, "https://user:token@example.org/a");
+        History.Quarantine(Commit, id, "https://user:token@example.org/b");
+        History.Finish(id, ReleaseOutcome.Failed, "https://user:token@example.org/c", PhaseSeconds.Zero);
+
+        var report = History.Find(id)!;
+        Assert.Equal(["https://***@example.org/a"], report.Notes);
+        Assert.Equal("https://***@example.org/c", report.Error);
+        Assert.Equal("https://***@example.org/b", History.Quarantined(Commit)!.Value.Reason);
+    }
+
+    [Fact]
+    public void Text_WithEveryCharacter_IsReadBack()
+    {
+        const string Text = "'; DROP TABLE release; -- \"ü\" \n\t$[#] %_";
+        var id = History.Begin(Commit, null, Text, forced: false);
+        History.Note(id, Text);
+        History.Finish(id, ReleaseOutcome.Failed, Text, PhaseSeconds.Zero);
+
+        var report = History.Find(id)!;
+        Assert.Equal((Text, Text, Text), (report.Trigger, report.Notes![0], report.Error));
+    }
+
+    [Fact]
+    public void Housekeeping_IsReadBackByItsKind()
+    {
+        var now = _bench.Time.GetUtcNow();
+        HousekeepingReport Report(string kind, int records) => new(kind, "schedule", "Done", ["all"], records, 1, 5, 0.1, 0.2, null, now, now);
+        History.Save(Report("prune", 10));
+        History.Save(Report("prune", 20));
+        History.Save(Report("clear", 30));
+
+        Assert.Equal(20, _bench.Elsewhere(h => h.LastHousekeeping("prune"))!.RecordsBefore);
+        Assert.Equal(30, History.LastHousekeeping("clear")!.RecordsBefore);
+        Assert.Null(History.LastHousekeeping("other"));
+    }
+
+    [Fact]
+    public void FirstStart_StaysWhatItWas()
+    {
+        var first = History.FirstStart();
+        _bench.Time.Advance(TimeSpan.FromDays(1));
+
+        Assert.Equal(first, History.FirstStart());
+        Assert.Equal(_bench.Time.GetUtcNow() - TimeSpan.FromDays(1), first);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Collections.Immutable;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Tests.Tools;
+
+public sealed class DockerCommandsTests
+{
+    private const string Folder = "/srv/watch-party";
+
+    private static readonly ComposeProject Plain = new(Folder, new ComposeOptions(), "GIT_COMMIT_HASH", ImmutableDictionary<string, string?>.Empty);
+
+    private static readonly ComposeProject Full = Plain with
+    {
+        Options = new ComposeOptions { Files = ["compose.yaml", "$(id).yaml"], EnvFiles = [".env", "server.env"], Profiles = ["web", "mail"], ProjectName = "party" },
+        CommitArgument = "REVISION",
+        Environment = ImmutableDictionary<string, string?>.Empty.Add("DOCKER_HOST", "unix:///run/other.sock"),
+    };
+
+    [Fact]
+    public void Config_OfAPlainProject_LeavesEveryChoiceToCompose()
+    {
+        var command = DockerCommands.ComposeConfig(Plain, "abc");
+
+        Assert.Equal(("docker", Folder), (command.Program, command.WorkingDirectory));
+        Assert.Equal(["compose", "--ansi", "never", "config", "--format", "json"], command.Arguments.AsEnumerable());
+        Assert.Equal(
+            new Dictionary<string, string?> { ["GIT_COMMIT_HASH"] = "abc", ["PWD"] = Folder, ["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1", ["BUILDX_METADATA_PROVENANCE"] = "disabled" },
+            command.Environment);
+    }
+
+    [Fact]
+    public void Config_IsBoundedInTimeProcessorAndOutput()
+    {
+        var command = DockerCommands.ComposeConfig(Plain, "abc");
+
+        Assert.Equal((TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(20), 16 * 1024 * 1024), (command.Timeout, command.ProcessorLimit, command.OutputLimit));
+    }
+
+    [Fact]
+    public void Config_OfAConfiguredProject_PassesEachChoiceAsAnArgumentOfItsOwn()
+    {
+        var command = DockerCommands.ComposeConfig(Full, "abc");
+
+        Assert.Equal(
+            [
+                "compose", "--ansi", "never", "--project-name", "party", "--file", "compose.yaml", "--file", "$(id).yaml",
+                "--env-file", ".env", "--env-file", "server.env", "--profile", "web", "--profile", "mail", "config", "--format", "json",
+            ],
+            command.Arguments.AsEnumerable());
+        Assert.Equal(("abc", "unix:///run/other.sock"), (command.Environment["REVISION"], command.Environment["DOCKER_HOST"]));
+        Assert.DoesNotContain("GIT_COMMIT_HASH", command.Environment.Keys);
+    }
+
+    [Theory]
+    [InlineData(180.0, "180")]
+    [InlineData(1.2, "2")]
+    public void Up_BuildsNothingAndWaitsInWholeSeconds(double seconds, string text)
+    {
+        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(seconds));
+
+        Assert.Equal(
+            ["compose", "--ansi", "never", "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait", "--wait-timeout", text],
+            command.Arguments.AsEnumerable());
+        Assert.Equal("abc", command.Environment["GIT_COMMIT_HASH"]);
+        Assert.True(command.Timeout > TimeSpan.FromSeconds(seconds));
+    }
+
+    [Fact]
+    public void Bake_ReadsTheModelFromItsInputAndNamesItsTargets()
+    {
+        var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7) };
+        var command = DockerCommands.Bake(Full, options, "{}", ["backend", "frontend"], withoutCache: false, pull: false);
+
+        Assert.Equal(["buildx", "bake", "--progress", "rawjson", "--file", "-", "backend", "frontend"], command.Arguments.AsEnumerable());
+        Assert.Equal(("{}", Folder, TimeSpan.FromMinutes(7)), (command.Input, command.WorkingDirectory, command.Timeout));
+        Assert.Equal(("1", "disabled", "unix:///run/other.sock"), (command.Environment["BUILDX_NO_DEFAULT_ATTESTATIONS"], command.Environment["BUILDX_METADATA_PROVENANCE"], command.Environment["DOCKER_HOST"]));
+    }
+
+    [Fact]
+    public void Bake_ThatIsFresh_TakesNoCacheAndPulls() => Assert.Equal(
+        ["buildx", "bake", "--progress", "rawjson", "--file", "-", "--no-cache", "--pull", "backend"],
+        DockerCommands.Bake(Plain, new BuildOptions(), "{}", ["backend"], withoutCache: true, pull: true).Arguments.AsEnumerable());
+
+    [Fact]
+    public void Bake_OnABuilderOfItsOwn_LoadsTheImage() => Assert.Equal(
+        ["buildx", "bake", "--progress", "rawjson", "--file", "-", "--builder", "remote", "--load", "--no-cache", "backend"],
+        DockerCommands.Bake(Plain, new BuildOptions { Builder = "remote" }, "{}", ["backend"], withoutCache: true, pull: false).Arguments.AsEnumerable());
+
+    [Fact]
+    public void Pull_EndsItsOptionsBeforeTheImage() => Assert.Equal(["pull", "--quiet", "--", "-x"], DockerCommands.Pull(Plain, "-x").Arguments.AsEnumerable());
+
+    [Fact]
+    public void Questions_ToTheClientItself_NeedNoProjectAndLittleTime()
+    {
+        Assert.Equal(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], DockerCommands.ContextEndpoint().Arguments.AsEnumerable());
+        Assert.Equal(["compose", "version", "--short"], DockerCommands.ComposeVersion().Arguments.AsEnumerable());
+        Assert.Equal(["buildx", "version"], DockerCommands.BuildxVersion().Arguments.AsEnumerable());
+        Assert.All([DockerCommands.ContextEndpoint(), DockerCommands.ComposeVersion(), DockerCommands.BuildxVersion()], c => Assert.Equal(TimeSpan.FromSeconds(20), c.Timeout));
+    }
+
+    [Fact]
+    public void Project_TakesTheEndpointOnlyWhenOneIsConfigured()
+    {
+        var options = new WorkerOptions();
+        Assert.Empty(ComposeProject.From(options).Environment);
+
+        options.Docker.Endpoint = "tcp://engine:2375";
+        Assert.Equal("tcp://engine:2375", ComposeProject.From(options).Environment["DOCKER_HOST"]);
+    }
+}
