@@ -8,11 +8,12 @@ public sealed class HealthTests
     public async Task A_service_without_a_health_check_that_crashes_again_and_again_is_taken_back()
     {
         await using var app = await Application.OfAsync(SmallApplication.WebAndSide);
+        app.Configure("Deploy:SettleTime", "00:00:03");
         (await app.OnceAsync()).Succeeded();
         var image = await app.ImageAsync("side:latest");
-        await app.PushAsync("side/serve.sh", "sleep 0.2; exit 7\n");
+        await app.PushAsync("side/serve.sh", "exit 7\n");
         var run = (await app.OnceAsync()).Expect("RolledBack", 1);
-        Assert.Contains("side", run.Error, StringComparison.Ordinal);
+        Assert.Contains("side restarts again and again (exit code 7)", run.Error, StringComparison.Ordinal);
         Assert.Equal(image, (await app.ContainersAsync())["side"].Image);
         Assert.Equal("running", (await app.ContainersAsync())["side"].Status);
         Assert.Contains("commit: ", await app.GetAsync("/version"), StringComparison.Ordinal);

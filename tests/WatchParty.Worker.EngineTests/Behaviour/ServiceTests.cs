@@ -6,6 +6,8 @@ namespace WatchParty.Worker.EngineTests.Behaviour;
 
 public sealed class ServiceTests : IAsyncLifetime
 {
+    // A step that waits for ever, and can be told from every other on the machine.
+    private readonly string _forEver = Random.Shared.Next(1_000_000, 9_000_000).ToString(CultureInfo.InvariantCulture);
     private Application _app = null!;
 
     public async Task InitializeAsync() => _app = await Application.OfAsync(SmallApplication.WebAndSide);
@@ -61,7 +63,7 @@ public sealed class ServiceTests : IAsyncLifetime
         var commit = await _app.PushAsync("web/content.txt", "by a verb\n");
         var once = (await _app.OnceAsync()).Succeeded();
         Assert.Equal(commit, once.Commit);
-        Assert.Contains("[web ", once.Errors, StringComparison.Ordinal);
+        Assert.Contains("RUN sh -n serve.sh", once.Errors, StringComparison.Ordinal);
         Assert.Contains("docker compose up", once.Errors, StringComparison.Ordinal);
         Assert.Contains("Succeeded", once.Errors, StringComparison.Ordinal);
         Assert.Contains($"of commit {commit} begins (once by ", slow.Log, StringComparison.Ordinal);
@@ -156,46 +158,54 @@ public sealed class ServiceTests : IAsyncLifetime
     [Fact]
     public async Task A_stop_during_a_build_ends_it_and_the_next_start_releases_the_commit()
     {
+        _app.Configure("Build:Arguments:PAUSE", "0.1");
+        await _app.PushAsync("side/Dockerfile", WithPause);
+        (await _app.OnceAsync()).Succeeded();
+        var (head, before, web) = (await _app.HeadOfCheckoutAsync(), await _app.ContainersAsync(), await _app.ImageAsync("web:latest"));
+        _app.Configure("Build:Arguments:PAUSE", _forEver);
         var service = await _app.StartServiceAsync();
-        var head = await _app.HeadOfCheckoutAsync();
-        await _app.ReleasedAsync(head);
-        var (before, web) = (await _app.ContainersAsync(), await _app.ImageAsync("web:latest"));
-        // The second build must not wait as the first does.
-        var mark = $"slow-{Guid.NewGuid():N}";
-        var slow = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", $"RUN echo {mark} && sleep 300\nRUN sh -n", StringComparison.Ordinal));
-        await Eventually.HoldsAsync(async () => ((string?)(await _app.StatusAsync())["service"]?["progress"])?.Contains("sleep 300", StringComparison.Ordinal) == true, "the slow step", () => service.Log);
+        var commit = await _app.PushAsync(("side/content.txt", "slow\n"), ("web/content.txt", "changed too\n"));
+        await BuildsSlowlyAsync(service);
         var (code, elapsed) = await service.StopAsync();
         Assert.Equal(0, code);
         Assert.InRange(elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
         var last = (await _app.LastReleaseAsync())!;
-        Assert.Equal((slow, "Interrupted", "Done"), ((string?)last["commit"], (string?)last["outcome"], (string?)last["state"]));
+        Assert.Equal((commit, "Interrupted", "Done"), ((string?)last["commit"], (string?)last["outcome"], (string?)last["state"]));
         Assert.Equal((head, web), (await _app.HeadOfCheckoutAsync(), await _app.ImageAsync("web:latest")));
         Assert.Equal(before, await _app.ContainersAsync());
         // Neither the client nor the step lives on.
-        await Eventually.HoldsAsync(async () => (await Command.RunAsync("pgrep", ["-f", mark])).ExitCode != 0, "the end of the step");
+        await Eventually.HoldsAsync(async () => (await Command.RunAsync("pgrep", ["-f", $"sleep {_forEver}"])).ExitCode != 0, "the end of the step");
 
-        var fast = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", "RUN true\nRUN sh -n", StringComparison.Ordinal));
+        _app.Configure("Build:Arguments:PAUSE", "0.1");
         service = await _app.StartServiceAsync();
-        await _app.ReleasedAsync(fast);
+        await _app.ReleasedAsync(commit);
+        Assert.Contains("changed too", await _app.GetAsync("/version"), StringComparison.Ordinal);
         Assert.Equal(0, (await service.StopAsync()).ExitCode);
     }
 
     [Fact]
-    public async Task The_commit_of_an_interrupted_build_is_released_by_the_next_start()
+    public async Task After_a_kill_during_a_build_the_deployed_release_is_brought_up_and_the_commit_released()
     {
+        _app.Configure("Build:Arguments:PAUSE", "0.1");
+        await _app.PushAsync("side/Dockerfile", WithPause);
         (await _app.OnceAsync()).Succeeded();
-        // It waits only for as long as the file is not there, which no cache can know of.
-        var slow = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", $"RUN echo {Guid.NewGuid()} && sleep 6\nRUN sh -n", StringComparison.Ordinal));
+        _app.Configure("Build:Arguments:PAUSE", _forEver);
         var service = await _app.StartServiceAsync();
-        await Eventually.HoldsAsync(async () => ((string?)(await _app.StatusAsync())["service"]?["progress"])?.Contains("sleep 6", StringComparison.Ordinal) == true, "the slow step", () => service.Log);
-        // Killed this time, so that only the next start can write the end of the record.
+        var commit = await _app.PushAsync("side/content.txt", "slow\n");
+        await BuildsSlowlyAsync(service);
         await service.KillAsync();
         Assert.Equal("Building", (string?)(await _app.LastReleaseAsync())!["state"]);
-        service = await _app.StartServiceAsync();
-        await _app.ReleasedAsync(slow);
+        await Command.ShellAsync($"docker rm -f {(await _app.ContainersAsync())["web"].Id}");
+
+        _app.Configure("Build:Arguments:PAUSE", "0.1");
+        var once = (await _app.OnceAsync()).Succeeded();
+        Assert.Equal(commit, once.Commit);
+        Assert.Contains("bringing release 1 up again", once.Errors, StringComparison.Ordinal);
+        Assert.Contains("commit: ", await _app.GetAsync("/version"), StringComparison.Ordinal);
         var reports = JsonNode.Parse((await _app.RunAsync("history", "--json")).Output)!.AsArray();
         Assert.Equal(["Succeeded", "Interrupted", "Succeeded"], reports.Select(r => (string?)r!["outcome"]));
-        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+        // The build of the one that was killed ended with it.
+        await Eventually.HoldsAsync(async () => (await Command.RunAsync("pgrep", ["-f", $"sleep {_forEver}"])).ExitCode != 0, "the end of the step");
     }
 
     [Fact]
@@ -206,14 +216,11 @@ public sealed class ServiceTests : IAsyncLifetime
         // The new container never becomes healthy, so that the deployment still runs when it is killed.
         var compose = SmallApplication.WebAndSide[0].Text!.Replace("start_period: 1s", "start_period: 300s", StringComparison.Ordinal);
         await _app.PushAsync(("web/status", "broken\n"), ("compose.yaml", compose));
-        File.Delete(_app.In("up.pid"));
         var service = await _app.StartServiceAsync();
-        // The first "up" is that of the recovery.
         await service.SaysAsync("is up");
         var image = (await _app.ContainersAsync())["web"].Image;
         await Eventually.HoldsAsync(async () => (await _app.ContainersAsync()).TryGetValue("web", out var web) && web.Image != image, "the new container", () => service.Log);
         await service.KillAsync();
-        await Command.RunAsync("sh", ["-c", $"kill -KILL -- -$(cat '{_app.In("up.pid")}')"]);
         Assert.Equal("Deploying", (string?)(await _app.LastReleaseAsync())!["state"]);
 
         // The commit is given up, so that what is seen is the recovery's work.
@@ -228,19 +235,8 @@ public sealed class ServiceTests : IAsyncLifetime
         Assert.Equal(0, (await service.StopAsync()).ExitCode);
     }
 
-    [Fact]
-    public async Task A_verb_that_finds_a_killed_release_brings_the_deployed_one_up_first()
-    {
-        (await _app.OnceAsync()).Succeeded();
-        await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", $"RUN echo {Guid.NewGuid()} && sleep 300\nRUN sh -n", StringComparison.Ordinal));
-        var service = await _app.StartServiceAsync();
-        await Eventually.HoldsAsync(async () => ((string?)(await _app.StatusAsync())["service"]?["progress"])?.Contains("sleep 300", StringComparison.Ordinal) == true, "the slow step", () => service.Log);
-        await service.KillAsync();
-        await Command.ShellAsync($"docker rm -f {(await _app.ContainersAsync())["web"].Id}");
-        var good = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile);
-        var once = (await _app.OnceAsync()).Succeeded();
-        Assert.Equal(good, once.Commit);
-        Assert.Contains("bringing release 1 up again", once.Errors, StringComparison.Ordinal);
-        Assert.Contains("commit: ", await _app.GetAsync("/version"), StringComparison.Ordinal);
-    }
+    private static string WithPause => SmallApplication.Dockerfile.Replace("RUN sh -n", "ARG PAUSE\nRUN sleep $PAUSE\nRUN sh -n", StringComparison.Ordinal);
+
+    private Task BuildsSlowlyAsync(Service service) => Eventually.HoldsAsync(
+        async () => (await Command.RunAsync("pgrep", ["-f", $"^sleep {_forEver}$"])).ExitCode == 0 && (await _app.StatusAsync())["service"]?["progress"] is not null, "the slow step", () => service.Log);
 }

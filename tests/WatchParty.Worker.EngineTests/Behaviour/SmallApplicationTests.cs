@@ -167,12 +167,14 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     [Fact]
     public async Task A_clear_of_an_unknown_service_clears_nothing()
     {
-        var records = await Command.OutputAsync("docker", ["builder", "du"]);
+        const string Records = "docker builder du | awk '/^[a-z0-9]{20,}/ {print $1}' | sort";
+        var records = await Command.ShellAsync(Records);
+        Assert.NotEmpty(records);
         var clear = await _app.RunAsync("clear-cache", "web,nobody", "--json");
         Assert.True(clear is { ExitCode: 2, Outcome: "Refused" }, clear.All);
         Assert.Contains("there is no service nobody", clear.Error, StringComparison.Ordinal);
         Assert.Contains("side, web", clear.Error, StringComparison.Ordinal);
-        Assert.Equal(records, await Command.OutputAsync("docker", ["builder", "du"]));
+        Assert.Equal(records, await Command.ShellAsync(Records));
         Assert.Empty((await _app.StatusAsync())["freshBuildPending"]!.AsArray());
     }
 
@@ -180,20 +182,21 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     public async Task A_prune_removes_what_nobody_needs_and_keeps_the_cache_in_use()
     {
         string[] fields = ["outcome", "recordsBefore", "recordsAfter", "freedBytes", "markSeconds", "sweepSeconds"];
-        await Command.OutputAsync("docker", ["build", "--quiet", "--network", "none", _app.In("clone/side")]); // leaves an image without a name
-        const string Dangling = "docker image ls -q --filter dangling=true | wc -l";
-        Assert.NotEqual("0", await Command.ShellAsync(Dangling));
+        // Somebody else's build on the same engine, of which only the cache is left.
+        await File.WriteAllTextAsync(_app.In("Dockerfile"), $"FROM watchparty-sample-base:1\nRUN echo {Guid.NewGuid()} > file\nRUN echo more >> file\n");
+        await Command.OutputAsync("docker", ["buildx", "build", "--output", "type=cacheonly", "--file", _app.In("Dockerfile"), _app.In("clone/docs")]);
         var before = await _app.ContainersAsync();
 
         var dry = await _app.RunAsync("prune", "--dry-run", "--json");
         Assert.True(dry is { ExitCode: 0, Outcome: "DryRun" }, dry.All);
         Assert.Equal(fields, fields.Intersect(dry.Json.Select(p => p.Key)));
-        Assert.NotEqual("0", await Command.ShellAsync(Dangling));
+        Assert.True((int)dry.Json["recordsAfter"]! <= (int)dry.Json["recordsBefore"]! - 2, dry.All);
+        Assert.Equal(before, await _app.ContainersAsync());
 
         var prune = await _app.RunAsync("prune", "--json");
         Assert.True(prune is { ExitCode: 0, Outcome: "Pruned" }, prune.All);
         Assert.Equal(fields, fields.Intersect(prune.Json.Select(p => p.Key)));
-        Assert.Equal("0", await Command.ShellAsync(Dangling));
+        Assert.True((int)prune.Json["recordsAfter"]! <= (int)prune.Json["recordsBefore"]! - 2, prune.All);
         Assert.Equal(before, await _app.ContainersAsync());
 
         // The step before the one that changes is still cached.

@@ -192,16 +192,30 @@ internal sealed class Application : IAsyncDisposable
         return calls;
     }
 
+    /// <summary>Those of <see cref="TakeDockerCalls"/> that build images of a release, by their targets.</summary>
+    public IReadOnlyList<string> TakeBuilds() =>
+        [.. TakeDockerCalls().Where(c => c.StartsWith("buildx bake", StringComparison.Ordinal) && !c.Contains("cacheonly", StringComparison.Ordinal))
+            .Select(c => c[(c.IndexOf("--file - ", StringComparison.Ordinal) + "--file - ".Length)..])
+            // Sealing has a target for each stage.
+            .Where(targets => !targets.EndsWith("-0", StringComparison.Ordinal) && !targets.Contains("-0 ", StringComparison.Ordinal))];
+
     // The engine's side ------------------------------------------------------------------------------------------------
 
     /// <summary>The containers by service.</summary>
     public async Task<IReadOnlyDictionary<string, Container>> ContainersAsync()
     {
-        var lines = await Command.ShellAsync($"""
-            ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project={Project})
-            [ -z "$ids" ] || docker inspect -f '{InspectFormat}' $ids
-            """);
-        return lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' '))
+        CommandResult result;
+        do
+        {
+            // One that is being replaced may be gone when it is looked at.
+            result = await Command.RunAsync("sh", ["-euc", $"""
+                ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project={Project})
+                [ -z "$ids" ] || docker inspect -f '{InspectFormat}' $ids
+                """]);
+        }
+        while (result.Errors.Contains("No such object", StringComparison.Ordinal));
+        Assert.True(result.ExitCode == 0, result.Errors);
+        return result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' '))
             .ToDictionary(p => p[0], p => new Container(p[1], p[2], p[3], int.Parse(p[4], CultureInfo.InvariantCulture)));
     }
 
@@ -234,7 +248,7 @@ internal sealed class Application : IAsyncDisposable
 
     private void WriteConfiguration() => File.WriteAllText(ConfigurationFile, _configuration.ToJsonString());
 
-    /// <summary>A docker that notes its arguments, and the process of an "up", and is the real one from then on.</summary>
+    /// <summary>A docker that notes its arguments and is the real one from then on.</summary>
     private void WriteDocker()
     {
         var real = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(p => Path.Combine(p, "docker")).FirstOrDefault(File.Exists);
@@ -243,7 +257,6 @@ internal sealed class Application : IAsyncDisposable
         File.WriteAllText(In("bin/docker"), $"""
             #!/bin/sh
             printf '%s\n' "$*" >> '{In("docker.log")}'
-            case " $* " in *" up "*) echo $$ > '{In("up.pid")}' ;; esac
             exec '{real}' "$@"
 
             """);

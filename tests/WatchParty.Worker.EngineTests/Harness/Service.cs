@@ -8,6 +8,7 @@ internal sealed class Service : IAsyncDisposable
 {
     private readonly Process _process;
     private readonly StringBuilder _log = new();
+    private bool _disposed;
 
     public Service(Process process)
     {
@@ -40,15 +41,18 @@ internal sealed class Service : IAsyncDisposable
         return (_process.ExitCode, TimeProvider.System.GetElapsedTime(started));
     }
 
-    /// <summary>Ends it with SIGKILL; its children live on.</summary>
+    /// <summary>Ends it and what it started with SIGKILL, as systemd does with all that is in a service's control group.</summary>
     public async Task KillAsync()
     {
-        _process.Kill();
+        // Each child leads a process group of its own.
+        await Command.RunAsync("sh", ["-c", $"children=$(pgrep -P {_process.Id}); kill -KILL {_process.Id}; for child in $children; do kill -KILL -- -$child; done"]);
         await _process.WaitForExitAsync();
     }
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed) { return; }
+        _disposed = true;
         if (!_process.HasExited) { await KillAsync(); }
         _process.Dispose();
     }

@@ -63,6 +63,7 @@ internal static class SmallApplication
     public static (string Path, string? Text)[] Folder(string name) =>
     [
         ($"{name}/Dockerfile", Dockerfile),
+        ($"{name}/.dockerignore", "Dockerfile\n.dockerignore\n"),
         ($"{name}/serve.sh", Server),
         ($"{name}/content.txt", $"{name} {Guid.NewGuid():N}\n"),
         ($"{name}/status", "ok\n"),
