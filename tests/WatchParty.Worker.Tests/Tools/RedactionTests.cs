@@ -16,6 +16,13 @@ public sealed class RedactionTests
     [InlineData("no address here", "no address here")]
     public void Apply_ToText_MasksTheUserPartOfEveryUrl(string text, string expected) => Assert.Equal(expected, Redaction.Apply(text));
 
+    [Theory]
+    [InlineData("failed to read .env: line 2: unterminated quoted value 's3cret", "failed to read .env: line 2: unterminated quoted value ***")]
+    [InlineData("line 1: unexpected character \"%\" in variable name \"P%=s3cret\"", "line 1: unexpected character \"%\" in variable name ***")]
+    [InlineData("Invalid template: \"${s3cret\"\nnext line", "Invalid template: ***\nnext line")]
+    [InlineData("line 1: key cannot contain a space", "line 1: key cannot contain a space")]
+    public void Apply_ToComposesWords_MasksTheLineOfAnEnvFile(string text, string expected) => Assert.Equal(expected, Redaction.Apply(text));
+
     [Fact]
     public void ToolCommand_AsText_ShowsNoSecret() =>
         Assert.DoesNotContain("t0ken", new ToolCommand("git", "fetch", "https://u:t0ken@example.org").ToString(), StringComparison.Ordinal);
