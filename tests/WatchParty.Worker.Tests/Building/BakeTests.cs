@@ -8,20 +8,17 @@ namespace WatchParty.Worker.Tests.Building;
 
 public sealed class BakeTests
 {
-    private readonly List<(string Service, string Source, string Reason)> _dropped = [];
-
-    private JsonObject Model(IEnumerable<string> services, bool withoutCache = false, Func<string, string?>? unusable = null, Action<BuildOptions>? configure = null)
+    private static JsonObject Model(IEnumerable<string> services, IReadOnlyList<string>? cacheFrom = null, Action<BuildOptions>? configure = null, Func<BakeTarget, BakeTarget>? change = null)
     {
         var model = ComposeModel.Parse(ComposeModels.Shapes);
         var options = new BuildOptions();
         configure?.Invoke(options);
-        var plans = services.Select(n => new ServicePlan(model.Service(n), ServiceAction.Built, "a test", withoutCache, null));
-        var text = Bake.Model(model, plans, "commit-1", options, withoutCache, unusable ?? (_ => null), (service, source, reason) => _dropped.Add((service, source, reason)));
-        return JsonNode.Parse(text)!.AsObject();
+        var targets = services.Select(model.Service).Select(s => new BakeTarget(Bake.Target(s.Name), s, "commit-1", cacheFrom ?? s.Build!.CacheFrom) { Image = s.Image, KeepsCacheTo = true });
+        return JsonNode.Parse(Bake.Model(model, targets.Select(change ?? (t => t)), options))!.AsObject();
     }
 
-    private JsonObject Web(bool withoutCache = false, Func<string, string?>? unusable = null, Action<BuildOptions>? configure = null) =>
-        Model(["web"], withoutCache, unusable, configure)["services"]!["web"]!.AsObject();
+    private static JsonObject Web(IReadOnlyList<string>? cacheFrom = null, Action<BuildOptions>? configure = null, Func<BakeTarget, BakeTarget>? change = null) =>
+        Model(["web"], cacheFrom, configure, change)["services"]!["web"]!.AsObject();
 
     [Fact]
     public void Model_HasOnlyWhatIsBuiltAndNothingOfTheEnvironment()
@@ -79,26 +76,26 @@ public sealed class BakeTests
         Assert.Equal("FROM busybox\nRUN echo $$HOME\n", Model(["inline"])["services"]!["inline"]!["build"]!["dockerfile_inline"]!.ToString());
 
     [Fact]
-    public void CacheSources_ThatCanWork_AreKept()
+    public void CacheSources_AreThoseOfTheTarget()
     {
         Assert.Equal(2, Web()["build"]!["cache_from"]!.AsArray().Count);
-        Assert.Empty(_dropped);
+        Assert.Equal("type=local,src=/cache/$$1", Assert.Single(Web(["type=local,src=/cache/$1"])["build"]!["cache_from"]!.AsArray())!.ToString());
+        Assert.Null(Web([])["build"]!["cache_from"]);
     }
 
     [Fact]
-    public void CacheSources_ThatCannotWork_AreDroppedWithTheirReason()
-    {
-        var build = Web(unusable: source => source == "web:latest" ? "a reason" : null)["build"]!;
-
-        Assert.Equal("type=registry,ref=registry.example.org/web:cache", Assert.Single(build["cache_from"]!.AsArray())!.ToString());
-        Assert.Equal([("web", "web:latest", "a reason")], _dropped);
-    }
+    public void Image_CarriesTheProjectAsItsLabel() => Assert.Equal("shapes", Web()["build"]!["labels"]![Bake.ProjectLabel]!.ToString());
 
     [Fact]
-    public void CacheSources_AreGoneWhenNoneCanWorkOrNoneIsWanted()
+    public void Stage_WithoutAnImage_HasNeitherImageNorTags()
     {
-        Assert.Null(Web(unusable: _ => "a reason")["build"]!["cache_from"]);
-        Assert.Null(Web(withoutCache: true)["build"]!["cache_from"]);
+        var web = Web(change: t => t with { Image = null, Stage = "deps", Dockerfile = "FROM busybox AS deps\nRUN echo $HOME", CacheTo = "type=inline", KeepsCacheTo = false });
+
+        Assert.Null(web["image"]);
+        Assert.Null(web["build"]!["tags"]);
+        Assert.Equal("deps", web["build"]!["target"]!.ToString());
+        Assert.Equal("FROM busybox AS deps\nRUN echo $$HOME", web["build"]!["dockerfile_inline"]!.ToString());
+        Assert.Equal("type=inline", Assert.Single(web["build"]!["cache_to"]!.AsArray())!.ToString());
     }
 
     [Theory]

@@ -24,9 +24,9 @@ public sealed class HistoryTests : IDisposable
         History.SavePlan(id, RecordBench.Plan(Commit, "backend"), null);
         History.Note(id, "first");
         History.Note(id, "second \"quoted\"");
-        History.SaveBuild(id, "backend", "sha256:1", TimeSpan.FromSeconds(7.8999),
+        History.SaveBuild(id, "backend", "sha256:1", null, TimeSpan.FromSeconds(7.8999),
             [RecordBench.Step("COPY . .", StepState.Cached), RecordBench.Step("RUN make", StepState.Executed), RecordBench.Step("RUN test", StepState.Failed, 2, "exit code: 1")],
-            [new MissedStep("RUN make", 1.5, "a reason")]);
+            [new MissedStep("RUN make", 1.5, "a reason")], ["advice"]);
         _bench.Time.Advance(TimeSpan.FromSeconds(12));
         History.Finish(id, ReleaseOutcome.BuildFailed, "it failed", RecordBench.Seconds);
 
@@ -164,7 +164,7 @@ public sealed class HistoryTests : IDisposable
     public void Build_ThatIsSavedAgain_ReplacesItsSteps()
     {
         var id = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend");
-        History.SaveBuild(id, "backend", "sha256:2", TimeSpan.Zero, [RecordBench.Step("RUN once", StepState.Executed)], []);
+        History.SaveBuild(id, "backend", "sha256:2", null, TimeSpan.Zero, [RecordBench.Step("RUN once", StepState.Executed)], [], []);
 
         Assert.Equal(["RUN once"], History.Steps(id).Select(s => s.Text));
     }

@@ -65,7 +65,7 @@ internal sealed class RecordBench : IDisposable
         History.SavePlan(id, Plan(commit, built), before);
         foreach (var service in built)
         {
-            History.SaveBuild(id, service, $"sha256:{service}-{id}", TimeSpan.FromSeconds(7.9), [Step("COPY . .", StepState.Cached), Step("RUN make", StepState.Executed)], []);
+            History.SaveBuild(id, service, $"sha256:{service}-{id}", null, TimeSpan.FromSeconds(7.9), [Step("COPY . .", StepState.Cached), Step("RUN make", StepState.Executed)], [], []);
         }
         History.Finish(id, outcome, outcome == ReleaseOutcome.Succeeded ? null : "an error", Seconds);
         return id;
