@@ -37,7 +37,7 @@ internal static class Bake
     /// <summary>Bake's name for a service.</summary>
     public static string Target(string service) => service.Replace('.', '_');
 
-    public static string Model(ComposeModel model, IEnumerable<BakeTarget> targets, BuildOptions options)
+    public static string Model(ComposeModel model, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
     {
         var source = JsonNode.Parse(model.Text)!.AsObject();
         var services = new JsonObject();
@@ -62,9 +62,38 @@ internal static class Bake
             if (target.Image is { } image) { service["image"] = Escape(image); }
             services[target.Name] = service;
         }
+        AddLinkedServices(model, source, services, targets, options);
         var result = new JsonObject { ["name"] = model.Project, ["services"] = services };
         if (source["secrets"] is { } secrets) { result["secrets"] = secrets.DeepClone(); }
         return result.ToJsonString();
+    }
+
+    /// <summary>Adds the services that a build context <c>service:x</c> names. Bake refuses a model that lacks them; it builds one as part of
+    /// the service that needs it, and not for itself.</summary>
+    private static void AddLinkedServices(ComposeModel model, JsonObject source, JsonObject services, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
+    {
+        var open = new Queue<(JsonObject Build, string Commit)>(targets.Select(t => (services[t.Name]!["build"]!.AsObject(), t.Commit)));
+        while (open.TryDequeue(out var next))
+        {
+            foreach (var (context, value) in (next.Build["additional_contexts"] as JsonObject)?.ToList() ?? [])
+            {
+                if (value?.ToString() is not { } text || !text.StartsWith("service:", StringComparison.Ordinal)) { continue; }
+                var name = text["service:".Length..];
+                if (services.ContainsKey(name) || model.Services.FirstOrDefault(s => s.Name == name) is not { } linked) { continue; }
+                if (source["services"]![name]!["build"] is not JsonObject build)
+                {
+                    next.Build["additional_contexts"]![context] = $"docker-image://{Escape(linked.Image)}";
+                    continue;
+                }
+                var copy = build.DeepClone().AsObject();
+                copy.Remove("cache_from");
+                copy.Remove("cache_to");
+                if (copy["args"] is not JsonObject) { copy["args"] = new JsonObject(); }
+                foreach (var (argument, given) in options.Arguments.Append(new(options.CommitArgument, next.Commit))) { copy["args"]![argument] = Escape(given); }
+                services[name] = new JsonObject { ["build"] = copy };
+                open.Enqueue((copy, next.Commit));
+            }
+        }
     }
 
     /// <summary>The image a cache source names: a bare text, or <c>type=registry,ref=…</c>; null for other types.</summary>

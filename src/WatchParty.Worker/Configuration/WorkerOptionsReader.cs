@@ -13,6 +13,7 @@ namespace WatchParty.Worker.Configuration;
 internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
 {
     private const string Section = "Worker";
+    private static readonly HashSet<string> KnownSections = new(StringComparer.OrdinalIgnoreCase) { Section, "Serilog" };
     private readonly List<ConfigurationFault> _faults = [];
 
     /// <exception cref="ConfigurationFaultsException">At least one key is unknown or has a value that cannot be used.</exception>
@@ -20,9 +21,22 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
     {
         var reader = new WorkerOptionsReader(configuration);
         var options = new WorkerOptions();
+        reader.LookForStrangers();
         reader.Bind(configuration.GetSection(Section), options);
         reader._faults.AddRange(WorkerOptionsRules.Check(options).Select(f => f with { Source = reader.SourceOf($"{Section}:{f.Key}") }));
         return reader._faults.Count == 0 ? options : throw new ConfigurationFaultsException(reader._faults);
+    }
+
+    /// <summary>A misspelt section would leave every key in it without effect. Only files are looked at: the environment is everybody's.</summary>
+    private void LookForStrangers()
+    {
+        foreach (var provider in configuration.Providers.OfType<JsonConfigurationProvider>())
+        {
+            foreach (var section in provider.GetChildKeys([], null).Distinct(StringComparer.OrdinalIgnoreCase).Where(s => s is not ("$schema") && !KnownSections.Contains(s)))
+            {
+                _faults.Add(new ConfigurationFault(section, SourceOf(section), "unknown section", $"Known here: {string.Join(", ", KnownSections)}"));
+            }
+        }
     }
 
     private void Bind(IConfigurationSection section, object target)

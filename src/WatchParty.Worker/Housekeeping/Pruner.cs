@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
@@ -12,9 +13,12 @@ namespace WatchParty.Worker.Housekeeping;
 /// <summary>The nightly prune: everything in the builder cache that the next build does not need, old rollback images, and images of
 /// ours without a name. It costs the next build nothing.</summary>
 internal sealed class Pruner(
-    PruneOptions options, BuildOptions buildOptions, DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning,
+    PruneOptions options, BuildOptions buildOptions, DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning, StateFolder state,
     ImageRetention retention, GitRepository repository, History history, ProgressFeed progress, TimeProvider time, ILogger<Pruner> logger)
 {
+    /// <summary>Releases whose build log is kept.</summary>
+    private const int LogsKept = 200;
+
     public async Task<HousekeepingReport> RunAsync(string trigger, bool dryRun, CancellationToken cancellationToken)
     {
         var startedAt = time.GetUtcNow();
@@ -32,6 +36,7 @@ internal sealed class Pruner(
         var freed = model is null ? 0 : await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
         if (mark.SweepBefore is { } moment) { freed += await markAndSweep.SweepAsync(moment, options.KeepCacheMounts, cancellationToken); }
         if (ByteSize.Parse(options.MaxCacheSize) is { } most) { freed += await cache.ShrinkAsync(most, cancellationToken); }
+        RemoveOldLogs();
         await repository.TidyAsync(cancellationToken);
         var after = await cache.RecordsAsync(cancellationToken);
         var sweepSeconds = time.GetElapsedTime(started).TotalSeconds;
@@ -46,6 +51,12 @@ internal sealed class Pruner(
         logger.Pruned(before.Count, after.Count, freed);
         if (report.Error is not null) { logger.LostWarmth(report.Error); }
         return report;
+    }
+
+    private void RemoveOldLogs()
+    {
+        var kept = history.Last(LogsKept).Select(r => r.Log).ToHashSet();
+        foreach (var file in Directory.EnumerateFiles(state.Logs, "release-*.log").Where(f => !kept.Contains(f))) { File.Delete(file); }
     }
 
     private async Task<Mark> MarkAsync(ComposeModel? model, DeployedRelease? deployed, CancellationToken cancellationToken)

@@ -50,7 +50,7 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
 /// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
 /// <param name="Replicas">Containers wanted.</param>
 /// <param name="OneShot">Whether it may end: it is not restarted, so exit code 0 is its success.</param>
-internal sealed record ComposeService(string Name, string Image, BuildSection? Build, bool HasHealthCheck, int Replicas, bool OneShot)
+internal sealed record ComposeService(string Name, string Image, BuildSection? Build, int Replicas, bool OneShot)
 {
     public static ComposeService Parse(string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles)
     {
@@ -58,18 +58,13 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         var replicas = Section(service, "scale") is { ValueKind: JsonValueKind.Number } scale ? scale.GetInt32()
             : Section(deploy, "replicas") is { ValueKind: JsonValueKind.Number } wanted ? wanted.GetInt32() : 1;
         var restart = Section(service, "restart") is { ValueKind: JsonValueKind.String } policy ? policy.GetString() : "no";
-        var health = Section(service, "healthcheck");
         return new ComposeService(
             name,
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
             Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
-            health is { ValueKind: JsonValueKind.Object } && Section(health, "disable") is not { ValueKind: JsonValueKind.True } && !IsOff(Section(health, "test")),
             replicas,
             OneShot: restart is "no" or "" or null || restart.StartsWith("on-failure", StringComparison.Ordinal));
     }
-
-    // An image's own health check is switched off by this word.
-    private static bool IsOff(JsonElement? test) => test is { ValueKind: JsonValueKind.Array } words && words.GetArrayLength() > 0 && words[0].ValueEquals("NONE");
 
     /// <summary>Compose keeps <c>$</c> doubled in what it prints, because it reads it again.</summary>
     public static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);

@@ -92,10 +92,10 @@ internal sealed class Database : IDisposable
             database.Transaction(() => database.Upgrade(file));
             return database;
         }
-        catch (SqliteException e)
+        catch (Exception e) when (e is SqliteException || e.InnerException is SqliteException)
         {
             connection.Dispose();
-            throw new WorkerException($"The history {file} cannot be opened: {e.Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
+            throw new WorkerException($"The history {file} cannot be opened: {(e.InnerException ?? e).Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
         }
         catch
         {
@@ -108,45 +108,65 @@ internal sealed class Database : IDisposable
 
     public void Transaction(Action work)
     {
-        lock (_lock)
+        Guard(() =>
         {
             using var transaction = _connection.BeginTransaction();
             work();
             transaction.Commit();
-        }
+            return true;
+        });
     }
 
     public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
     {
-        lock (_lock)
+        var parameters = values.ToArray();
+        return Guard(() =>
         {
-            using var command = Command(sql, values);
+            using var command = Command(sql, parameters);
             return command.ExecuteNonQuery();
-        }
+        });
     }
 
     public T? Scalar<T>(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
     {
-        lock (_lock)
+        var parameters = values.ToArray();
+        return Guard(() =>
         {
-            using var command = Command(sql, values);
+            using var command = Command(sql, parameters);
             return command.ExecuteScalar() is T value ? value : default;
-        }
+        });
     }
 
     public List<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> values)
     {
-        lock (_lock)
+        var parameters = values.ToArray();
+        return Guard(() =>
         {
-            using var command = Command(sql, values);
+            using var command = Command(sql, parameters);
             using var reader = command.ExecuteReader();
             List<T> rows = [];
             while (reader.Read()) { rows.Add(read(reader)); }
             return rows;
+        });
+    }
+
+    /// <summary>A full disk or a foreign lock is an expected failure like any other, and is tried again.</summary>
+    private T Guard<T>(Func<T> work)
+    {
+        lock (_lock)
+        {
+            try
+            {
+                return work();
+            }
+            catch (SqliteException e)
+            {
+                throw new WorkerException($"The history {_connection.DataSource} cannot be used: {e.Message}", Remedy.RetriedByItself, e);
+            }
         }
     }
 
-    private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)
+    private SqliteCommand Command(string sql, (string Name, object? Value)[] values)
     {
         var command = _connection.CreateCommand();
 #pragma warning disable CA2100 // Every statement is a constant of this folder; values are parameters.

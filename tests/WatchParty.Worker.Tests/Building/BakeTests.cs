@@ -14,7 +14,7 @@ public sealed class BakeTests
         var options = new BuildOptions();
         configure?.Invoke(options);
         var targets = services.Select(model.Service).Select(s => new BakeTarget(Bake.Target(s.Name), s, "commit-1", cacheFrom ?? s.Build!.CacheFrom) { Image = s.Image, KeepsCacheTo = true });
-        return JsonNode.Parse(Bake.Model(model, targets.Select(change ?? (t => t)), options))!.AsObject();
+        return JsonNode.Parse(Bake.Model(model, [.. targets.Select(change ?? (t => t))], options))!.AsObject();
     }
 
     private static JsonObject Web(IReadOnlyList<string>? cacheFrom = null, Action<BuildOptions>? configure = null, Func<BakeTarget, BakeTarget>? change = null) =>

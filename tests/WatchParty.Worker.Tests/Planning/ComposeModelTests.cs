@@ -7,17 +7,17 @@ public sealed class ComposeModelTests
     private static readonly ComposeModel Model = ComposeModel.Parse(ComposeModels.Shapes);
 
     [Theory]
-    [InlineData("backend", "shapes/backend:1.0", true, false, 3, false)]
-    [InlineData("inline", "shapes-inline", true, false, 1, true)]
-    [InlineData("job", "shapes/backend:1.0", false, false, 1, true)]
-    [InlineData("migrate", "shapes/backend:1.0", false, false, 1, true)]
-    [InlineData("redis", "redis:7", false, false, 1, true)]
-    [InlineData("web", "shapes-web", true, true, 2, false)]
-    public void Service_OfEachShape_IsRead(string name, string image, bool built, bool healthCheck, int replicas, bool oneShot)
+    [InlineData("backend", "shapes/backend:1.0", true, 3, false)]
+    [InlineData("inline", "shapes-inline", true, 1, true)]
+    [InlineData("job", "shapes/backend:1.0", false, 1, true)]
+    [InlineData("migrate", "shapes/backend:1.0", false, 1, true)]
+    [InlineData("redis", "redis:7", false, 1, true)]
+    [InlineData("web", "shapes-web", true, 2, false)]
+    public void Service_OfEachShape_IsRead(string name, string image, bool built, int replicas, bool oneShot)
     {
         var service = Model.Service(name);
 
-        Assert.Equal((image, built, healthCheck, replicas, oneShot), (service.Image, service.Build is not null, service.HasHealthCheck, service.Replicas, service.OneShot));
+        Assert.Equal((image, built, replicas, oneShot), (service.Image, service.Build is not null, service.Replicas, service.OneShot));
     }
 
     [Fact]
@@ -72,15 +72,6 @@ public sealed class ComposeModelTests
     [InlineData("""{ "deploy": {} }""", 1)]
     [InlineData("""{ "scale": 2, "deploy": { "replicas": 2 } }""", 2)]
     public void Replicas_AreThoseThatComposeWants(string service, int replicas) => Assert.Equal(replicas, ComposeModels.Of(("web", service)).Services.Single().Replicas);
-
-    [Theory]
-    [InlineData("{}", false)]
-    [InlineData("""{ "healthcheck": { "test": [ "CMD-SHELL", "exit 0" ] } }""", true)]
-    [InlineData("""{ "healthcheck": { "test": [ "CMD", "NONE" ] } }""", true)]
-    [InlineData("""{ "healthcheck": { "test": [ "NONE" ] } }""", false)]
-    [InlineData("""{ "healthcheck": { "disable": true, "test": [ "CMD", "true" ] } }""", false)]
-    [InlineData("""{ "healthcheck": { "disable": false, "test": [ "CMD", "true" ] } }""", true)]
-    public void HealthCheck_IsSeenUnlessItIsOff(string service, bool expected) => Assert.Equal(expected, ComposeModels.Of(("web", service)).Services.Single().HasHealthCheck);
 
     [Theory]
     [InlineData("")]
