@@ -60,7 +60,7 @@ check_needs() {
 
 check_original() {
   local root
-  ask_git -C "$original" rev-parse --verify --quiet 'HEAD^{commit}' >/dev/null || missing "$original is not a git repository with a commit."
+  ask_git -C "$original" rev-parse --verify --quiet 'HEAD^{commit}' &>/dev/null || missing "$original is not a git repository with a commit."
   root=$(ask_git -C "$original" rev-parse --show-toplevel)
   [[ $root == "$original" ]] || missing "$original is a folder in the repository $root. Give the repository itself; its compose file must be at its top."
 }
@@ -351,7 +351,11 @@ await_release() {
   outcome=$(field outcome)
   step_result=$outcome
   [[ $(steps total) == 0 ]] || step_result+=", $(steps cached) of $(steps total) steps cached"
-  verb show "$(field release)" | sed '/^  [^ ]*:$/,$d; s/^/   | /' | head -n 40
+  # What failed for a reason outside of the commit is tried again, and its place in the history taken by the next try.
+  if [[ $outcome == Failed ]]; then
+    fail "$(sed -n 's/^  "error": "\(.*\)",\{0,1\}$/\1/p' <<<"$report" | sed 's/\\n/\n   | /g; s/\\"/"/g')"$'\n'"The worker does not take this for a fault of the commit and tries again by itself."
+  fi
+  verb show "$(field release)" | sed '/^  [^ ]*:$/,$d; s/^/   | /'
 }
 
 # The program prints its JSON indented, one value a line.
