@@ -10,6 +10,8 @@ public sealed class ServiceTests : IAsyncLifetime
     private readonly string _forEver = Random.Shared.Next(1_000_000, 9_000_000).ToString(CultureInfo.InvariantCulture);
     private Application _app = null!;
 
+    private static readonly string[] Prunes = ["Pruned", "LostWarmth"];
+
     public async Task InitializeAsync() => _app = await Application.OfAsync(SmallApplication.WebAndSide);
 
     public async Task DisposeAsync() => await _app.DisposeAsync();
@@ -68,11 +70,12 @@ public sealed class ServiceTests : IAsyncLifetime
         Assert.Contains("Succeeded", once.Errors, StringComparison.Ordinal);
         Assert.Contains($"of commit {commit} begins (once by ", slow.Log, StringComparison.Ordinal);
         (await _app.OnceAsync()).Expect("NothingToDo", 0);
-        Assert.Equal("Pruned", (await _app.RunAsync("prune", "--json")).Outcome);
-        Assert.Equal("Refused", (await _app.RunAsync("clear-cache", "nobody", "--json")).Outcome);
-        Assert.Equal("Cleared", (await _app.RunAsync("clear-cache", "web", "--json")).Outcome);
         (await _app.RunAsync("rollback", "--json")).Succeeded();
         Assert.DoesNotContain("by a verb", await _app.GetAsync("/version"), StringComparison.Ordinal);
+        // On the containerd store a prune may cost the builder its keys; the sealed cache makes up for it.
+        Assert.Contains((await _app.RunAsync("prune", "--json")).Outcome, Prunes);
+        Assert.Equal("Refused", (await _app.RunAsync("clear-cache", "nobody", "--json")).Outcome);
+        Assert.Equal("Cleared", (await _app.RunAsync("clear-cache", "web", "--json")).Outcome);
         Assert.Equal(0, (await slow.StopAsync()).ExitCode);
     }
 
@@ -136,7 +139,7 @@ public sealed class ServiceTests : IAsyncLifetime
         _app.Configure("Prune:Cron", "0/5 * * * * ?");
         var service = await _app.StartServiceAsync();
         await Eventually.HoldsAsync(async () => (string?)(await _app.StatusAsync())["lastPrune"]?["trigger"] == "schedule", "a scheduled prune", () => service.Log);
-        Assert.Equal("Pruned", (string?)(await _app.StatusAsync())["lastPrune"]!["outcome"]);
+        Assert.Contains((string?)(await _app.StatusAsync())["lastPrune"]!["outcome"], Prunes);
         await _app.ReleasedAsync(await _app.HeadOfCheckoutAsync());
         Assert.Equal(0, (await service.StopAsync()).ExitCode);
 

@@ -45,7 +45,7 @@ internal sealed class Service : IAsyncDisposable
     public async Task KillAsync()
     {
         // Each child leads a process group of its own.
-        await Command.RunAsync("sh", ["-c", $"children=$(pgrep -P {_process.Id}); kill -KILL {_process.Id}; for child in $children; do kill -KILL -- -$child; done"]);
+        await Command.RunAsync("sh", ["-c", $"children=$(pgrep -P {_process.Id}); kill -s KILL {_process.Id}; for child in $children; do kill -s KILL -- -$child; done"]);
         await _process.WaitForExitAsync();
     }
 
