@@ -1,0 +1,246 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using WatchParty.Worker.EngineTests.Harness;
+
+namespace WatchParty.Worker.EngineTests.Behaviour;
+
+public sealed class ServiceTests : IAsyncLifetime
+{
+    private Application _app = null!;
+
+    public async Task InitializeAsync() => _app = await Application.OfAsync(SmallApplication.WebAndSide);
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task It_releases_at_its_start_follows_pushes_tells_systemd_and_ends_quickly_when_idle()
+    {
+        using var systemd = new ServiceManager(_app.In("notify"));
+        var service = await _app.StartServiceAsync(("NOTIFY_SOCKET", systemd.Address), ("WATCHDOG_USEC", "2000000"));
+        await _app.ReleasedAsync(await _app.HeadOfCheckoutAsync());
+        await systemd.HearsAsync(m => m == "READY=1", "READY=1");
+        await systemd.HearsAsync(m => m.StartsWith("STATUS=", StringComparison.Ordinal) && m.Contains("[web ", StringComparison.Ordinal), "a step in the status");
+        var head = await _app.PushAsync("web/content.txt", "pushed\n");
+        var release = await _app.ReleasedAsync(head);
+        Assert.Equal("poll", (string?)release["trigger"]);
+        Assert.Contains("pushed", await _app.GetAsync("/version"), StringComparison.Ordinal);
+        await systemd.HearsAsync(m => m == $"STATUS=release {release["release"]}: Succeeded", "the release in the status");
+        await systemd.HearsAsync(m => m == "WATCHDOG=1", "WATCHDOG=1");
+
+        var status = await _app.StatusAsync();
+        Assert.True((bool)status["running"]!);
+        Assert.Equal(service.Id, (int)status["service"]!["pid"]!);
+        Assert.Equal(head, (string?)status["deployed"]!["commit"]);
+
+        var containers = await _app.ContainersAsync();
+        var (code, elapsed) = await service.StopAsync();
+        Assert.Equal(0, code);
+        Assert.InRange(elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.Contains("STOPPING=1", systemd.Messages);
+        Assert.False(File.Exists(Path.Combine(_app.State, "worker.sock")));
+
+        // A start brings up what runs already, and so changes nothing.
+        var second = await _app.StartServiceAsync();
+        await second.SaysAsync($"({head}) is up");
+        Assert.Equal(containers, await _app.ContainersAsync());
+        Assert.Equal(0, (await second.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task Verbs_go_through_it_and_show_its_progress()
+    {
+        await using var service = await _app.StartServiceAsync();
+        await _app.ReleasedAsync(await _app.HeadOfCheckoutAsync());
+        // No longer following by itself, so that the release is the verb's.
+        await service.StopAsync();
+        _app.Configure("Repository:PollInterval", "01:00:00");
+        await using var slow = await _app.StartServiceAsync();
+        await slow.SaysAsync("is up");
+        await Eventually.HoldsAsync(async () => (await _app.StatusAsync())["service"]?["lastPoll"] is not null, "the first poll");
+
+        var commit = await _app.PushAsync("web/content.txt", "by a verb\n");
+        var once = (await _app.OnceAsync()).Succeeded();
+        Assert.Equal(commit, once.Commit);
+        Assert.Contains("[web ", once.Errors, StringComparison.Ordinal);
+        Assert.Contains("docker compose up", once.Errors, StringComparison.Ordinal);
+        Assert.Contains("Succeeded", once.Errors, StringComparison.Ordinal);
+        Assert.Contains($"of commit {commit} begins (once by ", slow.Log, StringComparison.Ordinal);
+        (await _app.OnceAsync()).Expect("NothingToDo", 0);
+        Assert.Equal("Pruned", (await _app.RunAsync("prune", "--json")).Outcome);
+        Assert.Equal("Refused", (await _app.RunAsync("clear-cache", "nobody", "--json")).Outcome);
+        Assert.Equal("Cleared", (await _app.RunAsync("clear-cache", "web", "--json")).Outcome);
+        (await _app.RunAsync("rollback", "--json")).Succeeded();
+        Assert.DoesNotContain("by a verb", await _app.GetAsync("/version"), StringComparison.Ordinal);
+        Assert.Equal(0, (await slow.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task Drop_files_are_answered_and_a_fresh_build_that_is_owed_survives_a_restart()
+    {
+        string Flag(string name) => Path.Combine(_app.Checkout, name);
+        async Task<JsonObject> AnswerAsync(string name, string text)
+        {
+            File.Delete(Flag($"{name}.result.json"));
+            await File.WriteAllTextAsync(Flag($"{name}.flag"), text);
+            await Eventually.HoldsAsync(() => !File.Exists(Flag($"{name}.flag")), $"the end of {name}.flag");
+            return JsonNode.Parse(await File.ReadAllTextAsync(Flag($"{name}.result.json")))!.AsObject();
+        }
+        var service = await _app.StartServiceAsync();
+        await _app.ReleasedAsync(await _app.HeadOfCheckoutAsync());
+        var before = await _app.ContainersAsync();
+
+        await using (_app.Visit("/version"))
+        {
+            var refused = await AnswerAsync("clear-cache", "web,nobody\n");
+            Assert.Equal("Refused", (string?)refused["outcome"]);
+            Assert.Contains("there is no service nobody", (string)refused["error"]!, StringComparison.Ordinal);
+
+            var one = await AnswerAsync("clear-cache", "web\n");
+            Assert.Equal(("Cleared", null), ((string?)one["outcome"], (string?)one["error"]));
+            Assert.Equal("web", (string?)Assert.Single(one["targets"]!.AsArray()));
+            Assert.True((long)one["freedBytes"]! >= 0);
+            Assert.Equal(before, await _app.ContainersAsync());
+        }
+        // The flags are no part of the application: nothing is released for them.
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+        Assert.Equal("web", (string?)Assert.Single((await _app.StatusAsync())["freshBuildPending"]!.AsArray()));
+
+        // A flag that is there at the start counts.
+        await File.WriteAllTextAsync(Flag("clear-cache.flag"), "");
+        service = await _app.StartServiceAsync();
+        await Eventually.HoldsAsync(() => !File.Exists(Flag("clear-cache.flag")), "the end of the flag");
+        Assert.Equal(["side", "web"], (await _app.StatusAsync())["freshBuildPending"]!.AsArray().Select(s => (string?)s));
+        var release = await _app.ReleasedAsync(await _app.PushAsync("docs/README.md", "A word.\n"));
+        Assert.All(release["services"]!.AsArray(), s => Assert.True((bool)s!["fresh"]! && (int)s["steps"]!["cached"]! == 0 && (int)s["steps"]!["total"]! == 2, $"{s}"));
+
+        var forced = await AnswerAsync("force-rebuild", "");
+        Assert.Equal("Succeeded", (string?)forced["outcome"]);
+        release = (await _app.LastReleaseAsync())!;
+        Assert.Equal("force-rebuild.flag", (string?)release["trigger"]);
+        Assert.All(release["services"]!.AsArray(), s => Assert.True((bool)s!["fresh"]! && (int)s["steps"]!["cached"]! == 0 && (int)s["steps"]!["total"]! == 2, $"{s}"));
+
+        var target = _app.In("not-to-be-touched");
+        await File.WriteAllTextAsync(target, "all\n");
+        File.CreateSymbolicLink(Flag("clear-cache.flag"), target);
+        await Eventually.HoldsAsync(() => new FileInfo(Flag("clear-cache.flag")).LinkTarget is null, "the end of the link");
+        Assert.Contains("it is a link", await File.ReadAllTextAsync(Flag("clear-cache.result.json")), StringComparison.Ordinal);
+        Assert.Equal("all\n", await File.ReadAllTextAsync(target));
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task It_prunes_at_the_scheduled_times_and_makes_up_for_a_missed_one_once()
+    {
+        _app.Configure("Prune:Cron", "0/5 * * * * ?");
+        var service = await _app.StartServiceAsync();
+        await Eventually.HoldsAsync(async () => (string?)(await _app.StatusAsync())["lastPrune"]?["trigger"] == "schedule", "a scheduled prune", () => service.Log);
+        Assert.Equal("Pruned", (string?)(await _app.StatusAsync())["lastPrune"]!["outcome"]);
+        await _app.ReleasedAsync(await _app.HeadOfCheckoutAsync());
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+
+        // The next time comes while nothing runs, and after it there is none for a day.
+        var missed = TimeProvider.System.GetUtcNow().AddSeconds(2);
+        _app.Configure("Prune:Cron", missed.ToString("s m H '* * ?'", CultureInfo.InvariantCulture));
+        _app.Configure("Prune:TimeZone", "UTC");
+        await Eventually.HoldsAsync(() => TimeProvider.System.GetUtcNow() > missed.AddSeconds(1), "the time of the prune");
+        service = await _app.StartServiceAsync();
+        await Eventually.HoldsAsync(async () => (string?)(await _app.StatusAsync())["lastPrune"]!["trigger"] == "schedule, made up for", "the prune that was missed", () => service.Log);
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+        var last = $"{(await _app.StatusAsync())["lastPrune"]}";
+        service = await _app.StartServiceAsync();
+        await service.SaysAsync("is up");
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+        Assert.Equal(last, $"{(await _app.StatusAsync())["lastPrune"]}");
+    }
+
+    [Fact]
+    public async Task A_stop_during_a_build_ends_it_and_the_next_start_releases_the_commit()
+    {
+        var service = await _app.StartServiceAsync();
+        var head = await _app.HeadOfCheckoutAsync();
+        await _app.ReleasedAsync(head);
+        var (before, web) = (await _app.ContainersAsync(), await _app.ImageAsync("web:latest"));
+        // The second build must not wait as the first does.
+        var mark = $"slow-{Guid.NewGuid():N}";
+        var slow = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", $"RUN echo {mark} && sleep 300\nRUN sh -n", StringComparison.Ordinal));
+        await Eventually.HoldsAsync(async () => ((string?)(await _app.StatusAsync())["service"]?["progress"])?.Contains("sleep 300", StringComparison.Ordinal) == true, "the slow step", () => service.Log);
+        var (code, elapsed) = await service.StopAsync();
+        Assert.Equal(0, code);
+        Assert.InRange(elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        var last = (await _app.LastReleaseAsync())!;
+        Assert.Equal((slow, "Interrupted", "Done"), ((string?)last["commit"], (string?)last["outcome"], (string?)last["state"]));
+        Assert.Equal((head, web), (await _app.HeadOfCheckoutAsync(), await _app.ImageAsync("web:latest")));
+        Assert.Equal(before, await _app.ContainersAsync());
+        // Neither the client nor the step lives on.
+        await Eventually.HoldsAsync(async () => (await Command.RunAsync("pgrep", ["-f", mark])).ExitCode != 0, "the end of the step");
+
+        var fast = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", "RUN true\nRUN sh -n", StringComparison.Ordinal));
+        service = await _app.StartServiceAsync();
+        await _app.ReleasedAsync(fast);
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task The_commit_of_an_interrupted_build_is_released_by_the_next_start()
+    {
+        (await _app.OnceAsync()).Succeeded();
+        // It waits only for as long as the file is not there, which no cache can know of.
+        var slow = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", $"RUN echo {Guid.NewGuid()} && sleep 6\nRUN sh -n", StringComparison.Ordinal));
+        var service = await _app.StartServiceAsync();
+        await Eventually.HoldsAsync(async () => ((string?)(await _app.StatusAsync())["service"]?["progress"])?.Contains("sleep 6", StringComparison.Ordinal) == true, "the slow step", () => service.Log);
+        // Killed this time, so that only the next start can write the end of the record.
+        await service.KillAsync();
+        Assert.Equal("Building", (string?)(await _app.LastReleaseAsync())!["state"]);
+        service = await _app.StartServiceAsync();
+        await _app.ReleasedAsync(slow);
+        var reports = JsonNode.Parse((await _app.RunAsync("history", "--json")).Output)!.AsArray();
+        Assert.Equal(["Succeeded", "Interrupted", "Succeeded"], reports.Select(r => (string?)r!["outcome"]));
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task Killed_together_with_a_deployment_it_brings_the_deployed_release_up_again()
+    {
+        (await _app.OnceAsync()).Succeeded();
+        var version = await _app.GetAsync("/version");
+        // The new container never becomes healthy, so that the deployment still runs when it is killed.
+        var compose = SmallApplication.WebAndSide[0].Text!.Replace("start_period: 1s", "start_period: 300s", StringComparison.Ordinal);
+        await _app.PushAsync(("web/status", "broken\n"), ("compose.yaml", compose));
+        File.Delete(_app.In("up.pid"));
+        var service = await _app.StartServiceAsync();
+        // The first "up" is that of the recovery.
+        await service.SaysAsync("is up");
+        var image = (await _app.ContainersAsync())["web"].Image;
+        await Eventually.HoldsAsync(async () => (await _app.ContainersAsync()).TryGetValue("web", out var web) && web.Image != image, "the new container", () => service.Log);
+        await service.KillAsync();
+        await Command.RunAsync("sh", ["-c", $"kill -KILL -- -$(cat '{_app.In("up.pid")}')"]);
+        Assert.Equal("Deploying", (string?)(await _app.LastReleaseAsync())!["state"]);
+
+        // The commit is given up, so that what is seen is the recovery's work.
+        await _app.GitAsync(_app.Clone, "reset", "--quiet", "--hard", "HEAD~1");
+        await _app.GitAsync(_app.Clone, "push", "--quiet", "--force", "origin", "HEAD:main");
+        service = await _app.StartServiceAsync();
+        await service.SaysAsync("is up");
+        Assert.Equal(version, await _app.GetAsync("/version"));
+        Assert.All((await _app.ContainersAsync()).Values, c => Assert.Equal("running", c.Status));
+        Assert.Equal("Interrupted", (string?)(await _app.LastReleaseAsync())!["outcome"]);
+        Assert.Equal(image, (await _app.ContainersAsync())["web"].Image);
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_verb_that_finds_a_killed_release_brings_the_deployed_one_up_first()
+    {
+        (await _app.OnceAsync()).Succeeded();
+        await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile.Replace("RUN sh -n", $"RUN echo {Guid.NewGuid()} && sleep 300\nRUN sh -n", StringComparison.Ordinal));
+        var service = await _app.StartServiceAsync();
+        await Eventually.HoldsAsync(async () => ((string?)(await _app.StatusAsync())["service"]?["progress"])?.Contains("sleep 300", StringComparison.Ordinal) == true, "the slow step", () => service.Log);
+        await service.KillAsync();
+        await Command.ShellAsync($"docker rm -f {(await _app.ContainersAsync())["web"].Id}");
+        var good = await _app.PushAsync("side/Dockerfile", SmallApplication.Dockerfile);
+        var once = (await _app.OnceAsync()).Succeeded();
+        Assert.Equal(good, once.Commit);
+        Assert.Contains("bringing release 1 up again", once.Errors, StringComparison.Ordinal);
+        Assert.Contains("commit: ", await _app.GetAsync("/version"), StringComparison.Ordinal);
+    }
+}
