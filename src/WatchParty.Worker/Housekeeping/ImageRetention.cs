@@ -6,7 +6,8 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Housekeeping;
 
 /// <summary>Takes away the rollback images, and the commits kept for them, of releases that are too old to go back to.</summary>
-/// <remarks>Only names that the worker gave are removed, and never an image that a container runs: the engine refuses that by itself.</remarks>
+/// <remarks>Only names that this worker gave are removed (another one on the same engine counts its releases by itself), and
+/// never an image that a container runs: the engine refuses that by itself.</remarks>
 internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, GitRepository repository, History history)
 {
     /// <returns>The names removed, or that would be removed in a dry run.</returns>
@@ -14,11 +15,12 @@ internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, 
     {
         var kept = KeptReleases();
         if (kept.Count == 0) { return []; }
+        var repositories = history.ImageNames().Select(n => ImageName.Split(n).Repository).ToHashSet();
         List<string> removed = [];
         var releases = new HashSet<long>();
         foreach (var name in await NamesAsync(engine, cancellationToken))
         {
-            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release)) { continue; }
+            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release) || !repositories.Contains(ImageName.Split(name).Repository)) { continue; }
             if (dryRun || await engine.RemoveImageAsync(name, cancellationToken))
             {
                 removed.Add(name);

@@ -113,6 +113,9 @@ internal sealed class History(Database database, TimeProvider time)
     public DeployedRelease? FindHealthy(long release) =>
         database.Scalar<long>("SELECT id FROM release WHERE outcome = 'Succeeded' AND id = $id", ("$id", release)) == release ? ReadDeployed(release) : null;
 
+    /// <summary>Names of the images that were ever built here.</summary>
+    public IReadOnlyList<string> ImageNames() => database.Query("SELECT DISTINCT image_name FROM service WHERE inputs IS NOT NULL", r => r.GetString(0));
+
     /// <summary>Releases that a killed worker left unfinished, newest first.</summary>
     public IReadOnlyList<(long Id, ReleaseState State)> Unfinished() => database.Query(
         "SELECT id, state FROM release WHERE outcome IS NULL ORDER BY id DESC", r => (r.GetInt64(0), Enum.Parse<ReleaseState>(r.GetString(1))));
