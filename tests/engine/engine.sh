@@ -97,6 +97,8 @@ fetch_engine() {
   # Debian 13 is the first with buildx and compose v2; its Go programs run on Debian 12 too, runc and iptables do not.
   fetch_packages engine trixie/{docker.io,docker-cli,containerd,docker-buildx,docker-compose,tini,busybox-static} \
     "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}
+  # For the tests with a registry, which are left out without it.
+  fetch_packages registry "$native"/docker-registry || say "there will be no registry for the tests"
 }
 
 run_private() {
@@ -158,7 +160,7 @@ start_engine() {
 
   export DOCKER_HOST=unix://$folder/docker.sock DOCKER_CONFIG=$folder/config
   unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION BUILDX_BUILDER BUILDX_CONFIG
-  export PATH=$root/usr/sbin:$root/usr/bin:${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:$folder/bin
+  export PATH=$root/usr/sbin:$root/usr/bin:${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:$folder/bin:$cache/registry/usr/bin
   ln -s "$root"/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
   echo '{}' >"$DOCKER_CONFIG/config.json"
   case $store in

@@ -59,6 +59,13 @@ internal sealed class CacheSeals(
     public async Task<string?> RestoreAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
     {
         if (record.Find(live.Service.Name) is not { Images.Count: > 0 } seal || seal.Records.All(records.Contains)) { return null; }
+        if (await MissingAsync(seal, cancellationToken) is { } missing)
+        {
+            // A source that is not here would be asked from a public registry.
+            note($"{live.Service.Name}: the builder cache was wiped by somebody else, and so was the sealed cache: {missing} is gone");
+            await RemoveAsync([seal.Service], cancellationToken);
+            return null;
+        }
         note($"{live.Service.Name}: the builder cache was wiped by somebody else; it is restored from the sealed cache");
         foreach (var (target, image) in live.Targets().Zip(seal.Images).SkipLast(1))
         {
@@ -77,6 +84,17 @@ internal sealed class CacheSeals(
         if (!(await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken)).AllCached) { return; }
         // What was restored has records of its own; the next build must not take them for a wiped builder.
         record.Save(record.Find(live.Service.Name)! with { Records = await UsedSinceAsync(began, cancellationToken) });
+    }
+
+    /// <returns>The first cache image that is not on this engine; null when all are, or when they are in a registry.</returns>
+    private async Task<string?> MissingAsync(Seal seal, CancellationToken cancellationToken)
+    {
+        if (options.CacheRegistry is not null) { return null; }
+        foreach (var image in seal.Images)
+        {
+            if (await engine.FindImageAsync(image, cancellationToken) is null) { return image; }
+        }
+        return null;
     }
 
     private async Task<IReadOnlyList<string>> UsedSinceAsync(BuilderCache.Moment began, CancellationToken cancellationToken) =>

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Planning;
@@ -46,7 +47,7 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
         var before = (await cache.RecordsAsync(cancellationToken)).Count;
         await seals.RemoveAsync(services, cancellationToken);
         await RemoveOldImagesAsync(model, services, cancellationToken);
-        var freed = await engine.PruneDanglingImagesAsync(null, cancellationToken);
+        var freed = await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
 
         // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.
         var others = (await LiveSet.ReadAsync(model, history.Deployed()?.Services ?? new Dictionary<string, DeployedService>(), cancellationToken)).Where(l => !services.Contains(l.Service.Name)).ToList();

@@ -6,22 +6,21 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Housekeeping;
 
 /// <summary>Takes away the rollback images, and the commits kept for them, of releases that are too old to go back to.</summary>
-/// <remarks>Only names that the worker gave are removed, and never an image that a container runs: the engine refuses that by itself.</remarks>
+/// <remarks>Only names that this worker gave are removed (another one on the same engine counts its releases by itself), and
+/// never an image that a container runs: the engine refuses that by itself.</remarks>
 internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, GitRepository repository, History history)
 {
     /// <returns>The names removed, or that would be removed in a dry run.</returns>
     public async Task<IReadOnlyList<string>> ApplyAsync(bool dryRun, CancellationToken cancellationToken)
     {
-        var healthy = history.Healthy(1000);
-        var kept = KeptReleases(healthy);
+        var kept = KeptReleases();
         if (kept.Count == 0) { return []; }
-        // Another worker, with a history of its own, may look after another application on this engine.
-        var own = healthy.SelectMany(r => r.Images.Keys).Select(n => ImageName.Split(n).Repository).ToHashSet();
+        var repositories = history.ImageNames().Select(n => ImageName.Split(n).Repository).ToHashSet();
         List<string> removed = [];
         var releases = new HashSet<long>();
         foreach (var name in await NamesAsync(engine, cancellationToken))
         {
-            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release) || !own.Contains(ImageName.Split(name).Repository)) { continue; }
+            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release) || !repositories.Contains(ImageName.Split(name).Repository)) { continue; }
             if (dryRun || await engine.RemoveImageAsync(name, cancellationToken))
             {
                 removed.Add(name);
@@ -38,9 +37,5 @@ internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, 
             .SelectMany(i => i.RepoTags ?? []).Where(t => RollbackImages.ReleaseOf(t) is not null).Distinct()];
 
     /// <summary>The deployed release and those before it that are kept for rollback. Releases of the same commit do not count twice.</summary>
-    private HashSet<long> KeptReleases(IReadOnlyList<DeployedRelease> healthy)
-    {
-        var commits = healthy.Select(r => r.Commit).Distinct().Take(options.KeepReleases + 1).ToHashSet();
-        return [.. healthy.Where(r => commits.Contains(r.Commit)).DistinctBy(r => r.Commit).Select(r => r.Id)];
-    }
+    private HashSet<long> KeptReleases() => [.. history.HealthyCommits().DistinctBy(r => r.Commit).Take(options.KeepReleases + 1).Select(r => r.Id)];
 }

@@ -110,8 +110,15 @@ internal sealed class History(Database database, TimeProvider time)
     public IReadOnlyList<DeployedRelease> Healthy(int count) =>
         [.. database.Query("SELECT id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT $count", r => r.GetInt64(0), ("$count", count)).Select(ReadDeployed)];
 
+    /// <summary>Number and commit of every healthy release, newest first.</summary>
+    public IReadOnlyList<(long Id, string Commit)> HealthyCommits() =>
+        database.Query("SELECT id, commit_id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT 10000", r => (r.GetInt64(0), r.GetString(1)));
+
     public DeployedRelease? FindHealthy(long release) =>
         database.Scalar<long>("SELECT id FROM release WHERE outcome = 'Succeeded' AND id = $id", ("$id", release)) == release ? ReadDeployed(release) : null;
+
+    /// <summary>Names of the images that were ever built here.</summary>
+    public IReadOnlyList<string> ImageNames() => database.Query("SELECT DISTINCT image_name FROM service WHERE inputs IS NOT NULL", r => r.GetString(0));
 
     /// <summary>Releases that a killed worker left unfinished, newest first.</summary>
     public IReadOnlyList<(long Id, ReleaseState State)> Unfinished() => database.Query(

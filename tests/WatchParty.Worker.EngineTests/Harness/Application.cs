@@ -155,13 +155,18 @@ internal sealed class Application : IAsyncDisposable
     public Task<Run> OnceAsync(params string[] arguments) => RunAsync(["once", "--json", .. arguments]);
 
     /// <param name="environment">Variables on top of the usual ones.</param>
-    public Task<Service> StartServiceAsync(params (string Name, string Value)[] environment)
+    public Task<Service> StartServiceAsync(params (string Name, string Value)[] environment) => Task.FromResult(Start(["run"], environment));
+
+    /// <summary>Begins a verb that the test means to kill.</summary>
+    public Task<Service> StartAsync(params string[] arguments) => Task.FromResult(Start(arguments, []));
+
+    private Service Start(string[] arguments, (string Name, string Value)[] environment)
     {
         var all = new Dictionary<string, string?>(_environment);
         foreach (var (name, value) in environment) { all[name] = value; }
-        var service = new Service(Command.Start(Program, ["run", "--config", ConfigurationFile], Folder, all));
+        var service = new Service(Command.Start(Program, [.. arguments, "--config", ConfigurationFile], Folder, all));
         _services.Add(service);
-        return Task.FromResult(service);
+        return service;
     }
 
     /// <summary>The newest release in the record.</summary>

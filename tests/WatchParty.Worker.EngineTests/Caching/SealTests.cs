@@ -1,0 +1,179 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using WatchParty.Worker.EngineTests.Harness;
+
+namespace WatchParty.Worker.EngineTests.Caching;
+
+/// <summary>Where the cache is kept beside the builder, and which sources a build is given.</summary>
+public sealed class SealTests : IAsyncLifetime
+{
+    private Application? _app;
+    private CacheView? _cache;
+
+    public async Task InitializeAsync() => await CacheView.WipeBuilderAsync();
+
+    public async Task DisposeAsync()
+    {
+        _cache?.Dispose();
+        if (_app is not null) { await _app.DisposeAsync(); }
+    }
+
+    [Fact]
+    public async Task The_shipped_image_carries_no_cache_metadata_and_the_cache_images_do()
+    {
+        var app = await StartAsync();
+        (await app.OnceAsync()).Succeeded();
+        await app.PushContentAsync();
+        (await app.OnceAsync()).Succeeded();
+        Assert.False(await _cache!.CarriesCacheAsync("web:latest"));
+        if (await _cache.OnGraphDriverAsync())
+        {
+            Assert.Equal(["buildcache", "buildcache-deps"], await _cache.CacheImagesAsync("web"));
+            Assert.True(await _cache.CarriesCacheAsync("web:buildcache") && await _cache.CarriesCacheAsync("web:buildcache-deps"));
+            Assert.Empty(_cache.CacheFolders("web"));
+        }
+        else
+        {
+            // Old ones are removed.
+            Assert.Single(_cache.CacheFolders("web"));
+            Assert.Empty(await _cache.CacheImagesAsync("web"));
+        }
+
+        // A Dockerfile's owner can ask for it all the same; then the record and doctor say so.
+        var compose = await File.ReadAllTextAsync(Path.Combine(app.Clone, "compose.yaml"));
+        await app.PushAsync("compose.yaml", compose.Replace("FLAVOUR: plain", "FLAVOUR: plain, BUILDKIT_INLINE_CACHE: \"1\"", StringComparison.Ordinal));
+        (await app.OnceAsync()).Succeeded();
+        Assert.Contains($"{app.Project}-web:latest carries BuildKit's cache metadata", (await app.RunAsync("show", "3", "--json")).Output, StringComparison.Ordinal);
+        var check = (await app.RunAsync("doctor", "--json")).Json["checks"]!.AsArray().Single(c => (string?)c!["name"] == "cache metadata of web")!;
+        Assert.Equal("Error", (string?)check["status"]);
+    }
+
+    [Fact]
+    public async Task Sources_that_cannot_work_are_left_out_and_said_with_what_to_write_instead()
+    {
+        var app = await StartAsync(build: """
+                  cache_from:
+                    - PROJECT-web:latest
+                    - somebody-else/web:cache
+                    - type=local,src=/nowhere/at/all
+                    - type=s3,region=eu,bucket=cache
+            """);
+        var onGraphDriver = await _cache!.OnGraphDriverAsync();
+        (await app.OnceAsync()).Succeeded();
+        await app.PushContentAsync();
+        var run = (await app.OnceAsync()).Succeeded();
+        var doctor = (await app.RunAsync("doctor", "--json")).Json["checks"]!.AsArray()
+            .Where(c => (string?)c!["name"] == "cache of web" && (string?)c["status"] == "Warning").ToDictionary(c => (string)c!["message"]!, c => (string)c!["fix"]!);
+        (string Source, string Reason, string Fix)[] expected =
+        [
+            onGraphDriver
+                ? ($"{app.Project}-web:latest", "the shipped image carries no cache metadata, so it gives no cache", "Leave it out")
+                : ($"{app.Project}-web:latest", "it is looked up in a public registry instead of on this engine", "write the registry into the name"),
+            onGraphDriver
+                ? ("somebody-else/web:cache", "there is no such image here yet", "Leave it out")
+                : ("somebody-else/web:cache", "it is looked up in a public registry instead of on this engine", "write the registry into the name"),
+            ("type=local,src=/nowhere/at/all", "the folder /nowhere/at/all does not exist", "Leave it out"),
+            ("type=s3,region=eu,bucket=cache", "the engine's own builder has no cache of type s3", "use type=registry"),
+        ];
+        foreach (var (source, reason, fix) in expected)
+        {
+            Assert.Contains($"web: cache_from {source} was left out, because {reason}", run.Notes);
+            Assert.Contains(fix, doctor[$"cache_from {source} is left out, because {reason}"], StringComparison.Ordinal);
+        }
+        Assert.Equal(expected.Length, doctor.Count);
+        // None of them reached BuildKit.
+        Assert.DoesNotContain(run.Notes, n => n.Contains("could not be read", StringComparison.Ordinal));
+    }
+
+    [RegistryFact]
+    public async Task With_a_registry_the_cache_is_kept_there()
+    {
+        var app = await StartAsync();
+        using var registry = await Registry.StartAsync(app.In("registry"));
+        app.Configure("Build:CacheRegistry", $"{registry.Address}/cache");
+        (await app.OnceAsync()).Succeeded();
+        await app.PushContentAsync();
+        var warm = (await app.OnceAsync()).Succeeded();
+        Assert.Contains($"{app.Project}-web", await registry.CatalogAsync(), StringComparison.Ordinal);
+        for (var round = 0; round < CacheView.Rounds; round++)
+        {
+            await CacheView.WipeBuilderAsync();
+            await app.PushContentAsync();
+            var run = (await app.OnceAsync()).Succeeded();
+            Assert.Equal(warm.Ran(), run.Ran());
+        }
+        await app.PruneAsync();
+        await app.PushContentAsync();
+        Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran());
+        Assert.Equal("Cleared", (await app.RunAsync("clear-cache", "--json")).Outcome);
+        await app.PushContentAsync();
+        Assert.Equal(["web Built 0/7"], (await app.OnceAsync()).Succeeded().Counts);
+    }
+
+    private async Task<Application> StartAsync(string build = "")
+    {
+        _app = await CachedApplication.StartAsync(build: build);
+        _cache = new CacheView(_app);
+        return _app;
+    }
+}
+
+/// <summary>Runs where Debian's <c>docker-registry</c> is on the PATH; <c>tests/engine/engine.sh</c> brings it along.</summary>
+public sealed class RegistryFactAttribute : FactAttribute
+{
+    public RegistryFactAttribute()
+    {
+        if (Registry.Program is null) { Skip = "docker-registry is not here"; }
+    }
+}
+
+/// <summary>A registry on loopback, which docker talks to without TLS.</summary>
+internal sealed class Registry(Process process, string address) : IDisposable
+{
+    public static string? Program { get; } = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(p => Path.Combine(p, "docker-registry")).FirstOrDefault(File.Exists);
+
+    public string Address { get; } = address;
+
+    public static async Task<Registry> StartAsync(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var address = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{((IPEndPoint)socket.LocalEndPoint!).Port}");
+        socket.Dispose();
+        var configuration = Path.Combine(folder, "config.yml");
+        await File.WriteAllTextAsync(configuration, $"version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {folder}/data}}\n  delete: {{enabled: true}}\nhttp: {{addr: '{address}'}}\n");
+        var process = Command.Start(Program!, ["serve", configuration], folder, null);
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        var registry = new Registry(process, address);
+        await Eventually.HoldsAsync(async () => (await registry.TryCatalogAsync()) is not null, "the registry");
+        return registry;
+    }
+
+    public async Task<string> CatalogAsync() => (await TryCatalogAsync())!;
+
+    public void Dispose()
+    {
+        process.Kill();
+        process.WaitForExit();
+        process.Dispose();
+    }
+
+    private async Task<string?> TryCatalogAsync()
+    {
+        using var http = new HttpClient();
+        try
+        {
+            return await http.GetStringAsync(new Uri($"http://{Address}/v2/_catalog"));
+        }
+        catch (HttpRequestException)
+        {
+            return null;
+        }
+    }
+}

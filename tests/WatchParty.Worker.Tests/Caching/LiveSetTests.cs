@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using System.Text.Json.Nodes;
+using WatchParty.Worker.Building;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+
+namespace WatchParty.Worker.Tests.Caching;
+
+public sealed class LiveSetTests
+{
+    private const string ThreeStages = """
+        FROM base AS deps
+        RUN install
+        FROM base AS tests
+        RUN test
+        FROM base AS build
+        COPY --from=deps /d /d
+        FROM base
+        COPY --from=build /b /b
+        """;
+
+    [Fact]
+    public void Live_AreTheStagesThatTheTargetNeedsWithItselfLast()
+    {
+        var live = LiveSet.Of(Service("app"), "c1", ThreeStages);
+        Assert.Equal(["deps", "build", null], live.Stages.Select(s => s.Name));
+        Assert.Equal("c1", live.Commit);
+    }
+
+    [Fact]
+    public void Live_OfAServiceWithATarget_EndsAtIt()
+    {
+        Assert.Equal(["deps", null], LiveSet.Of(Service("app", target: "build"), "c1", ThreeStages).Stages.Select(s => s.Name));
+        Assert.Equal(["deps", null], LiveSet.Of(Service("app", target: "BUILD"), "c1", ThreeStages).Stages.Select(s => s.Name));
+        Assert.Equal([null], LiveSet.Of(Service("app", target: "tests"), "c1", ThreeStages).Stages.Select(s => s.Name));
+    }
+
+    [Fact]
+    public void Live_OfOneStageOrOfAFileThatCannotBeRead_IsTheTargetAlone()
+    {
+        Assert.Equal([null], LiveSet.Of(Service("app"), "c1", "FROM base AS only\nRUN x").Stages.Select(s => s.Name));
+        Assert.Equal([null], LiveSet.Of(Service("app"), "c1", "FROM base\nRUN x").Stages.Select(s => s.Name));
+    }
+
+    [Fact]
+    public void Stage_WithoutAName_GetsOneInATextOfItsOwn()
+    {
+        var live = LiveSet.Of(Service("app"), "c1", "FROM base\nRUN x\nFROM base\nCOPY --from=0 /x /\n");
+        Assert.Equal([Dockerfile.NameFor(0), null], live.Stages.Select(s => s.Name));
+        Assert.Equal("FROM base AS watchparty-stage-0\nRUN x\nFROM base AS watchparty-stage-1\nCOPY --from=0 /x /\n", live.Stages[0].Dockerfile);
+
+        var targets = live.Targets().ToList();
+        Assert.Equal([("app-0", "watchparty-stage-0", true), ("app-1", null, false)], targets.Select(t => (t.Name, t.Stage, t.Dockerfile is not null)));
+        Assert.All(targets, t => Assert.True(t.Image is null && t.CacheTo is null && t.CacheFrom.Count == 0 && !t.KeepsCacheTo));
+    }
+
+    [Fact]
+    public void Model_OfALiveSet_BuildsStagesAndExportsNothing()
+    {
+        var service = Service("app.web");
+        var model = new ComposeModel("shop", [service], """
+            {"name":"shop","services":{"app.web":{"image":"shop-app:latest","build":{"context":"/c","dockerfile":"D","target":"final","tags":["shop-app:other"],
+              "cache_from":["x"],"cache_to":["type=inline"],"args":{"A":"1$$"}},"environment":{"SECRET":"s"}}},"secrets":{"token":{"file":"/t"}}}
+            """);
+        var live = new LiveService(service, "c1", [new LiveStage("deps", "FROM a AS deps\nRUN echo $X"), new LiveStage(null, null)]);
+        var text = Bake.Model(model, live.Targets(), new BuildOptions { Arguments = { ["B"] = "2$" } });
+        var result = JsonNode.Parse(text)!;
+
+        var (stage, own) = (result["services"]!["app_web-0"]!, result["services"]!["app_web-1"]!);
+        Assert.Equal("deps", (string?)stage["build"]!["target"]);
+        Assert.Equal("FROM a AS deps\nRUN echo $$X", (string?)stage["build"]!["dockerfile_inline"]);
+        Assert.Null(stage["build"]!["dockerfile"]);
+        Assert.Equal(("final", "D"), ((string?)own["build"]!["target"], (string?)own["build"]!["dockerfile"]));
+        foreach (var target in new[] { stage, own })
+        {
+            Assert.Equal(["build"], target.AsObject().Select(p => p.Key));
+            Assert.DoesNotContain(target["build"]!.AsObject(), p => p.Key is "tags" or "cache_from" or "cache_to");
+            // Exactly the arguments of the build: another one would mark other records.
+            Assert.Equal("""{"A":"1$$","B":"2$$","GIT_COMMIT_HASH":"c1"}""", target["build"]!["args"]!.ToJsonString());
+            Assert.Equal("shop", (string?)target["build"]!["labels"]![Bake.ProjectLabel]);
+        }
+        Assert.Equal("/t", (string?)result["secrets"]!["token"]!["file"]);
+        Assert.DoesNotContain("SECRET", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Model_OfASeal_NamesItsImageAndItsCacheAlone()
+    {
+        var service = Service("app");
+        var model = new ComposeModel("shop", [service], """{"name":"shop","services":{"app":{"image":"shop-app:latest","build":{"context":"/c","tags":["shop-app:other"],"cache_to":["type=gha"]}}}}""");
+        var target = new BakeTarget("app-0", service, "c1", ["type=local,src=/a$b"]) { Image = "shop-app:buildcache", CacheTo = "type=inline" };
+        var sealing = JsonNode.Parse(Bake.Model(model, [target], new BuildOptions()))!["services"]!["app-0"]!;
+        Assert.Equal("shop-app:buildcache", (string?)sealing["image"]);
+        Assert.Equal("""["type=inline"]""", sealing["build"]!["cache_to"]!.ToJsonString());
+        Assert.Equal("""["type=local,src=/a$$b"]""", sealing["build"]!["cache_from"]!.ToJsonString());
+        Assert.Null(sealing["build"]!["tags"]);
+
+        var shipped = JsonNode.Parse(Bake.Model(model, [target with { Image = service.Image, CacheTo = null, KeepsCacheTo = true }], new BuildOptions()))!["services"]!["app-0"]!;
+        Assert.Equal("""["type=gha"]""", shipped["build"]!["cache_to"]!.ToJsonString());
+        Assert.NotNull(shipped["build"]!["tags"]);
+    }
+
+    private static ComposeService Service(string name, string? target = null) => new(name, $"shop-{name}:latest",
+        new BuildSection("/c", "Dockerfile", null, target, ImmutableDictionary<string, string>.Empty, ImmutableDictionary<string, string>.Empty, [], [], []), false, 1, false);
+}

@@ -1,0 +1,82 @@
+using System.Security.Cryptography;
+using System.Text;
+using WatchParty.Worker.Caching;
+
+namespace WatchParty.Worker.Tests.Caching;
+
+public sealed class LocalCacheTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("local-cache-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void Cache_WithEverythingThatItNames_IsWhole()
+    {
+        Write(out _, out _);
+        Assert.Null(LocalCache.FaultOf(_folder));
+        Assert.True(LocalCache.SizeOf(_folder) > 0);
+    }
+
+    [Fact]
+    public void Cache_WithoutAnIndex_IsNone()
+    {
+        Assert.Equal("it has no index.json", LocalCache.FaultOf(_folder));
+        Assert.Equal("it has no index.json", LocalCache.FaultOf(Path.Combine(_folder, "nowhere")));
+        Assert.Equal(0, LocalCache.SizeOf(Path.Combine(_folder, "nowhere")));
+    }
+
+    [Fact]
+    public void Layer_ThatIsMissingOrCutShort_IsNamed()
+    {
+        Write(out var layer, out _);
+        File.WriteAllText(PathOf(layer), "cut");
+        Assert.Equal($"{layer} is missing or cut short", LocalCache.FaultOf(_folder));
+        File.Delete(PathOf(layer));
+        Assert.Equal($"{layer} is missing or cut short", LocalCache.FaultOf(_folder));
+    }
+
+    [Fact]
+    public void Configuration_ThatIsMissing_IsNamed()
+    {
+        Write(out _, out var configuration);
+        File.Delete(PathOf(configuration));
+        Assert.Equal($"{configuration} is missing or cut short", LocalCache.FaultOf(_folder));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("no json")]
+    [InlineData("[]")]
+    [InlineData("""{"manifests":[{"size":1}]}""")]
+    [InlineData("""{"manifests":[7]}""")]
+    [InlineData("""{"manifests":[{"digest":1,"size":1}]}""")]
+    [InlineData("""{"manifests":[{"digest":"sha256:0","size":"many"}]}""")]
+    public void Index_ThatIsNone_IsAFaultAndNoException(string text)
+    {
+        File.WriteAllText(Path.Combine(_folder, "index.json"), text);
+        Assert.NotNull(LocalCache.FaultOf(_folder));
+    }
+
+    private void Write(out string layer, out string configuration)
+    {
+        layer = Blob("a layer");
+        configuration = Blob("""{"records":[]}""");
+        var manifest = Blob($$"""
+            {"config":{"digest":"{{configuration}}","size":14,"mediaType":"application/vnd.buildkit.cacheconfig.v0"},
+             "layers":[{"digest":"{{layer}}","size":7,"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip"}]}
+            """);
+        File.WriteAllText(Path.Combine(_folder, "index.json"),
+            $$"""{"manifests":[{"digest":"{{manifest}}","size":{{new FileInfo(PathOf(manifest)).Length}},"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}""");
+    }
+
+    private string Blob(string text)
+    {
+        var digest = $"sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))}";
+        Directory.CreateDirectory(Path.GetDirectoryName(PathOf(digest))!);
+        File.WriteAllText(PathOf(digest), text);
+        return digest;
+    }
+
+    private string PathOf(string digest) => Path.Combine(_folder, "blobs", digest.Replace(':', '/'));
+}
