@@ -64,7 +64,7 @@ public sealed class LiveSetTests
               "cache_from":["x"],"cache_to":["type=inline"],"args":{"A":"1$$"}},"environment":{"SECRET":"s"}}},"secrets":{"token":{"file":"/t"}}}
             """);
         var live = new LiveService(service, "c1", [new LiveStage("deps", "FROM a AS deps\nRUN echo $X"), new LiveStage(null, null)]);
-        var text = Bake.Model(model, live.Targets(), new BuildOptions { Arguments = { ["B"] = "2$" } });
+        var text = Bake.Model(model, [.. live.Targets()], new BuildOptions { Arguments = { ["B"] = "2$" } });
         var result = JsonNode.Parse(text)!;
 
         var (stage, own) = (result["services"]!["app_web-0"]!, result["services"]!["app_web-1"]!);
@@ -102,5 +102,5 @@ public sealed class LiveSetTests
     }
 
     private static ComposeService Service(string name, string? target = null) => new(name, $"shop-{name}:latest",
-        new BuildSection("/c", "Dockerfile", null, target, ImmutableDictionary<string, string>.Empty, ImmutableDictionary<string, string>.Empty, [], [], []), false, 1, false);
+        new BuildSection("/c", "Dockerfile", null, target, ImmutableDictionary<string, string>.Empty, ImmutableDictionary<string, string>.Empty, [], [], []), 1, false);
 }
