@@ -167,7 +167,7 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     [Fact]
     public async Task A_clear_of_an_unknown_service_clears_nothing()
     {
-        const string Records = "docker builder du | awk '/^[a-z0-9]{20,}/ {print $1}' | sort";
+        const string Records = "docker buildx du --verbose | grep '^ID:' | sort";
         var records = await Command.ShellAsync(Records);
         Assert.NotEmpty(records);
         var clear = await _app.RunAsync("clear-cache", "web,nobody", "--json");
