@@ -22,7 +22,7 @@ internal static class ReleaseText
         if (report.Outcome is not (ReleaseOutcome.NothingToDo or ReleaseOutcome.Quarantined))
         {
             var width = report.Services.Select(s => s.Name.Length).DefaultIfEmpty(0).Max();
-            lines.AddRange(report.Services.Select(s => $"  {s.Name.PadRight(width)}  {s.Action,-9}  {Steps(s)}{s.Reason}"));
+            lines.AddRange(report.Services.Select(s => $"  {s.Name.PadRight(width)}  {(s.Action == ServiceAction.Built && s.Image is null ? "Not built" : s.Action),-9}  {Steps(s)}{s.Reason}"));
             lines.AddRange((report.Notes ?? []).Select(n => $"  note: {n}"));
             if (report.Error is not null) { lines.Add($"  error: {report.Error.ReplaceLineEndings(Environment.NewLine + "  ")}"); }
             if (report.Error is not null && report.Log is not null) { lines.Add($"  log: {report.Log}"); }
@@ -36,7 +36,7 @@ internal static class ReleaseText
         foreach (var title in new[] { "release", "when", "commit", "trigger", "outcome", "built", "cached/steps", "seconds" }) { table.AddColumn(new TableColumn(title).NoWrap()); }
         foreach (var report in reports)
         {
-            var built = report.Services.Where(s => s.Action == ServiceAction.Built).Select(s => s.Fresh ? $"{s.Name} (fresh)" : s.Name).ToList();
+            var built = report.Services.Where(s => s.Action == ServiceAction.Built && s.Image is not null).Select(s => s.Fresh ? $"{s.Name} (fresh)" : s.Name).ToList();
             table.AddRow(new[]
             {
                 report.Release!, report.StartedAt?.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) ?? "", Short(report.Commit), report.Trigger,

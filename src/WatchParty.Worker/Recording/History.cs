@@ -22,11 +22,13 @@ internal sealed class History(Database database, TimeProvider time)
         var id = 0L;
         database.Transaction(() =>
         {
-            database.Execute("DELETE FROM release WHERE id = (SELECT MAX(id) FROM release) AND commit_id = $commit AND outcome = 'Failed'", ("$commit", commit));
+            var retried = database.Query("SELECT id, commit_id, outcome FROM release ORDER BY id DESC LIMIT 1", r => (Id: r.GetInt64(0), Commit: r.GetString(1), Outcome: TextOrNull(r, 2)))
+                is [{ Outcome: nameof(ReleaseOutcome.Failed) } last] && last.Commit == commit ? last.Id : (long?)null;
+            if (retried is not null) { database.Execute("DELETE FROM release WHERE id = $id", ("$id", retried)); }
             id = database.Scalar<long>("""
-                INSERT INTO release (commit_id, previous_commit, trigger, forced, state, started_at)
-                VALUES ($commit, $previous, $trigger, $forced, 'Planning', $now) RETURNING id
-                """, ("$commit", commit), ("$previous", previousCommit), ("$trigger", trigger), ("$forced", forced), ("$now", Now()));
+                INSERT INTO release (id, commit_id, previous_commit, trigger, forced, state, started_at)
+                VALUES ($id, $commit, $previous, $trigger, $forced, 'Planning', $now) RETURNING id
+                """, ("$id", retried), ("$commit", commit), ("$previous", previousCommit), ("$trigger", trigger), ("$forced", forced), ("$now", Now()));
         });
         return id;
     }

@@ -25,7 +25,8 @@ public sealed class BakeTests
     {
         var model = Model(["web"]);
 
-        Assert.Equal(["web"], model["services"]!.AsObject().Select(p => p.Key));
+        // backend comes along, because a build context of web names it.
+        Assert.Equal(["web", "backend"], model["services"]!.AsObject().Select(p => p.Key));
         Assert.Equal(["build", "image"], model["services"]!["web"]!.AsObject().Select(p => p.Key).Order(StringComparer.Ordinal));
         Assert.DoesNotContain("PASSWORD", model.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal("shapes", model["name"]!.ToString());
