@@ -43,9 +43,10 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
     {
         var withoutCache = services[0].Fresh;
         List<BakeTarget> bake = [];
+        Dictionary<string, RestoredCache> restored = [];
         foreach (var service in services)
         {
-            var sources = withoutCache ? [] : await SourcesOfAsync(plan, service.Service, store, note, cancellationToken);
+            var sources = withoutCache ? [] : await SourcesOfAsync(plan, service.Service, store, note, r => restored[service.Name] = r, cancellationToken);
             bake.Add(new BakeTarget(Bake.Target(service.Name), service.Service, plan.Commit, sources) { Image = service.Service.Image, KeepsCacheTo = true });
         }
         var model = Bake.Model(plan.Model, bake, options.Build);
@@ -66,7 +67,9 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         {
             var image = await engine.FindImageAsync(service.Service.Image, cancellationToken)
                 ?? throw new BuildFailedException($"{service.Name}: the build ended well but left no image {service.Service.Image} on this engine", Remedy.NeedsPerson);
-            var steps = report.StepsOf(Bake.Target(service.Name));
+            // A step that ran while the cache was brought back was not saved by it.
+            List<BuildStep> steps = [.. report.StepsOf(Bake.Target(service.Name)).Select(s =>
+                s.State == StepState.Cached && restored.GetValueOrDefault(service.Name)?.HasRun(s) == true ? s with { State = StepState.Executed } : s)];
             var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, cancellationToken);
             built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
@@ -75,16 +78,16 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
 
     private static bool IsStep(VertexEvent vertex) => vertex.Name.StartsWith('[') && !vertex.Name.Contains("internal]", StringComparison.Ordinal);
 
-    private async Task<IReadOnlyList<string>> SourcesOfAsync(ReleasePlan plan, ComposeService service, ImageStore store, Action<string> note, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<string>> SourcesOfAsync(ReleasePlan plan, ComposeService service, ImageStore store, Action<string> note, Action<RestoredCache> wasRestored, CancellationToken cancellationToken)
     {
         var usable = await cacheSources.UsableAsync(service, store, options.Build.Builder is not null,
             dropped => note($"{dropped.Service}: cache_from {dropped.Source} was left out, because {dropped.Reason}"), cancellationToken);
         var live = LiveSet.Of(service, plan.Commit, await BuildBasisReader.DockerfileOfAsync(service.Build!, cancellationToken));
         var records = (await builderCache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
-        return await seals.RestoreAsync(plan.Model, live, records, note, cancellationToken) is { } restored
-            // Of several sources at once BuildKit may lose steps, so the seal comes alone.
-            ? [restored]
-            : [.. usable, .. seals.SourcesFor(service.Name)];
+        if (await seals.RestoreAsync(plan.Model, live, records, note, cancellationToken) is not { } restored) { return [.. usable, .. seals.SourcesFor(service.Name)]; }
+        wasRestored(restored);
+        // Of several sources at once BuildKit may lose steps, so the seal comes alone.
+        return [restored.Source];
     }
 
     /// <summary>Of several targets built at once, the time of a service is that of its own steps.</summary>

@@ -43,6 +43,21 @@ internal sealed class BuilderCache(BuildOptions options, DockerEngine engine, To
         return freed;
     }
 
+    /// <summary>What <see cref="RemoveAsync"/> would remove of <paramref name="records"/>: what was last used before <paramref name="since"/>,
+    /// unless something that stays was made from it.</summary>
+    public static IReadOnlyList<CacheRecord> Removable(IReadOnlyList<CacheRecord> records, DateTimeOffset since, bool keepCacheMounts)
+    {
+        var byId = records.ToDictionary(r => r.ID);
+        var open = new Stack<CacheRecord>(records.Where(r => r.InUse || r.LastUsedAt is not { } used || used >= since || (keepCacheMounts && r.Type == CacheMount)));
+        HashSet<CacheRecord> staying = [];
+        while (open.TryPop(out var record))
+        {
+            if (!staying.Add(record)) { continue; }
+            foreach (var parent in record.Parents ?? []) { if (byId.TryGetValue(parent, out var found)) { open.Push(found); } }
+        }
+        return [.. records.Where(r => !staying.Contains(r))];
+    }
+
     /// <summary>Brings the cache down to <paramref name="maxBytes"/>, the least recently used records first.</summary>
     public async Task<long> ShrinkAsync(long maxBytes, CancellationToken cancellationToken) => (await PruneAsync(null, null, maxBytes, cancellationToken)).Bytes;
 

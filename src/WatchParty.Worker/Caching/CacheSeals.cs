@@ -9,6 +9,14 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;
 
+/// <summary>A builder that was brought back for one service.</summary>
+/// <param name="Source">The cache source that the build itself has to be given.</param>
+/// <param name="Ran">Steps that ran while it was brought back, because they changed since the seal. The build finds them in the cache, but nobody was saved them.</param>
+internal sealed record RestoredCache(string Source, IReadOnlyCollection<StepName> Ran)
+{
+    public bool HasRun(BuildStep step) => Ran.Any(r => r.Text == step.Text && r.Number == step.Number && Dockerfile.OwnName(r.Stage) == step.Stage);
+}
+
 /// <summary>Keeps the cache of each service where a foreign <c>docker builder prune -af</c> cannot reach it, and brings it back.</summary>
 /// <remarks>
 /// The kind of seal follows from what the engine compiles in (moby builder-next/controller.go).
@@ -55,8 +63,8 @@ internal sealed class CacheSeals(
     }
 
     /// <summary>Brings a wiped builder back as far as the next build of <paramref name="live"/> needs it: stage by stage, one source each.</summary>
-    /// <returns>The source that the build itself has to be given, or null when the builder is whole or nothing is sealed.</returns>
-    public async Task<string?> RestoreAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
+    /// <returns>Null when the builder is whole or nothing is sealed.</returns>
+    public async Task<RestoredCache?> RestoreAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
     {
         if (record.Find(live.Service.Name) is not { Images.Count: > 0 } seal || seal.Records.All(records.Contains)) { return null; }
         if (await MissingAsync(seal, cancellationToken) is { } missing)
@@ -67,20 +75,21 @@ internal sealed class CacheSeals(
             return null;
         }
         note($"{live.Service.Name}: the builder cache was wiped by somebody else; it is restored from the sealed cache");
+        List<StepName> ran = [];
         foreach (var (target, image) in live.Targets().Zip(seal.Images).SkipLast(1))
         {
             progress.Report($"restoring the cache of {live.Service.Name} from {image}");
             // A step that changed since would run here; the stop leaves what comes before it restored.
-            await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken);
+            ran.AddRange((await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken)).Begun);
         }
-        return seal.Images[^1];
+        return new RestoredCache(seal.Images[^1], ran);
     }
 
     /// <summary>As <see cref="RestoreAsync"/>, with the service's own target: for a builder that is to be warm without a build.</summary>
     public async Task RestoreWholeAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
     {
         var began = await cache.NowAsync(cancellationToken);
-        if (await RestoreAsync(model, live, records, note, cancellationToken) is not { } image) { return; }
+        if (await RestoreAsync(model, live, records, note, cancellationToken) is not { Source: var image }) { return; }
         if (!(await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken)).AllCached) { return; }
         // What was restored has records of its own; the next build must not take them for a wiped builder.
         record.Save(record.Find(live.Service.Name)! with { Records = await UsedSinceAsync(began, cancellationToken) });

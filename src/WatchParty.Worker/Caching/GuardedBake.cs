@@ -10,6 +10,9 @@ namespace WatchParty.Worker.Caching;
 /// <param name="Error">Why the bake failed, or null.</param>
 internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 {
+    /// <summary>What had begun to run before the stop reached it. What is quick, such as a COPY, may have ended and is in the cache now.</summary>
+    public IReadOnlyCollection<StepName> Begun { get; init; } = [];
+
     public bool AllCached => WouldRun is null && Error is null;
 }
 
@@ -29,26 +32,29 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         { Timeout = Limit };
         string? wouldRun = null;
         string? error = null;
+        List<StepName> begun = [];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         void Look(TraceEvent e)
         {
             if (e is TextEvent { Line.Length: > 0 } line) { error = line.Line; }
             if (e is VertexEvent { Error: { } failed }) { error = failed; }
             // A step from the cache is cached from its first event on; one that starts without that would run.
-            if (e is not VertexEvent { Started: not null, Cached: false, Error: null } vertex || wouldRun is not null) { return; }
+            if (e is not VertexEvent { Started: not null, Cached: false, Error: null } vertex) { return; }
             var name = StepName.Parse(vertex.Name, names);
             if (!name.IsCounted) { return; }
+            begun.Add(name);
+            if (wouldRun is not null) { return; }
             wouldRun = name.Text;
             stop.Cancel();
         }
         try
         {
             var result = await runner.RunAsync(command, (stream, token) => BuildTrace.ReadAsync(stream, Look, token), stop.Token);
-            return new GuardedBakeResult(wouldRun, result.ExitCode == 0 || wouldRun is not null ? null : error ?? $"exit code {result.ExitCode}");
+            return new GuardedBakeResult(wouldRun, result.ExitCode == 0 || wouldRun is not null ? null : error ?? $"exit code {result.ExitCode}") { Begun = begun };
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new GuardedBakeResult(wouldRun, null);
+            return new GuardedBakeResult(wouldRun, null) { Begun = begun };
         }
         catch (ToolFailedException e)
         {

@@ -107,7 +107,7 @@ internal sealed class Pruner(
     private async Task<HousekeepingReport> DryRunAsync(string trigger, int before, Mark mark, DateTimeOffset startedAt, CancellationToken cancellationToken)
     {
         var records = await cache.RecordsAsync(cancellationToken);
-        var going = records.Where(r => !r.InUse && mark.SweepBefore is { } moment && r.LastUsedAt < moment.Engine && !(options.KeepCacheMounts && r.Type == BuilderCache.CacheMount)).ToList();
+        var going = mark.SweepBefore is { } moment ? BuilderCache.Removable(records, moment.Engine, options.KeepCacheMounts) : [];
         var images = await retention.ApplyAsync(dryRun: true, cancellationToken);
         return new HousekeepingReport("prune", trigger, "DryRun", images, before, before - going.Count, going.Sum(r => r.Size), mark.Seconds, 0, null, startedAt, time.GetUtcNow()) { Notes = mark.Notes };
     }

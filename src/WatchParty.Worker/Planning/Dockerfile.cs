@@ -5,6 +5,7 @@ namespace WatchParty.Worker.Planning;
 /// uncertain it holds too much rather than too little.</remarks>
 internal sealed class Dockerfile
 {
+    private const string Prefix = "watchparty-";
     private static readonly Dictionary<string, string> NoArguments = [];
     private readonly IReadOnlyList<DockerfileInstruction> _global;
     private readonly char _escape;
@@ -34,7 +35,10 @@ internal sealed class Dockerfile
     public static Dockerfile Parse(string text) => new(DockerfileText.Read(text));
 
     /// <summary>The name that <see cref="WithNamedStages"/> gives to a stage without one.</summary>
-    public static string NameFor(int index) => $"watchparty-stage-{index}";
+    public static string NameFor(int index) => $"{Prefix}stage-{index}";
+
+    /// <summary>What BuildKit calls the stage in the Dockerfile as it is.</summary>
+    public static string OwnName(string stage) => stage.StartsWith($"{Prefix}stage-", StringComparison.Ordinal) ? stage[Prefix.Length..] : stage;
 
     /// <summary>The text with a name for every stage. The name of a stage is no part of what BuildKit caches.</summary>
     public static string WithNamedStages(string text)

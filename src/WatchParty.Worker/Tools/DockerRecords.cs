@@ -47,7 +47,12 @@ internal sealed record ContainerHostConfiguration(ContainerRestartPolicy? Restar
 internal sealed record ContainerRestartPolicy(string? Name);
 
 /// <summary>One record of the builder cache, as <c>/system/df</c> lists it up to API 1.51.</summary>
-internal sealed record CacheRecord(string ID, string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt);
+internal sealed record CacheRecord(string ID, string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
+{
+    /// <summary>Records that it was made from; they stay as long as it does. The engine's name for it begins with a space (moby api/types).</summary>
+    [JsonPropertyName(" Parents")]
+    public string[]? Parents { get; init; }
+}
 
 internal sealed record DiskUsage(CacheRecord[]? BuildCache);
 

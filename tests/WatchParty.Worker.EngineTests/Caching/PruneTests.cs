@@ -50,9 +50,10 @@ public sealed class PruneTests : IAsyncLifetime
         Assert.Equal("Pruned", (await app.PruneAsync()).Outcome);
 
         await _cache!.BreakSealAsync("web");
-        var record = (await _cache.RecordsAsync()).Single(r => r.Description?.Contains("salt && cp packages.txt", StringComparison.Ordinal) == true);
-        await Command.OutputAsync("docker", ["builder", "prune", "--all", "--force", "--filter", $"id={record.ID}"]);
-        Assert.DoesNotContain(await _cache.RecordsAsync(), r => r.ID == record.ID);
+        // Where every build imports the seal, the prune before has left nothing else of the step.
+        var record = (await _cache.RecordsAsync()).SingleOrDefault(r => r.Description?.Contains("salt && cp packages.txt", StringComparison.Ordinal) == true);
+        if (record is not null) { await Command.OutputAsync("docker", ["builder", "prune", "--all", "--force", "--filter", $"id={record.ID}"]); }
+        Assert.DoesNotContain(await _cache.RecordsAsync(), r => r.ID == record?.ID);
         var kept = (await _cache.RecordsAsync()).Where(r => r.Type == "regular").Select(r => r.ID).ToHashSet();
 
         var prune = await app.PruneAsync();
@@ -63,7 +64,8 @@ public sealed class PruneTests : IAsyncLifetime
             Assert.Contains("nothing was swept, because the cache of web is not sealed and this engine would lose it", prune.Notes);
             return;
         }
-        Assert.Contains(prune.Notes, n => n.Contains(record.Description!.Split("salt && ")[1].Split(' ')[0], StringComparison.Ordinal));
+        Assert.NotNull(record);
+        Assert.Contains(prune.Notes, n => n.Contains("salt && cp packages.txt", StringComparison.Ordinal));
         await app.PushContentAsync();
         Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran());
     }

@@ -1,4 +1,5 @@
 using WatchParty.Worker.Caching;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Caching;
 
@@ -66,4 +67,22 @@ public sealed class BuilderUsageTests
     [InlineData("Total: 0B\n")]
     [InlineData("no colon here\n\nnor here")]
     public void Text_WithoutRecords_IsNone(string text) => Assert.Empty(BuilderCache.ParseUsage(text));
+
+    [Fact]
+    public void Removable_IsWhatWasNotUsedSinceAndNothingThatStaysIsMadeFrom()
+    {
+        var mark = new DateTimeOffset(2026, 11, 22, 3, 30, 0, TimeSpan.Zero);
+        CacheRecord Record(string id, int seconds, string type = "regular", bool inUse = false, params string[] parents) =>
+            new(id, type, null, inUse, false, 1, mark.AddSeconds(seconds)) { Parents = parents };
+        CacheRecord[] records =
+        [
+            Record("base", -90), Record("middle", -80, parents: "base"), Record("live", 1, parents: "middle"),
+            Record("old", -70, parents: "base"), Record("older leaf", -60, parents: ["old", "gone"]),
+            Record("busy", -50, inUse: true), Record("mount", -40, BuilderCache.CacheMount), Record("exact", 0),
+            new("never used", "regular", null, false, false, 1, null),
+        ];
+        Assert.Equal(["old", "older leaf"], BuilderCache.Removable(records, mark, keepCacheMounts: true).Select(r => r.ID));
+        Assert.Equal(["old", "older leaf", "mount"], BuilderCache.Removable(records, mark, keepCacheMounts: false).Select(r => r.ID));
+        Assert.Empty(BuilderCache.Removable([], mark, keepCacheMounts: true));
+    }
 }

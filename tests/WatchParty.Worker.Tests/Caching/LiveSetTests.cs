@@ -101,6 +101,20 @@ public sealed class LiveSetTests
         Assert.NotNull(shipped["build"]!["tags"]);
     }
 
+    [Theory]
+    [InlineData("deps", "deps", 3, true)]
+    [InlineData("watchparty-stage-1", "stage-1", 3, true)]
+    [InlineData("", "", 3, true)]
+    [InlineData("deps", "build", 3, false)]
+    [InlineData("deps", "deps", 4, false)]
+    public void Step_ThatRanWhileTheCacheCameBack_IsKnownAgain(string restoring, string building, int number, bool known)
+    {
+        var cache = new RestoredCache("image", [new StepName("", "", restoring, 3, 4, "COPY app .")]);
+        var step = new BuildStep("app", building, number, 4, "COPY", "COPY app .", StepState.Cached, TimeSpan.Zero, "sha256:0", null, []);
+        Assert.Equal(known, cache.HasRun(step));
+        Assert.False(cache.HasRun(step with { Text = "COPY other ." }));
+    }
+
     private static ComposeService Service(string name, string? target = null) => new(name, $"shop-{name}:latest",
         new BuildSection("/c", "Dockerfile", null, target, ImmutableDictionary<string, string>.Empty, ImmutableDictionary<string, string>.Empty, [], [], []), 1, false);
 }
