@@ -33,6 +33,7 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
 {
     private readonly Application _app = sample.Application;
 
+    private static readonly string[] MayWarn = ["cache of ", "build of backend", "disk "];
     private static readonly string[] FrontendReasons = ["no input changed", "compose replaced it together with a service that it depends on"];
     private static readonly string[] DocumentFields = ["release", "commit", "previousCommit", "trigger", "outcome", "services", "seconds", "error"];
     private static readonly string[] ServiceFields = ["name", "action", "reason", "fresh", "steps", "seconds", "image", "missed"];
@@ -43,7 +44,7 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
         var first = sample.First.Succeeded();
         var json = first.Json;
         Assert.Equal(DocumentFields, json.Select(p => p.Key).Intersect(DocumentFields));
-        Assert.All(json["services"]!.AsArray(), s => Assert.Equal(ServiceFields, s!.AsObject().Select(p => p.Key)));
+        Assert.All(json["services"]!.AsArray(), s => Assert.Equal(ServiceFields, s!.AsObject().Select(p => p.Key).Intersect(ServiceFields)));
         Assert.Equal(["total", "cached", "executed"], json["services"]![0]!["steps"]!.AsObject().Select(p => p.Key));
         Assert.Equal(["detect", "plan", "build", "deploy", "verify", "total"], json["seconds"]!.AsObject().Select(p => p.Key));
         Assert.Equal("1", (string?)json["release"]);
@@ -209,13 +210,13 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
     }
 
     [Fact]
-    public async Task Doctor_finds_nothing_wrong_with_it()
+    public async Task Doctor_finds_no_error_and_warns_of_nothing_but_what_makes_its_builds_slower()
     {
         var run = await _app.RunAsync("doctor", "--json");
         var checks = run.Json["checks"]!.AsArray();
         Assert.All(checks, c => Assert.Equal(["name", "status", "message", "fix"], c!.AsObject().Select(p => p.Key)));
-        // The space that is left is the machine's affair.
-        Assert.All(checks.Where(c => !((string)c!["name"]!).StartsWith("disk", StringComparison.Ordinal)), c => Assert.True((string?)c!["status"] == "Ok", $"{c}"));
+        // The sample declares the commit above a slow step, and its cache_from cannot work on the containerd store; the space that is left is the machine's affair.
+        Assert.All(checks, c => Assert.True((string?)c!["status"] == "Ok" || ((string?)c["status"] == "Warning" && MayWarn.Any(((string)c["name"]!).StartsWith)), $"{c}"));
         Assert.Equal(0, run.ExitCode);
         var names = checks.Select(c => (string)c!["name"]!).ToHashSet();
         Assert.Superset(new HashSet<string> { "git", "repository", "remote", "engine", "buildx", "compose", "application", "drop files", "state folder", "cache metadata of backend", "cache metadata of frontend" }, names);

@@ -209,19 +209,23 @@ internal sealed class Application : IAsyncDisposable
     /// <summary>The containers by service.</summary>
     public async Task<IReadOnlyDictionary<string, Container>> ContainersAsync()
     {
-        CommandResult result;
-        do
-        {
-            // One that is being replaced may be gone when it is looked at.
-            result = await Command.RunAsync("sh", ["-euc", $"""
-                ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project={Project})
-                [ -z "$ids" ] || docker inspect -f '{InspectFormat}' $ids
-                """]);
-        }
-        while (result.Errors.Contains("No such object", StringComparison.Ordinal));
+        // While one is being replaced there can be two of a service, or one that is gone when it is looked at.
+        IReadOnlyDictionary<string, Container>? containers = null;
+        await Eventually.HoldsAsync(async () => (containers = await LookAsync()) is not null, "one container for each service");
+        return containers!;
+    }
+
+    private async Task<IReadOnlyDictionary<string, Container>?> LookAsync()
+    {
+        var result = await Command.RunAsync("sh", ["-euc", $"""
+            ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project={Project})
+            [ -z "$ids" ] || docker inspect -f '{InspectFormat}' $ids
+            """]);
+        if (result.Errors.Contains("No such object", StringComparison.Ordinal)) { return null; }
         Assert.True(result.ExitCode == 0, result.Errors);
-        return result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' '))
-            .ToDictionary(p => p[0], p => new Container(p[1], p[2], p[3], int.Parse(p[4], CultureInfo.InvariantCulture)));
+        var lines = result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' ')).ToList();
+        return lines.DistinctBy(p => p[0]).Count() < lines.Count ? null
+            : lines.ToDictionary(p => p[0], p => new Container(p[1], p[2], p[3], int.Parse(p[4], CultureInfo.InvariantCulture)));
     }
 
     /// <summary>Id of an image of this application, or null.</summary>
