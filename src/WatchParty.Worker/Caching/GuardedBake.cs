@@ -28,7 +28,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         var text = Bake.Model(model, targets, options);
         var command = (makesImages
             ? DockerCommands.Bake(project, options, text, names, withoutCache: false, pull: false)
-            : DockerCommands.BakeNothing(project, options, text, names)) with { Timeout = Limit };
+            : DockerCommands.BakeNothing(project, options, text, names)) with
+        { Timeout = Limit };
         string? wouldRun = null;
         string? error = null;
         List<StepName> begun = [];
