@@ -86,13 +86,15 @@ internal sealed class CacheSeals(
     }
 
     /// <summary>As <see cref="RestoreAsync"/>, with the service's own target: for a builder that is to be warm without a build.</summary>
-    public async Task RestoreWholeAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
+    /// <returns>Whether the service is warm again by its seal.</returns>
+    public async Task<bool> RestoreWholeAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
     {
         var began = await cache.NowAsync(cancellationToken);
-        if (await RestoreAsync(model, live, records, note, cancellationToken) is not { Source: var image }) { return; }
-        if (!(await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken)).AllCached) { return; }
+        if (await RestoreAsync(model, live, records, note, cancellationToken) is not { Source: var image }) { return false; }
+        if (!(await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken)).AllCached) { return false; }
         // What was restored has records of its own; the next build must not take them for a wiped builder.
         record.Save(record.Find(live.Service.Name)! with { Records = await UsedSinceAsync(began, cancellationToken) });
+        return true;
     }
 
     /// <returns>The first cache image that is not on this engine; null when all are, or when they are in a registry.</returns>

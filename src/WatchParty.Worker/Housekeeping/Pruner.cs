@@ -44,13 +44,33 @@ internal sealed class Pruner(
         // The proof: what was warm before is warm now.
         var warm = mark.Live.Where(l => mark.Cold.All(c => c.Name != l.Service.Name)).ToList();
         var lost = model is null || warm.Count == 0 ? [] : await markAndSweep.MarkAsync(model, warm, cancellationToken);
+        List<string> notes = [.. mark.Notes];
+        if (lost.Count > 0)
+        {
+            notes.AddRange(lost.Select(l => $"after the sweep the next build of {l.Name} would have run {l.Step}"));
+            lost = await RestoreAsync(model!, warm, lost, notes.Add, cancellationToken);
+        }
         var report = new HousekeepingReport("prune", trigger, lost.Count > 0 ? "LostWarmth" : "Pruned", images, before.Count, after.Count, freed,
             mark.Seconds, Math.Round(sweepSeconds, 3), lost.Count > 0 ? $"the next build of {lost[0].Name} would run {lost[0].Step}" : null, startedAt, time.GetUtcNow())
-        { Notes = mark.Notes };
+        { Notes = notes };
         history.Save(report);
         logger.Pruned(before.Count, after.Count, freed);
         if (report.Error is not null) { logger.LostWarmth(report.Error); }
         return report;
+    }
+
+    /// <returns>Those of <paramref name="cold"/> that are still cold. One that was not restored stays among them, even if a quick step
+    /// of its ran to its end before the mark was stopped.</returns>
+    private async Task<IReadOnlyList<ColdService>> RestoreAsync(ComposeModel model, IReadOnlyList<LiveService> live, IReadOnlyList<ColdService> cold, Action<string> note, CancellationToken cancellationToken)
+    {
+        var records = (await cache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
+        List<LiveService> restored = [];
+        foreach (var service in live.Where(l => cold.Any(c => c.Name == l.Service.Name)))
+        {
+            if (await seals.RestoreWholeAsync(model, service, records, note, cancellationToken)) { restored.Add(service); }
+        }
+        var still = await markAndSweep.MarkAsync(model, restored, cancellationToken);
+        return [.. cold.Where(c => restored.All(r => r.Service.Name != c.Name)), .. still];
     }
 
     private void RemoveOldLogs()
@@ -72,11 +92,7 @@ internal sealed class Pruner(
         if (cold.Count > 0)
         {
             // Somebody else wiped the builder; what is sealed comes back, and is marked by that.
-            var records = (await cache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
-            var wiped = live.Where(l => cold.Any(c => c.Name == l.Service.Name)).ToList();
-            foreach (var service in wiped) { await seals.RestoreWholeAsync(model, service, records, notes.Add, cancellationToken); }
-            var still = await markAndSweep.MarkAsync(model, wiped, cancellationToken);
-            cold = [.. still];
+            cold = await RestoreAsync(model, live, cold, notes.Add, cancellationToken);
         }
         var seconds = Math.Round(time.GetElapsedTime(started).TotalSeconds, 3);
         warmTimes.Set(live.Select(l => l.Service.Name).Except(cold.Select(c => c.Name)), now.Engine);
