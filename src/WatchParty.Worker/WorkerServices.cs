@@ -42,7 +42,8 @@ internal static class WorkerServices
         .AddHostedService<PollingService>()
         .AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
-        .AddNightlyPrune(new PruneSchedule(options.Prune));
+        .AddNightlyPrune(new PruneSchedule(options.Prune))
+        .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone);
 
     private static IServiceCollection AddConfiguration(this IServiceCollection services, WorkerOptions options) => services
         .AddSingleton(options).AddSingleton(options.Repository).AddSingleton(options.Build).AddSingleton(options.Deploy)
@@ -68,5 +69,5 @@ internal static class WorkerServices
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
         .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<Recovery>()
-        .AddSingleton<ReleasePipeline>();
+        .AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

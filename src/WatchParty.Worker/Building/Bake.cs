@@ -22,6 +22,9 @@ internal sealed record BakeTarget(string Name, ComposeService Service, string Co
     /// <summary>Where the cache is exported to; nowhere when null, and never where the compose file says unless it is a service's own build.</summary>
     public string? CacheTo { get; init; }
 
+    /// <summary>Whether its base images are looked up at their registries again.</summary>
+    public bool Pull { get; init; }
+
     /// <summary>Whether the compose file's own <c>cache_to</c> stays.</summary>
     public bool KeepsCacheTo { get; init; }
 }
@@ -51,6 +54,12 @@ internal static class Bake
             Set(build, "cache_from", target.CacheFrom.Count == 0 ? null : new JsonArray([.. target.CacheFrom.Select(s => JsonValue.Create(Escape(s)))]));
             if (!target.KeepsCacheTo) { Set(build, "cache_to", target.CacheTo is { } cacheTo ? new JsonArray(Escape(cacheTo)) : null); }
             if (target.Stage is { } stage) { build["target"] = stage; }
+            if (target.Pull)
+            {
+                // The key of compose's own is not read by bake.
+                if (build["x-bake"] is not JsonObject) { build["x-bake"] = new JsonObject(); }
+                build["x-bake"]!["pull"] = true;
+            }
             if (target.Dockerfile is { } dockerfile)
             {
                 build.Remove("dockerfile");

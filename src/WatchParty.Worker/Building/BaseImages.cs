@@ -1,3 +1,4 @@
+using System.Text.Json;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
@@ -12,8 +13,33 @@ internal sealed record BaseImageLookup(bool Pull, IReadOnlyList<string> PullApar
 
 /// <summary>Tells base images of a registry from those that exist only on this engine: <c>--pull</c> resolves every FROM at its
 /// registry, and fails the build for an image that was never pushed anywhere.</summary>
-internal sealed class BaseImages(DockerEngine engine, BuildOptions options)
+internal sealed class BaseImages(DockerEngine engine, ToolRunner runner, ComposeProject project, BuildOptions options)
 {
+    /// <summary>Those of <paramref name="built"/>, digest by name, that their registries have another digest for.</summary>
+    /// <returns>Also the first registry's words that did not answer; its images count as not new.</returns>
+    public async Task<(IReadOnlyDictionary<string, string> Digests, string? Error)> NewDigestsAsync(IEnumerable<KeyValuePair<string, string>> built, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> digests = [];
+        string? error = null;
+        foreach (var (image, digest) in built.Distinct().Where(b => !b.Key.Contains('@', StringComparison.Ordinal)))
+        {
+            try
+            {
+                using var manifest = JsonDocument.Parse(await runner.OutputOfAsync(DockerCommands.RegistryManifest(project, image), cancellationToken));
+                if (manifest.RootElement.GetProperty("digest").GetString() is { } found && found != digest) { digests[image] = found; }
+            }
+            catch (ToolFailedException e)
+            {
+                error ??= $"{image}: {(e.Tail.Length > 0 ? e.Tail.Trim() : e.Message)}";
+            }
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+            {
+                error ??= $"{image}: docker buildx imagetools said something that cannot be read: {e.Message}";
+            }
+        }
+        return (digests, error);
+    }
+
     public async Task<BaseImageLookup> LookUpAsync(BuildSection build, ImageStore store, CancellationToken cancellationToken)
     {
         var text = await BuildBasisReader.DockerfileOfAsync(build, cancellationToken);

@@ -7,7 +7,8 @@ namespace WatchParty.Worker.Building;
 /// <summary>Notes what an image is built with.</summary>
 internal sealed class BuildBasisReader(BuildOptions options, DockerEngine engine)
 {
-    public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, CancellationToken cancellationToken)
+    /// <param name="resolved">Digests by full name, as the build resolved them.</param>
+    public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, IReadOnlyDictionary<string, string> resolved, CancellationToken cancellationToken)
     {
         var text = await DockerfileOfAsync(build, cancellationToken);
         var arguments = ArgumentsOf(build, options, commit);
@@ -17,7 +18,10 @@ internal sealed class BuildBasisReader(BuildOptions options, DockerEngine engine
             bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? "";
         }
         // Values may be secrets; whether they changed is all that is asked later.
-        return new BuildBasis(commit, text, arguments.ToDictionary(a => a.Key, a => BuildInputs.Hash(a.Value)), bases);
+        return new BuildBasis(commit, text, arguments.ToDictionary(a => a.Key, a => BuildInputs.Hash(a.Value)), bases)
+        {
+            BaseDigests = bases.Keys.Where(b => resolved.ContainsKey(ImageName.Full(b))).ToDictionary(b => b, b => resolved[ImageName.Full(b)]),
+        };
     }
 
     /// <summary>Every build argument with its value, as the build gets them.</summary>

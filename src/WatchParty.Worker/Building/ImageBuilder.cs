@@ -27,16 +27,23 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         if (cached.Count > 0) { built.AddRange(await BakeAsync(plan, cached, store, pull: false, log, note, cancellationToken)); }
         foreach (var fresh in plan.Builds.Where(b => b.Fresh))
         {
-            var lookup = await baseImages.LookUpAsync(fresh.Service.Build!, store, cancellationToken);
-            if (lookup.LocalOnly.Count > 0) { note($"{fresh.Name}: {string.Join(", ", lookup.LocalOnly)} exists only on this engine and was not pulled"); }
-            foreach (var image in lookup.PullApart)
-            {
-                progress.Report($"pulling {image}");
-                await runner.OutputOfAsync(DockerCommands.Pull(project, image), cancellationToken);
-            }
-            built.AddRange(await BakeAsync(plan, [fresh], store, lookup.Pull, log, note, cancellationToken));
+            var pull = await RenewBaseImagesAsync(fresh, store, note, cancellationToken);
+            built.AddRange(await BakeAsync(plan, [fresh], store, pull, log, note, cancellationToken));
         }
         return built;
+    }
+
+    /// <returns>Whether the build has to pull the base images itself; those that it cannot are here now.</returns>
+    private async Task<bool> RenewBaseImagesAsync(ServicePlan service, ImageStore store, Action<string> note, CancellationToken cancellationToken)
+    {
+        var lookup = await baseImages.LookUpAsync(service.Service.Build!, store, cancellationToken);
+        if (lookup.LocalOnly.Count > 0) { note($"{service.Name}: {string.Join(", ", lookup.LocalOnly)} exists only on this engine and was not pulled"); }
+        foreach (var image in lookup.PullApart)
+        {
+            progress.Report($"pulling {image}");
+            await runner.OutputOfAsync(DockerCommands.Pull(project, image), cancellationToken);
+        }
+        return lookup.Pull;
     }
 
     private async Task<IReadOnlyList<BuiltImage>> BakeAsync(ReleasePlan plan, IReadOnlyList<ServicePlan> services, ImageStore store, bool pull, BuildLog log, Action<string> note, CancellationToken cancellationToken)
@@ -47,7 +54,12 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         foreach (var service in services)
         {
             var sources = withoutCache ? [] : await SourcesOfAsync(plan, service.Service, store, note, r => restored[service.Name] = r, cancellationToken);
-            bake.Add(new BakeTarget(Bake.Target(service.Name), service.Service, plan.Commit, sources) { Image = service.Service.Image, KeepsCacheTo = true });
+            bake.Add(new BakeTarget(Bake.Target(service.Name), service.Service, plan.Commit, sources)
+            {
+                Image = service.Service.Image,
+                KeepsCacheTo = true,
+                Pull = service.Pull && await RenewBaseImagesAsync(service, store, note, cancellationToken),
+            });
         }
         var model = Bake.Model(plan.Model, bake, options.Build);
         var targets = bake.ConvertAll(t => t.Name);
@@ -70,7 +82,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
             // A step that ran while the cache was brought back was not saved by it.
             List<BuildStep> steps = [.. report.StepsOf(Bake.Target(service.Name)).Select(s =>
                 s.State == StepState.Cached && restored.GetValueOrDefault(service.Name)?.HasRun(s) == true ? s with { State = StepState.Executed } : s)];
-            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, cancellationToken);
+            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, report.BaseDigests, cancellationToken);
             built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
         return built;

@@ -68,8 +68,16 @@ internal sealed partial class MissReasons(BuildBasis now, BuildBasis? before, bo
     private MissReason? FromBase(DockerfileStage stage, HashSet<BuildStep> open)
     {
         if (_dockerfile.Stages.Take(stage.Index).LastOrDefault(s => string.Equals(s.Name, stage.Base, StringComparison.OrdinalIgnoreCase)) is { } parent) { return FirstIn(parent, open); }
-        return now.BaseImages.FirstOrDefault(b => b.Key == stage.Base) is { Key: { } image, Value: var id } && before!.BaseImages.TryGetValue(image, out var was) && was != id
-            ? new MissReason(MissCause.BaseImageChanged, $"base image {image} changed") : null;
+        return IsNew(stage.Base) ? new MissReason(MissCause.BaseImageChanged, $"base image {stage.Base} changed") : null;
+    }
+
+    /// <summary>Whether the image is another one than in the build before, here or by the digest that BuildKit resolved.</summary>
+    private bool IsNew(string image)
+    {
+        return Differs(now.BaseImages, before!.BaseImages) || Differs(now.BaseDigests, before.BaseDigests);
+
+        bool Differs(IReadOnlyDictionary<string, string> a, IReadOnlyDictionary<string, string> b) =>
+            a.TryGetValue(image, out var id) && b.TryGetValue(image, out var was) && id != was;
     }
 
     private MissReason? FirstIn(DockerfileStage stage, HashSet<BuildStep> open) =>
@@ -104,7 +112,7 @@ internal sealed partial class MissReasons(BuildBasis now, BuildBasis? before, bo
         {
             var other = _dockerfile.Stages.LastOrDefault(s => string.Equals(s.Name, from, StringComparison.OrdinalIgnoreCase)) ?? (int.TryParse(from, out var number) ? _dockerfile.Stages.ElementAtOrDefault(number) : null);
             if (other is not null && FirstIn(other, open) is { } reason) { return reason; }
-            if (other is null && now.BaseImages.TryGetValue(from, out var id) && before!.BaseImages.TryGetValue(from, out var was) && was != id) { return new(MissCause.BaseImageChanged, $"image {from} changed"); }
+            if (other is null && IsNew(from)) { return new(MissCause.BaseImageChanged, $"image {from} changed"); }
         }
         return null;
     }

@@ -26,7 +26,7 @@ internal static class PlanVerb
                 // The model comes from the files that are checked out; of the new commit's own only git is asked.
                 var changed = await repository.ChangedPathsAsync(head, found.Commit, session.Stop);
                 if (changed.FirstOrDefault(ShapesThePlan) is { } file) { note = $"{file} differs in the new commit; the plan is made with the one that is checked out now"; }
-                plan = await session.Get<ReleasePlanning>().PlanAsync(found.Commit, found.Deployed, forceRebuild: false, session.Stop);
+                plan = await session.Get<ReleasePlanning>().PlanAsync(found.Commit, found.Deployed, new ReleaseRequest("plan"), session.Stop);
             }
             var outcome = found.Quarantine is not null ? "Quarantined" : plan is null ? "NothingToDo" : "Release";
             if (arguments.GetValue(common.Json))

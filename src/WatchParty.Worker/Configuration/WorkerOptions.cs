@@ -79,6 +79,10 @@ internal sealed class BuildOptions
     /// Default: the sealed cache stays on this machine.</summary>
     public string? CacheRegistry { get; set; }
 
+    /// <summary>Quartz cron expression, in the time zone of the prune's, of the times at which the registries are asked for newer base images;
+    /// what stands on one is built again. Default: never.</summary>
+    public string? RefreshBaseImages { get; set; }
+
     /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromHours(1);
 }

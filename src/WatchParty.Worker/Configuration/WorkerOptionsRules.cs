@@ -38,6 +38,7 @@ internal static partial class WorkerOptionsRules
             Rule(Uri.TryCreate(probe, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https", $"Deploy:Probes:{index}", $"'{probe}' is not an HTTP address", "Write for example http://127.0.0.1:8000/health");
         }
         Rule(options.DropFiles.Folder is null || Path.IsPathFullyQualified(options.DropFiles.Folder), "DropFiles:Folder", $"'{options.DropFiles.Folder}' is not an absolute path", "Write the full path of a folder, or leave it empty for Repository:Path");
+        Rule(options.Build.RefreshBaseImages is null || CronExpression.TryParse(options.Build.RefreshBaseImages, out _), "Build:RefreshBaseImages", $"'{options.Build.RefreshBaseImages}' is not a Quartz cron expression", "Write seconds, minutes, hours, day of month, month, day of week, for example 0 0 4 ? * SUN");
         Rule(CronExpression.TryParse(options.Prune.Cron, out _), "Prune:Cron", $"'{options.Prune.Cron}' is not a Quartz cron expression", "Write seconds, minutes, hours, day of month, month, day of week, for example 0 30 3 * * ?");
         Rule(options.Prune.TimeZone is null || TimeZoneInfo.TryFindSystemTimeZoneById(options.Prune.TimeZone, out _), "Prune:TimeZone", $"'{options.Prune.TimeZone}' is not a time zone of this machine", "Write for example Europe/Berlin or UTC");
         Rule(options.Prune.MaxCacheSize is null || ByteSize.Parse(options.Prune.MaxCacheSize) is not null, "Prune:MaxCacheSize", $"'{options.Prune.MaxCacheSize}' is not a size", "Write for example 20GB");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
@@ -97,7 +98,7 @@ internal sealed class Doctor(
         var usable = await cacheSources.UsableAsync(service, store, options.Build.Builder is not null, dropped.Add, cancellationToken);
         var seal = seals.Find(service.Name);
         List<Check> checks = [.. dropped.Select(d => new Check(name, CheckStatus.Warning, $"cache_from {d.Source} is left out, because {d.Reason}", d.Fix))];
-        if (seal is not null) { checks.Add(new(name, CheckStatus.Ok, $"sealed with release {seal.Release}, {Cli.Output.Bytes(seal.Bytes)} of disk of its own")); }
+        if (seal is not null) { checks.Add(new(name, CheckStatus.Ok, string.Create(CultureInfo.InvariantCulture, $"sealed with release {seal.Release} in {seal.Seconds:0.0} s, {Cli.Output.Bytes(seal.Bytes)} of disk of its own"))); }
         else if (usable.Count > 0) { checks.Add(new(name, CheckStatus.Ok, $"cache_from {string.Join(", ", usable)}")); }
         else { checks.Add(new(name, CheckStatus.Warning, "nothing outside of the builder keeps its cache yet", "Release it once: its cache is sealed after the next healthy release")); }
         return checks;

@@ -5,12 +5,19 @@ using WatchParty.Worker.Releasing;
 namespace WatchParty.Worker.Hosting;
 
 /// <summary>Everything that changes something, one at a time. Every trigger ends here: poll, drop file, schedule, verb.</summary>
-internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, ManualRollback rollback, Recovery recovery, CacheClearer clearer, Pruner pruner, AfterRelease afterRelease)
+internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, ManualRollback rollback, Recovery recovery, BaseImageRefresh baseImages, CacheClearer clearer, Pruner pruner, AfterRelease afterRelease)
 {
     public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken) => gate.RunAsync($"release ({request.Trigger})", async token =>
     {
         var report = await pipeline.RunAsync(request, token);
-        if (report.Outcome == ReleaseOutcome.Succeeded) { await afterRelease.RunAsync(report, token); }
+        await TidyAsync(report, token);
+        return report;
+    }, cancellationToken);
+
+    public Task RefreshBaseImagesAsync(string trigger, CancellationToken cancellationToken) => gate.RunAsync("looking for newer base images", async token =>
+    {
+        var report = await baseImages.RunAsync(trigger, token);
+        if (report is not null) { await TidyAsync(report, token); }
         return report;
     }, cancellationToken);
 
@@ -29,4 +36,9 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
         await recovery.RunAsync(always, token);
         return true;
     }, cancellationToken);
+
+    private async Task TidyAsync(ReleaseReport report, CancellationToken cancellationToken)
+    {
+        if (report.Outcome == ReleaseOutcome.Succeeded) { await afterRelease.RunAsync(report, cancellationToken); }
+    }
 }

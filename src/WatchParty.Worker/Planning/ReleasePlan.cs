@@ -12,6 +12,9 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
     /// <summary>What its last image was built with; null before the first.</summary>
     public BuildBasis? Before { get; init; }
 
+    /// <summary>Whether its base images are looked up at their registries again.</summary>
+    public bool Pull { get; init; }
+
     /// <summary>Files of its build context, relative to it, that differ from that build.</summary>
     public IReadOnlyList<string> ChangedFiles { get; init; } = [];
 

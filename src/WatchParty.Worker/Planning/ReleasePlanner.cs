@@ -11,14 +11,21 @@ internal sealed record DeployedService(string Name, string? ImageId, BuildInputs
 /// <param name="Commit">Value of the commit argument; later releases that did not build the service keep it.</param>
 /// <param name="Dockerfile">Text of the Dockerfile.</param>
 /// <param name="Arguments">Hash of each build argument's value.</param>
-/// <param name="BaseImages">Identity of each base image by its name.</param>
-internal sealed record BuildBasis(string Commit, string Dockerfile, IReadOnlyDictionary<string, string> Arguments, IReadOnlyDictionary<string, string> BaseImages);
+/// <param name="BaseImages">Id of each base image by its name; empty for one that this engine has no image of.</param>
+internal sealed record BuildBasis(string Commit, string Dockerfile, IReadOnlyDictionary<string, string> Arguments, IReadOnlyDictionary<string, string> BaseImages)
+{
+    /// <summary>Digest of each base image by its name, as BuildKit resolved it. One that exists only on this engine may have none.</summary>
+    // The serializer sets what an older record lacks to null.
+    public IReadOnlyDictionary<string, string> BaseDigests { get; init => field = value ?? ImmutableDictionary<string, string>.Empty; } = ImmutableDictionary<string, string>.Empty;
+}
 
 /// <summary>What a plan is made from; gathered before, so that planning itself does no I/O.</summary>
 /// <param name="Inputs">Inputs by service, of the services that are built here.</param>
 /// <param name="CurrentImages">Id by image name, of the images that exist now.</param>
 /// <param name="ChangedPaths">Changed paths by the commit they are counted from; without an entry they cannot be known.</param>
 /// <param name="FreshMarks">Services whose next build must not use the cache.</param>
+/// <param name="BaseImages">Id by name, of the base images that this engine has.</param>
+/// <param name="NewBaseDigests">Digest by name, of the base images that a registry has anew; empty unless it was asked.</param>
 internal sealed record PlanningFacts(
     string Commit, ComposeModel Model, bool ForceRebuild,
     IReadOnlyDictionary<string, BuildInputs> Inputs,
@@ -26,7 +33,9 @@ internal sealed record PlanningFacts(
     IReadOnlyDictionary<string, DeployedService> Deployed,
     string? DeployedConfigurationHash,
     IReadOnlyDictionary<string, IReadOnlyCollection<string>> ChangedPaths,
-    IReadOnlySet<string> FreshMarks);
+    IReadOnlySet<string> FreshMarks,
+    IReadOnlyDictionary<string, string> BaseImages,
+    IReadOnlyDictionary<string, string> NewBaseDigests);
 
 /// <summary>Decides for every service whether it is built, and why. Pure.</summary>
 internal static class ReleasePlanner
@@ -54,7 +63,16 @@ internal static class ReleasePlanner
         if (facts.FreshMarks.Contains(service.Name)) { return Build("its cache was cleared", fresh: true); }
         if (before?.Inputs is null) { return Build(FirstBuild); }
         if (!facts.CurrentImages.TryGetValue(service.Image, out var image)) { return Build($"image {service.Image} is missing"); }
+        if (before.Basis?.BaseDigests.FirstOrDefault(b => facts.NewBaseDigests.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } renewed })
+        {
+            return Build($"base image {renewed} is new in its registry") with { Pull = true };
+        }
         if (inputs.DifferenceFrom(before.Inputs, changedPaths) is { } difference) { return Build(difference); }
+        // What the build takes from a registry by itself is looked for on a schedule, not on every commit.
+        if (before.Basis?.BaseImages.FirstOrDefault(b => b.Value.Length > 0 && facts.BaseImages.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } replaced })
+        {
+            return Build($"base image {replaced} was replaced on this engine");
+        }
         if (image != before.ImageId) { return Build($"image {service.Image} is not the one of the last release"); }
         return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false, inputs);
     }

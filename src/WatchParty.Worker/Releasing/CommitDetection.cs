@@ -16,6 +16,7 @@ internal sealed class CommitDetection(GitRepository repository, History history,
     public async Task<Detection> DetectAsync(ReleaseRequest request, CancellationToken cancellationToken)
     {
         var deployed = history.Deployed();
+        if (deployed is not null && request.NewBaseDigests.Count > 0) { return new Detection(deployed.Commit, deployed, true, null); }
         var commit = await NewestAsync(mayStay: deployed is null || request.ForceRebuild, cancellationToken);
         // A person who asks for a forced rebuild has looked at it.
         if (request.ForceRebuild) { return new Detection(commit, deployed, true, null); }

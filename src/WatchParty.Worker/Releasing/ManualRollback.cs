@@ -31,7 +31,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             await rollback.BringBackAsync(new ReleaseBefore(goal.Id, goal.Commit, goal.Images, Deploying: true), late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
-            var plan = await planning.PlanAsync(goal.Commit, goal, forceRebuild: false, stop);
+            var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop);
             plan = plan with { Services = [.. plan.Services.Select(s => s with { Action = Planning.ServiceAction.Unchanged, Reason = $"as in release {goal.Id}", Fresh = false })] };
             release.Planned(plan, goal);
             release.Deployed(Deployer.Effects(plan, running, await deployer.LookAsync(plan.Model, late.Token)));

@@ -27,7 +27,7 @@ internal sealed class ReleasePipeline(
             release.Enter(ReleaseState.Planning, "plan");
             await repository.FetchAsync(found.Commit, stop);
             release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, stop)).InWords());
-            var plan = await planning.PlanAsync(found.Commit, found.Deployed, request.ForceRebuild, stop);
+            var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, stop);
             release.Planned(plan);
 
             release.Enter(ReleaseState.Building, "build");

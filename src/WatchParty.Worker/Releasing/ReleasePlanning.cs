@@ -9,17 +9,19 @@ namespace WatchParty.Worker.Releasing;
 internal sealed class ReleasePlanning(ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
 {
     /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
-    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, bool forceRebuild, CancellationToken cancellationToken)
+    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
     {
         var model = await ModelAsync(commit, cancellationToken);
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
         return ReleasePlanner.Plan(new PlanningFacts(
-            commit, model, forceRebuild, inputs,
-            await ImagesAsync(model, cancellationToken),
+            commit, model, request.ForceRebuild, inputs,
+            await ImagesAsync(model.Built.Select(s => s.Image), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
             deployed?.ConfigurationHash,
             await ChangedPathsAsync(commit, deployed, cancellationToken),
-            freshMarks.All()));
+            freshMarks.All(),
+            await ImagesAsync(deployed?.Services.Values.SelectMany(s => s.Basis?.BaseImages.Keys ?? []) ?? [], cancellationToken),
+            request.NewBaseDigests));
     }
 
     public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken)
@@ -40,10 +42,10 @@ internal sealed class ReleasePlanning(ComposeProject project, ToolRunner runner,
         }
     }
 
-    private async Task<Dictionary<string, string>> ImagesAsync(ComposeModel model, CancellationToken cancellationToken)
+    private async Task<Dictionary<string, string>> ImagesAsync(IEnumerable<string> names, CancellationToken cancellationToken)
     {
         Dictionary<string, string> images = [];
-        foreach (var name in model.Built.Select(s => s.Image).Distinct())
+        foreach (var name in names.Distinct())
         {
             if (await engine.FindImageAsync(name, cancellationToken) is { } image) { images[name] = image.Id; }
         }

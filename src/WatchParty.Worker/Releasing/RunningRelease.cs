@@ -98,7 +98,8 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
 
     public ReleaseReport Failed(ReleaseFailure failure)
     {
-        if (failure.CommitAtFault) { history.Quarantine(found.Commit, id, failure.Error); }
+        // A release of the deployed commit that fails is not the commit's fault: it served until then, and serves again.
+        if (failure.CommitAtFault && found.Commit != found.Deployed?.Commit) { history.Quarantine(found.Commit, id, failure.Error); }
         return Finish(failure.Outcome, failure.Error);
     }
 

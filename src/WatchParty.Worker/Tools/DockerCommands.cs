@@ -77,6 +77,10 @@ internal static class DockerCommands
     public static ToolCommand Pull(ComposeProject project, string image) =>
         InProject(project, new ToolCommand("docker", "pull", "--quiet", "--", image)) with { Timeout = TimeSpan.FromMinutes(30) };
 
+    /// <summary>What the registry has for an image now, with its digest, as JSON; with the credentials of the CLI, which the engine does not have.</summary>
+    public static ToolCommand RegistryManifest(ComposeProject project, string image) =>
+        InProject(project, new ToolCommand("docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", image)) with { Timeout = TimeSpan.FromMinutes(1) };
+
     private static ToolCommand Compose(ComposeProject project, string commit, params IEnumerable<string> arguments) =>
         InProject(project, new ToolCommand("docker",
         [

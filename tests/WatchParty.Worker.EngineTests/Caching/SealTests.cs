@@ -1,7 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Caching;
@@ -48,6 +44,22 @@ public sealed class SealTests : IAsyncLifetime
         Assert.Contains($"{app.Project}-web:latest carries BuildKit's cache metadata", (await app.RunAsync("show", "3", "--json")).Output, StringComparison.Ordinal);
         var check = (await app.RunAsync("doctor", "--json")).Json["checks"]!.AsArray().Single(c => (string?)c!["name"] == "cache metadata of web")!;
         Assert.Equal("Error", (string?)check["status"]);
+    }
+
+    [Fact]
+    public async Task Nothing_of_the_cache_is_marked_or_sealed_before_the_release_serves()
+    {
+        var app = await StartAsync();
+        (await app.OnceAsync()).Succeeded();
+        await app.PushContentAsync();
+        app.TakeDockerCalls();
+        (await app.OnceAsync()).Succeeded();
+        var calls = app.TakeDockerCalls().ToList();
+        var up = calls.FindIndex(c => c.Contains(" up ", StringComparison.Ordinal));
+        Assert.Single(calls[..up], c => c.StartsWith("buildx bake", StringComparison.Ordinal));
+        // Sealing has a call of its own, so the test would see one in the wrong place.
+        Assert.Contains(calls[up..], c => c.StartsWith("buildx bake", StringComparison.Ordinal));
+        Assert.Matches(@"sealed with release 2 in [0-9.]+ s", (await app.RunAsync("doctor")).Output);
     }
 
     [Fact]
@@ -117,63 +129,5 @@ public sealed class SealTests : IAsyncLifetime
         _app = await CachedApplication.StartAsync(build: build);
         _cache = new CacheView(_app);
         return _app;
-    }
-}
-
-/// <summary>Runs where Debian's <c>docker-registry</c> is on the PATH; <c>tests/engine/engine.sh</c> brings it along.</summary>
-public sealed class RegistryFactAttribute : FactAttribute
-{
-    public RegistryFactAttribute()
-    {
-        if (Registry.Program is null) { Skip = "docker-registry is not here"; }
-    }
-}
-
-/// <summary>A registry on loopback, which docker talks to without TLS.</summary>
-internal sealed class Registry(Process process, string address) : IDisposable
-{
-    public static string? Program { get; } = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(p => Path.Combine(p, "docker-registry")).FirstOrDefault(File.Exists);
-
-    public string Address { get; } = address;
-
-    public static async Task<Registry> StartAsync(string folder)
-    {
-        Directory.CreateDirectory(folder);
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        var address = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{((IPEndPoint)socket.LocalEndPoint!).Port}");
-        socket.Dispose();
-        var configuration = Path.Combine(folder, "config.yml");
-        await File.WriteAllTextAsync(configuration, $"version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {folder}/data}}\n  delete: {{enabled: true}}\nhttp: {{addr: '{address}'}}\n");
-        var process = Command.Start(Program!, ["serve", configuration], folder, null);
-        process.OutputDataReceived += (_, _) => { };
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        var registry = new Registry(process, address);
-        await Eventually.HoldsAsync(async () => (await registry.TryCatalogAsync()) is not null, "the registry");
-        return registry;
-    }
-
-    public async Task<string> CatalogAsync() => (await TryCatalogAsync())!;
-
-    public void Dispose()
-    {
-        process.Kill();
-        process.WaitForExit();
-        process.Dispose();
-    }
-
-    private async Task<string?> TryCatalogAsync()
-    {
-        using var http = new HttpClient();
-        try
-        {
-            return await http.GetStringAsync(new Uri($"http://{Address}/v2/_catalog"));
-        }
-        catch (HttpRequestException)
-        {
-            return null;
-        }
     }
 }

@@ -143,6 +143,10 @@ internal sealed class Application : IAsyncDisposable
 
     public Task<string> PushAsync(string path, string text) => PushAsync((path, (string?)text));
 
+    /// <summary>Gives the developer's clone the untracked files of the checkout, so that compose works there too.</summary>
+    public Task CopyEnvironmentToCloneAsync() =>
+        Command.ShellAsync($"for file in .env backend/.env frontend/.env.local; do [ ! -e $file ] || cp $file '{Clone}'/$file; done", Checkout);
+
     public Task<string> HeadOfCheckoutAsync() => GitAsync(Checkout, "rev-parse", "HEAD");
 
     public Task<string> GitAsync(string folder, params string[] arguments) => Command.OutputAsync("git", arguments, folder, _environment);

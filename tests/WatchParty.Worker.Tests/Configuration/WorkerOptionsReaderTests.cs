@@ -179,6 +179,7 @@ public sealed class WorkerOptionsReaderTests : IDisposable
     [InlineData("""{ "Compose": { "ProjectName": "Watch Party" } }""", "Compose:ProjectName", "is not a compose project name")]
     [InlineData("""{ "Deploy": { "SettleTime": "-00:00:01" } }""", "Deploy:SettleTime", "is out of range")]
     [InlineData("""{ "Prune": { "Cron": "30 3 * * *" } }""", "Prune:Cron", "is not a Quartz cron expression")]
+    [InlineData("""{ "Build": { "RefreshBaseImages": "weekly" } }""", "Build:RefreshBaseImages", "is not a Quartz cron expression")]
     [InlineData("""{ "Prune": { "KeepReleases": 0 } }""", "Prune:KeepReleases", "0 is out of range")]
     [InlineData("""{ "Prune": { "KeepReleases": "3.5" } }""", "Prune:KeepReleases", "is not a whole number")]
     [InlineData("""{ "DropFiles": { "Folder": "flags" } }""", "DropFiles:Folder", "is not an absolute path")]

@@ -20,7 +20,23 @@ public sealed class ReleasePlannerTests
         Model.Built.Select(s => s.Name).ToDictionary(n => n, n => new DeployedService(n, "sha256:1", before ?? Inputs, "old")),
         Model.ConfigurationHash,
         new Dictionary<string, IReadOnlyCollection<string>> { ["old"] = ["README.md"] },
-        new HashSet<string>());
+        new HashSet<string>(),
+        new Dictionary<string, string>(),
+        new Dictionary<string, string>());
+
+    /// <summary>The backend was built on this image, and the registry had this digest for it.</summary>
+    private static PlanningFacts OnBase(string id, string digest) => Facts() with
+    {
+        Deployed = new Dictionary<string, DeployedService>
+        {
+            ["backend"] = new("backend", "sha256:1", Inputs, "old", new BuildBasis("old", "FROM python", new Dictionary<string, string>(), new Dictionary<string, string> { ["python"] = id })
+            {
+                BaseDigests = new Dictionary<string, string> { ["python"] = digest },
+            }),
+        },
+    };
+
+    private static Dictionary<string, string> Python(string value) => new() { ["python"] = value };
 
     private static (ServiceAction Action, string Reason, bool Fresh) Backend(PlanningFacts facts)
     {
@@ -106,5 +122,28 @@ public sealed class ReleasePlannerTests
         Assert.False(ReleasePlanner.Plan(Facts()).ConfigurationChanged);
         Assert.True(ReleasePlanner.Plan(Facts() with { DeployedConfigurationHash = "other" }).ConfigurationChanged);
         Assert.True(ReleasePlanner.Plan(Facts() with { DeployedConfigurationHash = null }).ConfigurationChanged);
+    }
+
+    [Fact]
+    public void Service_WhoseBaseImageWasReplacedHere_IsBuilt()
+    {
+        Assert.Equal((ServiceAction.Built, "base image python was replaced on this engine", false), Backend(OnBase("sha256:a", "sha256:d") with { BaseImages = Python("sha256:b") }));
+        Assert.Equal(ServiceAction.Unchanged, Backend(OnBase("sha256:a", "sha256:d") with { BaseImages = Python("sha256:a") }).Action);
+    }
+
+    [Theory]
+    [InlineData("sha256:a", null)]
+    [InlineData("", "sha256:b")]
+    public void Service_WhoseBaseImageIsOnlyOnOneSideHere_IsNotBuilt(string then, string? now) =>
+        Assert.Equal(ServiceAction.Unchanged, Backend(OnBase(then, "sha256:d") with { BaseImages = now is null ? [] : Python(now) }).Action);
+
+    [Fact]
+    public void Service_WhoseBaseImageIsNewInItsRegistry_IsBuiltAndPullsIt()
+    {
+        var plan = ReleasePlanner.Plan(OnBase("", "sha256:d") with { NewBaseDigests = Python("sha256:e") });
+
+        Assert.Equal([("backend", ServiceAction.Built, "base image python is new in its registry", true), ("worker", ServiceAction.Built, "first build", false)],
+            plan.Services.Where(s => s.Service.Build is not null).Select(s => (s.Name, s.Action, s.Reason, s.Pull)));
+        Assert.Equal(ServiceAction.Unchanged, Backend(OnBase("", "sha256:d") with { NewBaseDigests = Python("sha256:d") }).Action);
     }
 }

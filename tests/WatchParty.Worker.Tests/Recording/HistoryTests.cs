@@ -1,3 +1,4 @@
+using System.Text.Json;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
@@ -47,6 +48,14 @@ public sealed class HistoryTests : IDisposable
         Assert.Equal(
             [("COPY . .", "Cached", 1.5, null), ("RUN make", "Executed", 1.5, null), ("RUN test", "Failed", 2.0, "exit code: 1")],
             _bench.Elsewhere(h => h.Steps(id)).Select(s => (s.Text, s.State, s.Seconds, s.Error)));
+    }
+
+    [Fact]
+    public void Basis_OfBeforeThereWereDigests_IsReadWithoutThem()
+    {
+        const string Old = """{"commit":"abc","dockerfile":"FROM python","arguments":{},"baseImages":{"python":"sha256:1"}}""";
+
+        Assert.Empty(JsonSerializer.Deserialize(Old, RecordJson.Default.BuildBasis)!.BaseDigests);
     }
 
     [Theory]

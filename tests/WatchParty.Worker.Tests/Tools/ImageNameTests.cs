@@ -24,4 +24,12 @@ public sealed class ImageNameTests
         Assert.Equal(registry, ImageName.NamesRegistry(name));
         Assert.Equal($"{repository}:other", ImageName.WithTag(name, "other"));
     }
+
+    [Theory]
+    [InlineData("python", "docker.io/library/python:latest")]
+    [InlineData("python:3.12", "docker.io/library/python:3.12")]
+    [InlineData("team/app", "docker.io/team/app:latest")]
+    [InlineData("registry:5000/app@sha256:0123", "registry:5000/app:latest")]
+    [InlineData("ghcr.io/team/app:1", "ghcr.io/team/app:1")]
+    public void Name_InFull_IsWhatBuildKitShows(string name, string full) => Assert.Equal(full, ImageName.Full(name));
 }
