@@ -1,7 +1,37 @@
 using System.CommandLine;
 using WatchParty.Worker.Benchmarks;
 
-var rounds = new Option<int>("--rounds") { Description = "Rounds; each commits eight times", DefaultValueFactory = _ => 5 };
-var cache = new Command("cache", "A commit without a prune, after the worker's, and after somebody else's, with and without sealing.") { rounds };
-cache.SetAction((arguments, _) => CacheBenchmark.RunAsync(arguments.GetValue(rounds)));
-return await new RootCommand("Measures the worker side by side with what it replaces. Run it with tests/engine/engine.sh.") { cache }.Parse(args).InvokeAsync();
+var rounds = new Option<int>("--rounds") { Description = "Rounds; of each the order of what is compared turns", DefaultValueFactory = _ => 5 };
+var history = new Option<string>("--history") { Description = "File of pushes: seconds and changed paths", DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, "push-history.txt") };
+var replay = new Command("replay", "The running service under a history of pushes.") { history };
+replay.SetAction((arguments, _) => ReplayBenchmark.RunAsync(arguments.GetValue(history)!));
+(string Name, string Description, Func<int, Task<int>> Run)[] benchmarks =
+[
+    ("cache", "A commit without a prune, after the worker's, and after somebody else's, with and without sealing.", CacheBenchmark.RunAsync),
+    ("releases", "The worker beside the scripts it replaces and beside docker by hand.", ReleaseBenchmark.RunAsync),
+    ("poll", "A look at a remote without news beside git ls-remote, and what 10,000 of them leave behind.", PollBenchmark.RunAsync),
+    ("history", "The verbs with 100,000 recorded releases.", HistoryBenchmark.RunAsync),
+    ("scale", "Up to 100 services, 50,000 files and 2 GB.", ScaleBenchmark.RunAsync),
+];
+
+var all = new Command("all", "All of them.") { rounds, history };
+all.SetAction(async (arguments, _) =>
+{
+    foreach (var (name, _, run) in benchmarks)
+    {
+        Console.WriteLine($"## {name}");
+        Console.WriteLine();
+        await run(arguments.GetValue(rounds));
+    }
+    Console.WriteLine("## replay");
+    Console.WriteLine();
+    return await ReplayBenchmark.RunAsync(arguments.GetValue(history)!);
+});
+var root = new RootCommand("Measures the worker side by side with what it replaces, and prints Markdown. Run it with tests/engine/engine.sh.") { replay, all };
+foreach (var (name, description, run) in benchmarks)
+{
+    var command = new Command(name, description) { rounds };
+    command.SetAction((arguments, _) => run(arguments.GetValue(rounds)));
+    root.Add(command);
+}
+return await root.Parse(args).InvokeAsync();
