@@ -33,6 +33,13 @@ public sealed class BakeTests
     }
 
     [Fact]
+    public void Pull_IsWrittenWhereBakeReadsIt()
+    {
+        Assert.True((bool)Web(change: t => t with { Pull = true })["build"]!["x-bake"]!["pull"]!);
+        Assert.Null(Web()["build"]!["x-bake"]?["pull"]);
+    }
+
+    [Fact]
     public void Image_ThatTheFileDoesNotName_IsTheOneThatComposeWouldTake() => Assert.Equal("shapes-web", Web()["image"]!.ToString());
 
     [Fact]
