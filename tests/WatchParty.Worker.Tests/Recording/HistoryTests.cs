@@ -1,6 +1,8 @@
+using System.Text.Json;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Tests.Recording;
 
@@ -47,6 +49,20 @@ public sealed class HistoryTests : IDisposable
         Assert.Equal(
             [("COPY . .", "Cached", 1.5, null), ("RUN make", "Executed", 1.5, null), ("RUN test", "Failed", 2.0, "exit code: 1")],
             _bench.Elsewhere(h => h.Steps(id)).Select(s => (s.Text, s.State, s.Seconds, s.Error)));
+    }
+
+    [Fact]
+    public void Release_KeepsForHowLongTheSiteGaveNoAnswer()
+    {
+        var id = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend");
+        Assert.Null(History.Find(id)!.SecondsWithoutAnswer);
+
+        History.SaveUnanswered(id, new Dictionary<string, Unanswered> { ["http://127.0.0.1:8000/"] = new(1.3, 0.9) });
+
+        var report = _bench.Elsewhere(h => h.Find(id))!;
+        Assert.Equal([new("http://127.0.0.1:8000/", 1.3)], report.SecondsWithoutAnswer!);
+        Assert.Equal([new("http://127.0.0.1:8000/", 0.9)], report.LongestWithoutAnswer!);
+        Assert.Contains("\"secondsWithoutAnswer\":{\"http://127.0.0.1:8000/\":1.3}", JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport), StringComparison.Ordinal);
     }
 
     [Theory]
