@@ -183,7 +183,10 @@ internal sealed class History(Database database, TimeProvider time)
                 TextOrNull(r, 5) is { } basis ? JsonSerializer.Deserialize(basis, RecordJson.Default.BuildBasis) : null)), ("$id", id));
         return new DeployedRelease(id, commit, hash,
             services.ToDictionary(s => s.Service.Name, s => s.Service),
-            services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!)) { ResourcesHash = resources };
+            services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!))
+        {
+            ResourcesHash = resources,
+        };
     }
 
     private List<ReleaseReport> Read(string where, params ReadOnlySpan<(string Name, object? Value)> values)

@@ -4,24 +4,22 @@ namespace WatchParty.Worker.Verifying;
 internal sealed class AnswerTally(TimeProvider time)
 {
     private readonly Lock _lock = new();
+    private readonly Dictionary<int, (long Asked, bool Good)> _early = [];
+    private int _next;
     private bool? _answeredAtFirst;
     private long? _openSince;
     private TimeSpan _total;
     private TimeSpan _longest;
 
-    /// <summary>Counts an answer. They are given in the order of their questions.</summary>
+    /// <summary>Counts an answer, in the order of the questions: one that comes early waits for those before it.</summary>
+    /// <param name="question">Number of the question, from 0 on.</param>
     /// <param name="asked">Timestamp of the question.</param>
-    public void Add(long asked, bool good)
+    public void Add(int question, long asked, bool good)
     {
         lock (_lock)
         {
-            _answeredAtFirst ??= good;
-            if (!good) { _openSince ??= asked; }
-            else if (_openSince is { } since)
-            {
-                (_total, _longest) = With(time.GetElapsedTime(since, asked));
-                _openSince = null;
-            }
+            _early[question] = (asked, good);
+            for (; _early.Remove(_next, out var answer); _next++) { Count(answer.Asked, answer.Good); }
         }
     }
 
@@ -33,6 +31,17 @@ internal sealed class AnswerTally(TimeProvider time)
             if (_answeredAtFirst is not true) { return null; }
             var (total, longest) = _openSince is { } since ? With(time.GetElapsedTime(since)) : (_total, _longest);
             return new Unanswered(Math.Round(total.TotalSeconds, 3), Math.Round(longest.TotalSeconds, 3));
+        }
+    }
+
+    private void Count(long asked, bool good)
+    {
+        _answeredAtFirst ??= good;
+        if (!good) { _openSince ??= asked; }
+        else if (_openSince is { } since)
+        {
+            (_total, _longest) = With(time.GetElapsedTime(since, asked));
+            _openSince = null;
         }
     }
 

@@ -52,12 +52,11 @@ internal sealed class SiteWatch : IDisposable
         try
         {
             using var ticks = new PeriodicTimer(Interval, _time);
-            var counted = Task.CompletedTask;
-            do
+            for (var question = 0; ; question++)
             {
-                counted = CountAsync(counted, tally, _time.GetTimestamp(), IsAnsweredAsync(address, stop));
+                _ = AskOnceAsync(address, tally, question, stop);
+                if (!await ticks.WaitForNextTickAsync(stop)) { return; }
             }
-            while (await ticks.WaitForNextTickAsync(stop));
         }
         catch (OperationCanceledException)
         {
@@ -65,10 +64,10 @@ internal sealed class SiteWatch : IDisposable
         }
     }
 
-    private static async Task CountAsync(Task before, AnswerTally tally, long asked, Task<bool> answer)
+    private async Task AskOnceAsync(Uri address, AnswerTally tally, int question, CancellationToken stop)
     {
-        await before;
-        tally.Add(asked, await answer);
+        var asked = _time.GetTimestamp();
+        tally.Add(question, asked, await IsAnsweredAsync(address, stop));
     }
 
     private async Task<bool> IsAnsweredAsync(Uri address, CancellationToken stop)

@@ -39,7 +39,9 @@ public sealed class ReleaseTextTests
         ],
         Lines((Report with { Services = [], Notes = null }).WithUnanswered(new Dictionary<string, Unanswered>
         {
-            ["http://127.0.0.1:1/"] = new(0, 0), ["http://127.0.0.1:2/"] = new(1.3, 1.3), ["http://127.0.0.1:3/"] = new(1.3, 0.9),
+            ["http://127.0.0.1:1/"] = new(0, 0),
+            ["http://127.0.0.1:2/"] = new(1.3, 1.3),
+            ["http://127.0.0.1:3/"] = new(1.3, 0.9),
         }))[1..]);
 
     [Fact]

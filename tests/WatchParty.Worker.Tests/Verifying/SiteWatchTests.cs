@@ -14,9 +14,9 @@ public sealed class SiteWatchTests
     private Unanswered? Tally(string answers)
     {
         var tally = new AnswerTally(_time);
-        foreach (var answer in answers)
+        foreach (var (question, answer) in answers.Index())
         {
-            tally.Add(_time.GetTimestamp(), answer == '+');
+            tally.Add(question, _time.GetTimestamp(), answer == '+');
             _time.Advance(TimeSpan.FromMilliseconds(100));
         }
         return tally.Result();
@@ -30,6 +30,17 @@ public sealed class SiteWatchTests
     [InlineData("+-----+-", 0.6, 0.5)]
     public void Time_WithoutAGoodAnswer_GoesFromTheQuestionWithoutOneToTheNextWithOne(string answers, double total, double longest) =>
         Assert.Equal(new Unanswered(total, longest), Tally(answers));
+
+    [Fact]
+    public void Answer_ThatComesBeforeAnEarlierOne_WaitsForIt()
+    {
+        var (tally, start, step) = (new AnswerTally(_time), _time.GetTimestamp(), TimeSpan.FromMilliseconds(100).Ticks);
+        foreach (var (question, good) in new[] { (0, true), (3, true), (2, false), (4, true) }) { tally.Add(question, start + (question * step), good); }
+        Assert.Equal(new Unanswered(0, 0), tally.Result());
+        tally.Add(1, start + step, good: false);
+
+        Assert.Equal(new Unanswered(0.2, 0.2), tally.Result());
+    }
 
     [Theory]
     [InlineData("")]
