@@ -217,7 +217,11 @@ write_isolation() {
 }
 
 write_configuration() {
-  local name list=''
+  local name port list='' probes=''
+  # What the worker's own record says about answers during a deployment.
+  if [[ -z $original ]]; then
+    for port in "${ports[@]}"; do probes+=", \"http://127.0.0.1:$port/health\""; done
+  fi
   for name in "${files[@]}"; do
     name=${name//\\/\\\\}
     list+=", \"${name//\"/\\\"}\""
@@ -227,7 +231,7 @@ write_configuration() {
   "Worker": {
     "Repository": { "Path": "$work/checkout", "PollInterval": "00:00:01" },
     "Compose": { "ProjectName": "$project", "Files": [${list#, }] },
-    "Deploy": { "SettleTime": "00:00:02" },
+    "Deploy": { "SettleTime": "00:00:02", "Probes": [${probes#, }] },
     "State": { "Folder": "$work/state" }
   }
 }

@@ -36,7 +36,7 @@ internal static class PlanVerb
                     ["outcome"] = outcome,
                     ["commit"] = found.Commit,
                     ["previousCommit"] = found.Deployed?.Commit,
-                    ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = s.Action.ToString(), ["reason"] = s.Reason, ["fresh"] = s.Fresh })]),
+                    ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = ActionOf(s).ToString(), ["reason"] = ReasonOf(s), ["fresh"] = s.Fresh })]),
                     ["note"] = note,
                     ["error"] = found.Quarantine?.Reason,
                 };
@@ -49,12 +49,16 @@ internal static class PlanVerb
                 "Quarantined" => $"Nothing: commit {ReleaseText.Short(found.Commit)} is quarantined: {found.Quarantine!.Value.Reason}",
                 _ => $"Release of commit {ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
             });
-            foreach (var service in plan?.Services ?? []) { await Console.Out.WriteLineAsync($"  {service.Name,-20} {service.Action,-10} {service.Reason}{(service.Fresh ? " (without cache)" : "")}"); }
+            foreach (var service in plan?.Services ?? []) { await Console.Out.WriteLineAsync($"  {service.Name,-20} {ActionOf(service),-10} {ReasonOf(service)}{(service.Fresh ? " (without cache)" : "")}"); }
             if (note is not null) { await Console.Error.WriteLineAsync($"note: {note}"); }
             return ExitCode.Done;
         });
         return command;
     }
+
+    private static ServiceAction ActionOf(ServicePlan service) => service is { Action: ServiceAction.Unchanged, RestartReason: not null } ? ServiceAction.Restarted : service.Action;
+
+    private static string ReasonOf(ServicePlan service) => ActionOf(service) == ServiceAction.Restarted ? service.RestartReason! : service.Reason;
 
     private static bool ShapesThePlan(string path) => Path.GetFileName(path) is var name
         && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal) || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env" || name.StartsWith("Dockerfile", StringComparison.Ordinal));

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
@@ -6,73 +8,124 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Deploying;
 
-/// <summary>Containers by service before or after a deployment.</summary>
-/// <param name="Configurations">Hashes that compose gave the containers' configuration.</param>
-internal sealed record ContainerSet(
-    ImmutableDictionary<string, ImmutableHashSet<string>> Ids, ImmutableDictionary<string, ImmutableHashSet<string>> Images, ImmutableDictionary<string, ImmutableHashSet<string>> Configurations)
-{
-    public static ContainerSet Of(IEnumerable<ContainerSummary> containers)
-    {
-        var byService = containers.ToLookup(c => c.Service);
-        ImmutableDictionary<string, ImmutableHashSet<string>> Each(Func<ContainerSummary, string> value) =>
-            byService.ToImmutableDictionary(g => g.Key, g => g.Select(value).ToImmutableHashSet());
-        return new ContainerSet(Each(c => c.Id), Each(c => c.ImageID), Each(c => c.Labels.GetValueOrDefault("com.docker.compose.config-hash", "")));
-    }
-
-    /// <summary>Whether a service has the same values of one kind in both sets.</summary>
-    public static bool Same(string service, ImmutableDictionary<string, ImmutableHashSet<string>> a, ImmutableDictionary<string, ImmutableHashSet<string>> b) =>
-        a.GetValueOrDefault(service, []).SetEquals(b.GetValueOrDefault(service, []));
-}
-
-/// <summary>A deployment that compose itself called failed.</summary>
-internal sealed class DeployFailedException(string message) : Exception(message);
-
-/// <summary>Brings the containers to the model, with the images that exist.</summary>
-internal sealed class Deployer(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, ProgressFeed progress)
+/// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
+internal sealed class Deployer(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
 {
     /// <summary>Whether anything of <paramref name="plan"/> is not running as it should, so that compose has to be called.</summary>
     public async Task<bool> IsNeededAsync(ReleasePlan plan, CancellationToken cancellationToken)
     {
-        if (plan.ConfigurationChanged || plan.Builds.Count > 0) { return true; }
+        if (plan.ConfigurationChanged || plan.Builds.Count > 0 || plan.Restarts.Count > 0) { return true; }
         var containers = await engine.ContainersAsync(plan.Model.Project, cancellationToken);
         return plan.Model.Services.Any(s => !s.OneShot && containers.Count(c => c.Service == s.Name && c.State == "running") != s.Replicas);
     }
 
-    public async Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) =>
-        ContainerSet.Of(await engine.ContainersAsync(model.Project, cancellationToken));
+    /// <param name="restarts">Services to restart whose containers may stay otherwise, with the reason.</param>
+    /// <param name="whole">Whether compose has to look at the whole application whatever the containers are.</param>
+    public async Task<Deployment> DecideAsync(ComposeModel model, IReadOnlyDictionary<string, string> restarts, bool whole, CancellationToken cancellationToken)
+    {
+        var before = await LookAsync(model, cancellationToken);
+        // Compose up to 2.29.2 hashes what a service depends on, and differently when that is not in the model (profiles).
+        if (whole || before.All.IsEmpty || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d))) || await HashesAsync(model, before, cancellationToken) is not { } hashes)
+        {
+            return new Deployment(model, null, restarts, before);
+        }
+        var differing = Deployment.Differing(model, before, hashes, await ImagesAsync(model, cancellationToken));
+        // Without a service to name compose looks at all of them, and takes away what no longer belongs to the application.
+        return new Deployment(model, differing.IsEmpty && before.Services.Except(model.Services.Select(s => s.Name)).Any() ? null : differing, restarts, before);
+    }
 
-    /// <summary>Runs <c>compose up</c>. It is not cut short by a stop of the worker, because a killed one leaves services down;
-    /// <paramref name="hardStop"/> is the limit.</summary>
+    public async Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken)
+    {
+        var containers = await Task.WhenAll((await engine.ContainersAsync(model.Project, cancellationToken)).Select(async summary =>
+            await engine.FindContainerAsync(summary.Id, cancellationToken) is { } details ? SeenContainer.Of(summary, details) : null));
+        return new ContainerSet([.. containers.OfType<SeenContainer>()]);
+    }
+
+    /// <summary>Runs <c>compose up</c> for what differs, then restarts what only has to start again. It is not cut short by a stop of the worker,
+    /// because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
     /// <returns>What compose complained about, or null. Its word on health is not the last one: a one-shot service that
     /// ended well counts as a failure for it, and a crash loop without a health check as success.</returns>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
-    public async Task<string?> UpAsync(string commit, CancellationToken hardStop)
+    public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop)
     {
-        progress.Report("docker compose up");
-        var result = await runner.RunAsync(DockerCommands.ComposeUp(project, commit, options.Deploy.WaitTimeout), hardStop);
-        return result.ExitCode == 0 ? null : LastLines(result.ErrorTail);
+        string? complaint = null;
+        if (deployment.Services is not { IsEmpty: true })
+        {
+            progress.Report(deployment.Services is null ? "docker compose up" : $"docker compose up {string.Join(' ', deployment.Services)}");
+            var result = await runner.RunAsync(DockerCommands.ComposeUp(project, commit, options.Deploy.WaitTimeout, deployment.Services ?? []), hardStop);
+            if (result.ExitCode != 0) { complaint = LastLines(result.ErrorTail); }
+        }
+        return await RestartAsync(deployment, hardStop) ?? complaint;
     }
 
-    /// <summary>What the deployment did to each service that was not built.</summary>
-    public static IEnumerable<(string Service, string Image, ServiceAction Action, string Reason)> Effects(ReleasePlan plan, ContainerSet before, ContainerSet after)
+    /// <summary>Restarts the containers that have to and were not touched yet, then those of the services that follow them. A restart opens mounted
+    /// files again and is over sooner than a replacement.</summary>
+    /// <returns>What the engine complained about, or null.</returns>
+    private async Task<string?> RestartAsync(Deployment deployment, CancellationToken cancellationToken)
     {
-        foreach (var service in plan.Services.Where(s => s.Action != ServiceAction.Built))
+        try
         {
-            if (ContainerSet.Same(service.Name, before.Ids, after.Ids)) { continue; }
-            var builder = plan.Builds.FirstOrDefault(b => b.Service.Image == service.Service.Image);
-            yield return (service.Name, service.Service.Image, ServiceAction.Restarted,
-                !before.Ids.ContainsKey(service.Name) ? "it was not running"
-                : !ContainerSet.Same(service.Name, before.Configurations, after.Configurations) ? "its configuration changed"
-                : ContainerSet.Same(service.Name, before.Images, after.Images) ? "compose replaced it together with a service that it depends on"
-                : builder is null ? $"image {service.Service.Image} changed" : $"it runs the image of {builder.Name}");
+            for (var (next, done) = (deployment.Restarts.Keys.ToHashSet(), new HashSet<string>()); next.Count > 0;)
+            {
+                var now = await LookAsync(deployment.Model, cancellationToken);
+                var untouched = next.Where(s => !now.Touched(s, deployment.Before)).ToHashSet();
+                if (untouched.Count > 0) { progress.Report($"restarting {string.Join(", ", untouched)}"); }
+                await Task.WhenAll(now.All.Where(c => untouched.Contains(c.Service)).Select(c => engine.RestartAsync(c.Id, cancellationToken)));
+                done.UnionWith(next);
+                next = [.. deployment.Model.Services.Where(s => s.Follows.Overlaps(untouched) && !done.Contains(s.Name)).Select(s => s.Name)];
+            }
+            return null;
         }
-        foreach (var removed in before.Ids.Keys.Where(name => name.Length > 0 && !after.Ids.ContainsKey(name) && plan.Services.All(s => s.Name != name)))
+        catch (WorkerException e)
         {
-            yield return (removed, "", ServiceAction.Removed, "it is no longer in the compose file");
+            // A file that the commit took away keeps the container from starting; that it is down is seen by who verifies.
+            return e.Message;
         }
+    }
+
+    /// <summary>What compose makes of the configuration of each service; null when it does not say.</summary>
+    /// <remarks>The resolved model is what goes in, because compose leaves out env files when it is asked for hashes of its own files.</remarks>
+    private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var lines = await runner.OutputOfAsync(DockerCommands.ComposeHashes(project, model.Project, WithSharedContainers(model, containers)), cancellationToken);
+            return lines.Split('\n').Select(l => l.Trim().Split(' ')).Where(p => p.Length == 2).ToDictionary(p => p[0], p => p[1]);
+        }
+        catch (ToolFailedException e)
+        {
+            logger.NoHashes(e.Message);
+            return null;
+        }
+    }
+
+    /// <summary>The model with containers in the place of services whose namespaces are shared, as compose has it when it hashes a service.</summary>
+    private static string WithSharedContainers(ComposeModel model, ContainerSet containers)
+    {
+        var root = JsonNode.Parse(model.Text)!.AsObject();
+        foreach (var service in (root["services"] as JsonObject ?? []).Select(s => s.Value).OfType<JsonObject>())
+        {
+            foreach (var kind in ComposeService.SharedNamespaces)
+            {
+                if (ComposeService.SharedWith(service[kind]?.GetValue<string>()) is { } other && containers.Of(other) is [var first, ..]) { service[kind] = $"container:{first.Id}"; }
+            }
+        }
+        return root.ToJsonString();
+    }
+
+    private async Task<Dictionary<string, string>> ImagesAsync(ComposeModel model, CancellationToken cancellationToken)
+    {
+        var images = await Task.WhenAll(model.Services.Select(s => s.Image).Distinct().Select(async name => (Name: name, Image: await engine.FindImageAsync(name, cancellationToken))));
+        return images.Where(i => i.Image is not null).ToDictionary(i => i.Name, i => i.Image!.Id);
     }
 
     private static string LastLines(string text) => string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
         .Where(l => l.Contains("rror", StringComparison.Ordinal) || l.Contains("unhealthy", StringComparison.Ordinal) || l.Contains("not healthy", StringComparison.Ordinal) || l.Contains("exited", StringComparison.Ordinal))
         .DefaultIfEmpty(text.Trim().Split('\n')[^1]).TakeLast(3));
+}
+
+internal static partial class DeployerLog
+{
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Compose looks at the whole application, because it does not say what differs: {Reason}")]
+    public static partial void NoHashes(this ILogger logger, string reason);
 }

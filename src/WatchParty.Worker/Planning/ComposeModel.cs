@@ -13,6 +13,9 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
     /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its configuration.</summary>
     public string ConfigurationHash { get; } = HashWithoutBuilds(Text);
 
+    /// <summary>Identity of everything beside the services: networks, volumes, secrets, configs.</summary>
+    public string ResourcesHash { get; } = HashWithoutServices(Text);
+
     public IEnumerable<ComposeService> Built => Services.Where(s => s.Build is not null);
 
     /// <exception cref="WorkerException">The text is not a model that compose prints.</exception>
@@ -22,8 +25,9 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
         {
             using var document = JsonDocument.Parse(text);
             var project = document.RootElement.GetProperty("name").GetString()!;
+            var (secrets, configs) = (Files(document.RootElement, "secrets"), Files(document.RootElement, "configs"));
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
-                ? section.EnumerateObject().Select(s => ComposeService.Parse(project, s.Name, s.Value, SecretFiles(document.RootElement))).ToImmutableArray()
+                ? section.EnumerateObject().Select(s => ComposeService.Parse(project, s.Name, s.Value, secrets, configs)).ToImmutableArray()
                 : [];
             return new ComposeModel(project, services, text);
         }
@@ -33,9 +37,9 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
         }
     }
 
-    private static Dictionary<string, string> SecretFiles(JsonElement root) =>
-        ComposeService.Section(root, "secrets") is { ValueKind: JsonValueKind.Object } secrets
-            ? secrets.EnumerateObject().Where(s => ComposeService.Section(s.Value, "file") is { ValueKind: JsonValueKind.String })
+    private static Dictionary<string, string> Files(JsonElement root, string section) =>
+        ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
+            ? entries.EnumerateObject().Where(s => ComposeService.Section(s.Value, "file") is { ValueKind: JsonValueKind.String })
                 .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty("file").GetString()!))
             : [];
 
@@ -43,8 +47,17 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
     {
         var root = JsonNode.Parse(text)!.AsObject();
         foreach (var (_, service) in root["services"] as JsonObject ?? []) { (service as JsonObject)?.Remove("build"); }
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(root.ToJsonString())));
+        return Hash(root);
     }
+
+    private static string HashWithoutServices(string text)
+    {
+        var root = JsonNode.Parse(text)!.AsObject();
+        root.Remove("services");
+        return Hash(root);
+    }
+
+    private static string Hash(JsonObject content) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(content.ToJsonString())));
 }
 
 /// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
@@ -52,8 +65,23 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
 /// <param name="OneShot">Whether it may end: it is not restarted, so exit code 0 is its success.</param>
 internal sealed record ComposeService(string Name, string Image, BuildSection? Build, int Replicas, bool OneShot)
 {
-    public static ComposeService Parse(string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles)
+    /// <summary>Services that it has to follow when they are replaced or restarted: it shares a namespace or the volumes of their containers,
+    /// or <c>depends_on</c> says <c>restart: true</c>.</summary>
+    public ImmutableHashSet<string> Follows { get; init; } = [];
+
+    /// <summary>Everything it depends on; compose adds what shared namespaces and volumes imply.</summary>
+    public ImmutableHashSet<string> DependsOn { get; init; } = [];
+
+    /// <summary>Those of them that have to end well before it starts (<c>service_completed_successfully</c>).</summary>
+    public ImmutableHashSet<string> AwaitsEndOf { get; init; } = [];
+
+    /// <summary>Full paths of the files and folders of the host that its containers see: bind mounts, and the files of secrets and configs.</summary>
+    public ImmutableArray<string> Mounts { get; init; } = [];
+
+    public static ComposeService Parse(
+        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> configFiles)
     {
+        var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends ? depends.EnumerateObject().ToList() : [];
         var deploy = Section(service, "deploy");
         var replicas = Section(service, "scale") is { ValueKind: JsonValueKind.Number } scale ? scale.GetInt32()
             : Section(deploy, "replicas") is { ValueKind: JsonValueKind.Number } wanted ? wanted.GetInt32() : 1;
@@ -63,11 +91,37 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
             Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
             replicas,
-            OneShot: restart is "no" or "" or null || restart.StartsWith("on-failure", StringComparison.Ordinal));
+            OneShot: restart is "no" or "" or null || restart.StartsWith("on-failure", StringComparison.Ordinal))
+        {
+            Follows =
+            [
+                .. SharedNamespaces.Select(kind => SharedWith(Section(service, kind)?.GetString())).OfType<string>(),
+                .. Items(service, "volumes_from").Select(v => v.ToString().Split(':')[0]).Where(v => v != "container"),
+                .. dependencies.Where(d => Section(d.Value, "restart") is { ValueKind: JsonValueKind.True }).Select(d => d.Name),
+            ],
+            DependsOn = [.. dependencies.Select(d => d.Name)],
+            AwaitsEndOf = [.. dependencies.Where(d => Section(d.Value, "condition")?.GetString() == "service_completed_successfully").Select(d => d.Name)],
+            Mounts =
+            [
+                .. Items(service, "volumes").Where(v => Section(v, "type")?.GetString() == "bind").Select(v => Plain(Section(v, "source")?.GetString() ?? "")),
+                .. Items(service, "secrets").Select(s => secretFiles.GetValueOrDefault(Section(s, "source")?.GetString() ?? "")).OfType<string>(),
+                .. Items(service, "configs").Select(c => configFiles.GetValueOrDefault(Section(c, "source")?.GetString() ?? "")).OfType<string>(),
+            ],
+        };
     }
+
+    /// <summary>Keys whose value may be <c>service:NAME</c>.</summary>
+    public static IReadOnlyList<string> SharedNamespaces { get; } = ["network_mode", "ipc", "pid"];
+
+    /// <summary>The service of <c>service:NAME</c>, or null.</summary>
+    public static string? SharedWith(string? mode) =>
+        mode?.StartsWith("service:", StringComparison.Ordinal) == true ? mode["service:".Length..] : null;
 
     /// <summary>Compose keeps <c>$</c> doubled in what it prints, because it reads it again.</summary>
     public static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);
+
+    private static IEnumerable<JsonElement> Items(JsonElement service, string name) =>
+        Section(service, name) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray() : [];
 
     internal static JsonElement? Section(JsonElement? element, string name) =>
         element is { ValueKind: JsonValueKind.Object } map && map.TryGetProperty(name, out var value) ? value : null;

@@ -18,6 +18,9 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
     /// <summary>Files of its build context, relative to it, that differ from that build.</summary>
     public IReadOnlyList<string> ChangedFiles { get; init; } = [];
 
+    /// <summary>Why its containers are restarted though nothing of it is built; null when they are not.</summary>
+    public string? RestartReason { get; init; }
+
     public string Name => Service.Name;
 }
 
@@ -25,6 +28,12 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
 /// <param name="ConfigurationChanged">Whether compose has to look at the containers even when nothing is built.</param>
 internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableArray<ServicePlan> Services, bool ConfigurationChanged)
 {
+    /// <summary>Whether networks, volumes, secrets or configs differ, which concerns the whole application.</summary>
+    public bool ResourcesChanged { get; init; }
+
+    /// <summary>The services to restart though nothing of them is built, with the reason.</summary>
+    public IReadOnlyDictionary<string, string> Restarts => Services.Where(s => s.RestartReason is not null).ToDictionary(s => s.Name, s => s.RestartReason!);
+
     /// <summary>The services to build, one for each image: services with the same build section and image share it.</summary>
     public IReadOnlyList<ServicePlan> Builds => [.. Services.Where(s => s.Action == ServiceAction.Built).DistinctBy(BuildIdentity)];
 

@@ -35,7 +35,13 @@ internal sealed record PlanningFacts(
     IReadOnlyDictionary<string, IReadOnlyCollection<string>> ChangedPaths,
     IReadOnlySet<string> FreshMarks,
     IReadOnlyDictionary<string, string> BaseImages,
-    IReadOnlyDictionary<string, string> NewBaseDigests);
+    IReadOnlyDictionary<string, string> NewBaseDigests)
+{
+    public string? DeployedResourcesHash { get; init; }
+
+    /// <summary>Why a service is restarted, for each whose mounted files changed (<see cref="MountedFiles"/>).</summary>
+    public IReadOnlyDictionary<string, string> Restarts { get; init; } = new Dictionary<string, string>();
+}
 
 /// <summary>Decides for every service whether it is built, and why. Pure.</summary>
 internal static class ReleasePlanner
@@ -44,8 +50,11 @@ internal static class ReleasePlanner
 
     public static ReleasePlan Plan(PlanningFacts facts) => new(
         facts.Commit, facts.Model,
-        [.. facts.Model.Services.Select(s => PlanService(facts, s))],
-        ConfigurationChanged: facts.DeployedConfigurationHash != facts.Model.ConfigurationHash);
+        [.. facts.Model.Services.Select(s => PlanService(facts, s) with { RestartReason = facts.Restarts.GetValueOrDefault(s.Name) })],
+        ConfigurationChanged: facts.DeployedConfigurationHash != facts.Model.ConfigurationHash)
+    {
+        ResourcesChanged = facts.DeployedResourcesHash != facts.Model.ResourcesHash,
+    };
 
     private static ServicePlan PlanService(PlanningFacts facts, ComposeService service)
     {

@@ -6,9 +6,10 @@ namespace WatchParty.Worker.Recording;
 /// <summary>The SQLite file with the history. Every write is on disk when its call returns (WAL, <c>synchronous=FULL</c>).</summary>
 internal sealed class Database : IDisposable
 {
-    private const int Version = 1;
-
-    private const string Schema = """
+    /// <summary>What each format adds to the one before; format 1 is the first. A published one never changes.</summary>
+    private static readonly string[] Formats =
+    [
+        """
         CREATE TABLE release (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             commit_id TEXT NOT NULL,
@@ -73,7 +74,12 @@ internal sealed class Database : IDisposable
         );
         CREATE INDEX housekeeping_kind ON housekeeping (kind, id);
         CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-        """;
+        """,
+        """
+        ALTER TABLE release ADD COLUMN resources_hash TEXT;
+        ALTER TABLE release ADD COLUMN unanswered TEXT;
+        """,
+    ];
 
     private readonly SqliteConnection _connection;
     private readonly Lock _lock = new();
@@ -179,12 +185,12 @@ internal sealed class Database : IDisposable
     private void Upgrade(string file)
     {
         var version = Scalar<long>("PRAGMA user_version");
-        if (version > Version)
+        if (version > Formats.Length)
         {
-            throw new WorkerException($"The history {file} was written by a newer version of the worker (format {version}, this one knows {Version}). Install that version again, or move the file aside.", Remedy.NeedsPerson);
+            throw new WorkerException($"The history {file} was written by a newer version of the worker (format {version}, this one knows {Formats.Length}). Install that version again, or move the file aside.", Remedy.NeedsPerson);
         }
-        if (version == Version) { return; }
-        Execute(Schema);
-        Execute(string.Create(CultureInfo.InvariantCulture, $"PRAGMA user_version={Version}"));
+        if (version == Formats.Length) { return; }
+        foreach (var format in Formats[(int)version..]) { Execute(format); }
+        Execute(string.Create(CultureInfo.InvariantCulture, $"PRAGMA user_version={Formats.Length}"));
     }
 }

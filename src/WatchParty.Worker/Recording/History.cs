@@ -5,12 +5,17 @@ using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Recording;
 
 /// <summary>The release that serves now, as far as the record knows.</summary>
 /// <param name="Images">Image id by image name, of the services that were built here.</param>
-internal sealed record DeployedRelease(long Id, string Commit, string? ConfigurationHash, IReadOnlyDictionary<string, DeployedService> Services, IReadOnlyDictionary<string, string> Images);
+internal sealed record DeployedRelease(long Id, string Commit, string? ConfigurationHash, IReadOnlyDictionary<string, DeployedService> Services, IReadOnlyDictionary<string, string> Images)
+{
+    /// <summary>As in <see cref="ComposeModel.ResourcesHash"/>; null when an earlier version of the worker released it.</summary>
+    public string? ResourcesHash { get; init; }
+}
 
 /// <summary>The record of releases, written as they go.</summary>
 internal sealed class History(Database database, TimeProvider time)
@@ -39,7 +44,8 @@ internal sealed class History(Database database, TimeProvider time)
 
     public void SavePlan(long release, ReleasePlan plan, DeployedRelease? deployed) => database.Transaction(() =>
     {
-        database.Execute("UPDATE release SET configuration_hash = $hash WHERE id = $id", ("$hash", plan.Model.ConfigurationHash), ("$id", release));
+        database.Execute("UPDATE release SET configuration_hash = $hash, resources_hash = $resources WHERE id = $id",
+            ("$hash", plan.Model.ConfigurationHash), ("$resources", plan.Model.ResourcesHash), ("$id", release));
         foreach (var (position, service) in plan.Services.Index())
         {
             // What was not built keeps the image of the last release, and the inputs of now, which are equal.
@@ -99,6 +105,10 @@ internal sealed class History(Database database, TimeProvider time)
         database.Execute("UPDATE release SET notes = json_insert(notes, '$[#]', $note) WHERE id = $id", ("$note", Redaction.Apply(note)), ("$id", release));
 
     public void SaveLog(long release, string file) => database.Execute("UPDATE release SET log = $file WHERE id = $id", ("$file", file), ("$id", release));
+
+    public void SaveUnanswered(long release, IReadOnlyDictionary<string, Unanswered> seconds) => database.Execute(
+        "UPDATE release SET unanswered = $seconds WHERE id = $id",
+        ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.IReadOnlyDictionaryStringUnanswered)), ("$id", release));
 
     public void Finish(long release, ReleaseOutcome outcome, string? error, PhaseSeconds seconds) => database.Execute(
         "UPDATE release SET state = 'Done', outcome = $outcome, error = $error, seconds = $seconds, ended_at = $now WHERE id = $id",
@@ -164,7 +174,7 @@ internal sealed class History(Database database, TimeProvider time)
 
     private DeployedRelease ReadDeployed(long id)
     {
-        var (commit, hash) = database.Query("SELECT commit_id, configuration_hash FROM release WHERE id = $id", r => (r.GetString(0), TextOrNull(r, 1)), ("$id", id))[0];
+        var (commit, hash, resources) = database.Query("SELECT commit_id, configuration_hash, resources_hash FROM release WHERE id = $id", r => (r.GetString(0), TextOrNull(r, 1), TextOrNull(r, 2)), ("$id", id))[0];
         var services = database.Query("SELECT name, image_name, image_id, inputs, inputs_commit, basis FROM service WHERE release_id = $id AND action <> 'Removed'", r => (
             ImageName: r.GetString(1),
             Service: new DeployedService(r.GetString(0), TextOrNull(r, 2),
@@ -173,20 +183,24 @@ internal sealed class History(Database database, TimeProvider time)
                 TextOrNull(r, 5) is { } basis ? JsonSerializer.Deserialize(basis, RecordJson.Default.BuildBasis) : null)), ("$id", id));
         return new DeployedRelease(id, commit, hash,
             services.ToDictionary(s => s.Service.Name, s => s.Service),
-            services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!));
+            services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!))
+        {
+            ResourcesHash = resources,
+        };
     }
 
     private List<ReleaseReport> Read(string where, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         var releases = database.Query($"""
-            SELECT id, commit_id, previous_commit, trigger, outcome, error, state, seconds, started_at, ended_at, forced, notes, log FROM release {where}
+            SELECT id, commit_id, previous_commit, trigger, outcome, error, state, seconds, started_at, ended_at, forced, notes, log, unanswered FROM release {where}
             """, r => new ReleaseReport(
                 r.GetInt64(0).ToString(CultureInfo.InvariantCulture), r.GetString(1), TextOrNull(r, 2), r.GetString(3),
                 TextOrNull(r, 4) is { } outcome ? Enum.Parse<ReleaseOutcome>(outcome) : ReleaseOutcome.Interrupted,
                 [], TextOrNull(r, 7) is { } seconds ? JsonSerializer.Deserialize(seconds, RecordJson.Default.PhaseSeconds)! : PhaseSeconds.Zero,
                 TextOrNull(r, 5), Enum.Parse<ReleaseState>(r.GetString(6)),
                 DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(8)), r.IsDBNull(9) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(9)), r.GetBoolean(10),
-                JsonSerializer.Deserialize(r.GetString(11), RecordJson.Default.IReadOnlyListString), TextOrNull(r, 12)), values);
+                JsonSerializer.Deserialize(r.GetString(11), RecordJson.Default.IReadOnlyListString), TextOrNull(r, 12))
+            .WithUnanswered(TextOrNull(r, 13) is { } unanswered ? JsonSerializer.Deserialize(unanswered, RecordJson.Default.IReadOnlyDictionaryStringUnanswered) : null), values);
         return [.. releases.Select(r => r with { Services = ServicesOf(long.Parse(r.Release!, CultureInfo.InvariantCulture)) })];
     }
 

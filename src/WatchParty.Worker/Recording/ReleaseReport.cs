@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Recording;
 
@@ -69,6 +70,19 @@ internal sealed record ReleaseReport(
     ReleaseState State = ReleaseState.Done, DateTimeOffset? StartedAt = null, DateTimeOffset? EndedAt = null, bool Forced = false,
     IReadOnlyList<string>? Notes = null, string? Log = null)
 {
+    /// <summary>By address of <c>Deploy:Probes</c>: for how long it gave no good answer while this was deployed. Null when nothing was deployed;
+    /// without an address that did not answer before either.</summary>
+    public IReadOnlyDictionary<string, double>? SecondsWithoutAnswer { get; init; }
+
+    /// <summary>The longest of these times in one piece.</summary>
+    public IReadOnlyDictionary<string, double>? LongestWithoutAnswer { get; init; }
+
+    public ReleaseReport WithUnanswered(IReadOnlyDictionary<string, Unanswered>? seen) => this with
+    {
+        SecondsWithoutAnswer = seen?.ToDictionary(s => s.Key, s => s.Value.Total),
+        LongestWithoutAnswer = seen?.ToDictionary(s => s.Key, s => s.Value.Longest),
+    };
+
     public StepCounts Steps => Services.Aggregate(StepCounts.None, (sum, s) => sum + s.Steps);
 }
 
@@ -80,6 +94,7 @@ internal sealed record ReleaseReport(
 [JsonSerializable(typeof(BuildInputs))]
 [JsonSerializable(typeof(BuildBasis))]
 [JsonSerializable(typeof(PhaseSeconds))]
+[JsonSerializable(typeof(IReadOnlyDictionary<string, Unanswered>))]
 [JsonSerializable(typeof(HousekeepingReport))]
 [JsonSerializable(typeof(IReadOnlyList<HousekeepingReport>))]
 internal sealed partial class RecordJson : JsonSerializerContext

@@ -20,6 +20,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
 
         var clock = new PhaseClock(time);
         var found = new Detection(goal.Commit, deployed, true, null);
+        var before = new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images);
         using var release = recorder.Begin(found, new ReleaseRequest(string.Create(CultureInfo.InvariantCulture, $"rollback to {goal.Id} ({trigger})")), clock);
         try
         {
@@ -27,14 +28,16 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             using var late = new LateStop(time, stop);
             var model = await planning.ModelAsync(deployed.Commit, stop);
             await rollbackImages.KeepAsync(model, deployed.Id, stop);
-            var running = await deployer.LookAsync(model, stop);
-            await rollback.BringBackAsync(new ReleaseBefore(goal.Id, goal.Commit, goal.Images, Deploying: true), late.Token);
+            release.WatchSite();
+            var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
+            before = before with { Deployment = new Deployment(model, whole ? null : [], new Dictionary<string, string>(), await deployer.LookAsync(model, stop)) };
+            var deployment = await rollback.BringBackAsync(new ReleaseBefore(goal.Id, goal.Commit, goal.Images), whole, late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
             var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop);
             plan = plan with { Services = [.. plan.Services.Select(s => s with { Action = Planning.ServiceAction.Unchanged, Reason = $"as in release {goal.Id}", Fresh = false })] };
             release.Planned(plan, goal);
-            release.Deployed(Deployer.Effects(plan, running, await deployer.LookAsync(plan.Model, late.Token)));
+            release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
             await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
             await repository.KeepAsync(goal.Commit, release.Id, CancellationToken.None);
             // Otherwise the next poll would bring back what a person has just taken away.
@@ -43,8 +46,8 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
         }
         catch (Exception e)
         {
-            var failure = ReleaseFailure.Of(e, deploying: true, stop) with { CommitAtFault = false };
-            return release.Failed(await rollback.GoBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images, Deploying: true), failure, release));
+            var failure = ReleaseFailure.Of(e, before.Deploying, stop) with { CommitAtFault = false };
+            return release.Failed(await rollback.GoBackAsync(before, failure, release));
         }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class Recovery(History history, Rollback rollback, ProgressFeed 
             progress.Report($"bringing release {deployed.Id} up again");
             try
             {
-                await rollback.BringBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images, Deploying: true), stop);
+                await rollback.BringBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images), whole: true, stop);
                 logger.BroughtUp(deployed.Id, deployed.Commit);
             }
             catch (Exception e) when (e is not OperationCanceledException)

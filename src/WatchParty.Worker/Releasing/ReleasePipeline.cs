@@ -38,13 +38,14 @@ internal sealed class ReleasePipeline(
             if (await deployer.IsNeededAsync(plan, stop))
             {
                 using var late = new LateStop(time, stop);
-                var running = await deployer.LookAsync(plan.Model, stop);
-                before = before with { Deploying = true };
-                var complaint = await deployer.UpAsync(found.Commit, late.Token);
+                release.WatchSite();
+                var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, stop);
+                before = before with { Deployment = deployment };
+                var complaint = await deployer.UpAsync(found.Commit, deployment, late.Token);
 
                 release.Enter(ReleaseState.Verifying, "verify");
                 await verifier.VerifyAsync(plan.Model, complaint, late.Token);
-                release.Deployed(Deployer.Effects(plan, running, await deployer.LookAsync(plan.Model, late.Token)));
+                release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
             }
 
             await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);

@@ -1,4 +1,5 @@
 using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
@@ -6,7 +7,8 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
-internal sealed class ReleasePlanning(ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
+internal sealed class ReleasePlanning(
+    DeployOptions options, ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
 {
     /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
     public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
@@ -21,8 +23,18 @@ internal sealed class ReleasePlanning(ComposeProject project, ToolRunner runner,
             await ChangedPathsAsync(commit, deployed, cancellationToken),
             freshMarks.All(),
             await ImagesAsync(deployed?.Services.Values.SelectMany(s => s.Basis?.BaseImages.Keys ?? []) ?? [], cancellationToken),
-            request.NewBaseDigests));
+            request.NewBaseDigests)
+        {
+            DeployedResourcesHash = deployed?.ResourcesHash,
+            Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
+        });
     }
+
+    /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
+    public async Task<IReadOnlyDictionary<string, string>> RestartsAsync(ComposeModel model, string? from, string to, CancellationToken cancellationToken) =>
+        options.RestartOnMountChange && from is not null && from != to && await repository.HasCommitAsync(from, cancellationToken)
+            ? MountedFiles.Restarts(model, project.Folder, await repository.ChangedPathsAsync(from, to, cancellationToken))
+            : new Dictionary<string, string>();
 
     public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken)
     {

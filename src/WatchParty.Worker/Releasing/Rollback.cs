@@ -9,8 +9,11 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>What was there before a release began.</summary>
 /// <param name="Release">Its number, 0 for what somebody deployed before the worker came.</param>
 /// <param name="Images">Id by image name.</param>
-/// <param name="Deploying">Whether the new release has begun to replace it.</param>
-internal sealed record ReleaseBefore(long Release, string Commit, IReadOnlyDictionary<string, string> Images, bool Deploying);
+/// <param name="Deployment">How the new release has begun to replace it; null as long as it has not.</param>
+internal sealed record ReleaseBefore(long Release, string Commit, IReadOnlyDictionary<string, string> Images, Deployment? Deployment = null)
+{
+    public bool Deploying => Deployment is not null;
+}
 
 /// <summary>Brings an earlier release back: its commit, its images, its containers.</summary>
 internal sealed class Rollback(
@@ -20,19 +23,24 @@ internal sealed class Rollback(
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(20);
 
     public async Task<ReleaseBefore> RememberAsync(DeployedRelease? deployed, CancellationToken cancellationToken) =>
-        new(deployed?.Id ?? 0, deployed?.Commit ?? await repository.HeadAsync(cancellationToken), deployed?.Images ?? new Dictionary<string, string>(), Deploying: false);
+        new(deployed?.Id ?? 0, deployed?.Commit ?? await repository.HeadAsync(cancellationToken), deployed?.Images ?? new Dictionary<string, string>());
 
     /// <summary>Undoes what a failed release did so far. It never throws: what could not be undone is part of the answer's error.</summary>
     public async Task<ReleaseFailure> GoBackAsync(ReleaseBefore before, ReleaseFailure failure, RunningRelease release)
     {
         try
         {
-            if (failure.Outcome == ReleaseOutcome.DeployFailed && before.Deploying)
+            if (failure.Outcome == ReleaseOutcome.DeployFailed && before.Deployment is { } deployment)
             {
-                if (!options.Deploy.Rollback) { return failure with { Error = $"{failure.Error}. It was left as it is, because Deploy:Rollback is false" }; }
-                if (before.Images.Count == 0) { return failure with { Error = $"{failure.Error}. There is no earlier release to go back to" }; }
+                if (WhyItStays(before) is { } why)
+                {
+                    release.Deployed(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
+                    return failure with { Error = $"{failure.Error}. {why}" };
+                }
                 release.Enter(ReleaseState.RollingBack, "verify");
-                await BringBackAsync(before, CancellationToken.None);
+                // What concerns the whole application on the way there does so on the way back.
+                await BringBackAsync(before, whole: deployment.Services is null, CancellationToken.None);
+                release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
             }
             using var limit = new CancellationTokenSource(QuickLimit, time);
@@ -46,13 +54,22 @@ internal sealed class Rollback(
     }
 
     /// <summary>Makes the release of <paramref name="before"/> serve again, and checks that it does.</summary>
-    public async Task BringBackAsync(ReleaseBefore before, CancellationToken cancellationToken)
+    /// <param name="whole">Whether compose has to look at the whole application, and not only at what differs.</param>
+    public async Task<Deployment> BringBackAsync(ReleaseBefore before, bool whole, CancellationToken cancellationToken)
     {
+        var left = await repository.HeadAsync(cancellationToken);
         await PutBackAsync(before, cancellationToken);
         var model = await planning.ModelAsync(before.Commit, cancellationToken);
-        var complaint = await deployer.UpAsync(before.Commit, cancellationToken);
+        var deployment = await deployer.DecideAsync(model, await planning.RestartsAsync(model, left, before.Commit, cancellationToken), whole, cancellationToken);
+        var complaint = await deployer.UpAsync(before.Commit, deployment, cancellationToken);
         await verifier.VerifyAsync(model, complaint, cancellationToken);
+        return deployment;
     }
+
+    private string? WhyItStays(ReleaseBefore before) =>
+        !options.Deploy.Rollback ? "It was left as it is, because Deploy:Rollback is false"
+        : before.Images.Count == 0 ? "There is no earlier release to go back to"
+        : null;
 
     /// <summary>Puts the working tree and the image names back, so that whoever starts the application by hand gets the release that serves.</summary>
     private async Task PutBackAsync(ReleaseBefore before, CancellationToken cancellationToken)

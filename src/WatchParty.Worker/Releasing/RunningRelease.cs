@@ -2,15 +2,19 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Releasing;
 
 /// <summary>Begins the record of releases.</summary>
-internal sealed class ReleaseRecorder(History history, FreshMarks freshMarks, StateFolder state, ProgressFeed progress, ILogger<ReleaseRecorder> logger)
+internal sealed class ReleaseRecorder(
+    DeployOptions options, History history, FreshMarks freshMarks, StateFolder state, ProgressFeed progress, TimeProvider time, ILogger<ReleaseRecorder> logger)
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
@@ -19,7 +23,7 @@ internal sealed class ReleaseRecorder(History history, FreshMarks freshMarks, St
         var file = Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{id}.log"));
         history.SaveLog(id, file);
         logger.Begins(id, found.Commit, request.Trigger);
-        return new RunningRelease(id, found, clock, history, freshMarks, new BuildLog(file), progress, logger);
+        return new RunningRelease(id, found, clock, history, freshMarks, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, logger);
     }
 
     /// <summary>The answer when there is nothing to release. Nothing is written.</summary>
@@ -30,13 +34,21 @@ internal sealed class ReleaseRecorder(History history, FreshMarks freshMarks, St
 }
 
 /// <summary>One release while it goes: every method writes the record before it returns.</summary>
-internal sealed class RunningRelease(long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, ProgressFeed progress, ILogger logger) : IDisposable
+internal sealed class RunningRelease(
+    long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ILogger logger) : IDisposable
 {
+    private ReleasePlan? _plan;
+    private SiteWatch? _watch;
+
     public long Id => id;
 
     public BuildLog Log => log;
 
-    public void Dispose() => log.Dispose();
+    public void Dispose()
+    {
+        _watch?.Dispose();
+        log.Dispose();
+    }
 
     public void Enter(ReleaseState state, string phase)
     {
@@ -57,6 +69,7 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
     /// <param name="imagesOf">The release whose images the services have that are not built.</param>
     public void Planned(ReleasePlan plan, DeployedRelease? imagesOf)
     {
+        _plan = plan;
         history.SavePlan(id, plan, imagesOf);
         foreach (var service in plan.Services) { logger.Planned(service.Name, service.Action.ToString(), service.Reason); }
     }
@@ -81,7 +94,15 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
         }
     }
 
-    public void Deployed(IEnumerable<(string Service, string Image, ServiceAction Action, string Reason)> effects)
+    /// <summary>Watches from now on whether the site answers, until the release is over.</summary>
+    public void WatchSite() => _watch ??= watchSite();
+
+    public void Deployed(Deployment deployment, ContainerSet now) => Save(_plan is null ? [] : deployment.Effects(_plan, now));
+
+    /// <summary>The release before was brought back.</summary>
+    public void Undone(Deployment deployment, ContainerSet now) => Save(_plan is null ? [] : deployment.EffectsUndone(_plan, now));
+
+    private void Save(IEnumerable<ServiceEffect> effects)
     {
         foreach (var (service, image, action, reason) in effects)
         {
@@ -106,6 +127,11 @@ internal sealed class RunningRelease(long id, Detection found, PhaseClock clock,
     private ReleaseReport Finish(ReleaseOutcome outcome, string? error)
     {
         var seconds = clock.Stop();
+        if (_watch?.Seen() is { } unanswered)
+        {
+            history.SaveUnanswered(id, unanswered);
+            foreach (var (address, without) in unanswered) { logger.Unanswered(id, Redaction.Apply(address), without.Total, without.Longest); }
+        }
         history.Finish(id, outcome, error, seconds);
         if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); } else { logger.Failed(id, found.Commit, outcome.ToString(), error); }
         progress.Report($"release {id}: {outcome}");
@@ -146,6 +172,9 @@ internal static partial class ReleaseLog
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release}: {Note}")]
     public static partial void Noted(this ILogger logger, long release, string note);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release}: {Address} gave no good answer for {Seconds:0.0} s, {Longest:0.0} s in one piece")]
+    public static partial void Unanswered(this ILogger logger, long release, string address, double seconds, double longest);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} is healthy after {Seconds:0.0} s")]
     public static partial void Succeeded(this ILogger logger, long release, string commit, double seconds);

@@ -25,11 +25,27 @@ internal static class DockerCommands
             OutputLimit = 16 * 1024 * 1024,
         };
 
+    /// <summary>The hash that compose gives the configuration of each service of the resolved <paramref name="model"/>, one "name hash" a line.</summary>
+    public static ToolCommand ComposeHashes(ComposeProject project, string name, string model) =>
+        InProject(project, new ToolCommand("docker", "compose", "--ansi", "never", "--project-name", name, "--profile", "*", "--file", "-", "config", "--hash", "*")) with
+        {
+            Input = model,
+            Timeout = TimeSpan.FromSeconds(30),
+            Grace = TimeSpan.FromSeconds(1),
+            ProcessorLimit = TimeSpan.FromSeconds(20),
+        };
+
     /// <summary>Starts what differs and waits for health; builds nothing.</summary>
+    /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose 2.29.2
+    /// the hash of a service has its dependencies in it, and without them it would be replaced.</param>
     /// <param name="waitTimeout">Rounded up to whole seconds. Compose's own answer at this limit is a coin toss up to 5.5.0, so it is not the last word.</param>
-    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout) =>
-        Compose(project, commit, "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait",
-            "--wait-timeout", Math.Ceiling(waitTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture)) with
+    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
+        Compose(project, commit,
+        [
+            "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait",
+            "--wait-timeout", Math.Ceiling(waitTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+            .. services.Count > 0 ? services.Prepend("--") : [],
+        ]) with
         {
             // Pulling the images of services that are not built counts too.
             Timeout = waitTimeout + TimeSpan.FromMinutes(15),

@@ -16,6 +16,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     /// <summary>From here on the size limits of a prune have their new names (api/docs/CHANGELOG.md of moby).</summary>
     private static readonly Version SizeLimits = new(1, 48);
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan RestartLimit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan PruneLimit = TimeSpan.FromMinutes(15);
 
     private readonly SemaphoreSlim _connecting = new(1);
@@ -75,6 +76,13 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     /// <summary>The container, or null when it is gone.</summary>
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
         FindAsync($"containers/{Escape(id)}/json", DockerJson.Default.ContainerDetails, cancellationToken);
+
+    /// <summary>Stops the container as gently as its configuration says, and starts it again.</summary>
+    public async Task RestartAsync(string id, CancellationToken cancellationToken)
+    {
+        using var answer = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/restart", RestartLimit, cancellationToken);
+        await ThrowOnErrorAsync(answer, cancellationToken);
+    }
 
     /// <summary>Every record of the engine's builder cache.</summary>
     public async Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>

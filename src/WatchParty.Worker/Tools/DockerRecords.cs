@@ -36,7 +36,11 @@ internal sealed record ContainerSummary(string Id, string[] Names, string ImageI
 
 internal sealed record ContainerDetails(string Id, string Name, string Image, int RestartCount, ContainerState State, ContainerHostConfiguration HostConfig);
 
-internal sealed record ContainerState(string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health);
+internal sealed record ContainerState(string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health)
+{
+    /// <summary>When it was last started, as the engine writes it.</summary>
+    public string StartedAt { get; init; } = "";
+}
 
 internal sealed record ContainerHealth(string Status, int FailingStreak, ContainerHealthProbe[]? Log);
 

@@ -62,6 +62,75 @@ public sealed class ComposeFormTests
     }
 
     [Fact]
+    public async Task Only_what_differs_is_replaced_or_restarted_and_what_has_to_follow_follows()
+    {
+        const string Idle = "    image: watchparty-sample-base:1\n    init: true\n    command: [sleep, \"600\"]\n    restart: always\n";
+        var compose = SmallApplication.Compose(
+            SmallApplication.Service("web", "    env_file: web.env\n    depends_on: {migrate: {condition: service_completed_successfully}}\n    ports: [\"127.0.0.1:${WEB_PORT}:8000\"]\n" + SmallApplication.HealthCheck),
+            "  migrate:\n    image: PROJECT-web:latest\n    command: [\"true\"]\n",
+            "  sharing:\n" + Idle + "    network_mode: service:web\n",
+            "  restarting:\n" + Idle + "    depends_on: {web: {condition: service_started, restart: true}}\n",
+            "  using:\n" + Idle + "    depends_on: {web: {condition: service_healthy}}\n",
+            "  mounting:\n" + Idle + "    volumes: [\"./site.conf:/site.conf:ro\", \"./conf.d:/conf.d:ro\"]\n",
+            "  beside:\n" + Idle + "    network_mode: service:mounting\n");
+        await using var app = await Application.OfAsync([
+            .. SmallApplication.Folder("web"), ("compose.yaml", compose), ("web.env", "GREETING=hello\n"), ("site.conf", "first\n"), ("conf.d/one", "first\n"), (".gitignore", ".env\n"),
+        ]);
+        (await app.OnceAsync()).Succeeded();
+
+        // Each round: what is touched, and that nothing else is.
+        var before = await app.ContainersAsync();
+        async Task<IEnumerable<string>> TouchedAsync()
+        {
+            var (was, now) = (before, before = await app.ContainersAsync());
+            return now.Keys.Where(s => now[s] != was.GetValueOrDefault(s)).Order(StringComparer.Ordinal);
+        }
+        Task<string> ConfAsync() => Command.ShellAsync($"docker exec {before["mounting"].Id} sh -c 'cat /site.conf /conf.d/*'");
+
+        // Built: what shares its image and its namespace goes with it, the migration runs before it, what only uses it stays.
+        await app.PushAsync("web/content.txt", "another\n");
+        var run = (await app.OnceAsync()).Succeeded();
+        Assert.Equal(["migrate", "restarting", "sharing", "web"], await TouchedAsync());
+        Assert.Equal(("it runs the image of web", "it has to follow web", "it has to follow web"), (run.Service("migrate").Reason, run.Service("sharing").Reason, run.Service("restarting").Reason));
+
+        // A configuration alone: the migration runs again in the container that it has.
+        var migration = before["migrate"];
+        await app.PushAsync("web.env", "GREETING=good morning\n");
+        run = (await app.OnceAsync()).Succeeded();
+        Assert.Equal(["migrate", "restarting", "sharing", "web"], await TouchedAsync());
+        Assert.Equal(("its configuration changed", "it had ended and runs again"), (run.Service("web").Reason, run.Service("migrate").Reason));
+        Assert.Equal(migration.Id, before["migrate"].Id);
+        await app.PushAsync("compose.yaml", compose.Replace("  using:\n", "  using:\n    stop_grace_period: 2s\n", StringComparison.Ordinal));
+        (await app.OnceAsync()).Succeeded();
+        Assert.Contains("using", await TouchedAsync());
+
+        // Files that a service mounts: it starts again in the container that it has, and sees them.
+        var mounting = before["mounting"];
+        await app.PushAsync(("site.conf", "second\n"), ("conf.d/one", "second\n"), ("docs.md", "Words.\n"));
+        const string Reason = "it mounts conf.d/one and 1 more that changed";
+        var planned = (await app.RunAsync("plan", "--json")).Json["services"]!.AsArray().Single(s => (string?)s!["name"] == "mounting")!;
+        Assert.Equal(("Restarted", Reason), ((string?)planned["action"], (string?)planned["reason"]));
+        app.TakeDockerCalls();
+        run = (await app.OnceAsync()).Succeeded();
+        Assert.DoesNotContain(app.TakeDockerCalls(), c => c.Contains(" up ", StringComparison.Ordinal));
+        Assert.Equal(["beside", "mounting"], await TouchedAsync());
+        Assert.Equal((mounting.Id, Reason, "it has to follow mounting"), (before["mounting"].Id, run.Service("mounting").Reason, run.Service("beside").Reason));
+        Assert.Equal("second\nsecond", await ConfAsync());
+
+        // A release that is taken back takes its files back.
+        await app.PushAsync(("site.conf", "third\n"), ("web/status", "broken\n"));
+        run = (await app.OnceAsync()).Expect("RolledBack", 1);
+        Assert.Equal(["beside", "migrate", "mounting", "restarting", "sharing", "web"], await TouchedAsync());
+        Assert.Equal("it was replaced, and brought back with the release before", run.Service("mounting").Reason);
+        Assert.Equal("second\nsecond", await ConfAsync());
+
+        app.Configure("Deploy:RestartOnMountChange", false);
+        await app.PushAsync(("site.conf", "fourth\n"), ("web/status", "ok\n"));
+        (await app.OnceAsync()).Succeeded();
+        Assert.Empty(await TouchedAsync());
+    }
+
+    [Fact]
     public async Task A_service_that_left_the_compose_file_goes_and_one_that_came_is_started()
     {
         await using var app = await Application.OfAsync(SmallApplication.WebAndSide);

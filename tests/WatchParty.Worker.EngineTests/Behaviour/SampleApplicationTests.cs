@@ -20,6 +20,7 @@ public sealed class ReleasedSample : IAsyncLifetime
         {
             await File.AppendAllTextAsync(Path.Combine(Application.Checkout, file), $"\nA_PASSWORD={Secret}\n");
         }
+        Application.Probe(("/health", "BACKEND_PORT"), ("/health", "FRONTEND_PORT"));
         await Command.OutputAsync("docker", ["builder", "prune", "--all", "--force"]);
         Head = await Application.GitAsync(Application.Clone, "rev-parse", "HEAD");
         First = await Application.OnceAsync();
@@ -32,9 +33,10 @@ public sealed class ReleasedSample : IAsyncLifetime
 public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixture<ReleasedSample>
 {
     private readonly Application _app = sample.Application;
+    private readonly string _backend = sample.Application.Address("/health", "BACKEND_PORT").ToString();
+    private readonly string _frontend = sample.Application.Address("/health", "FRONTEND_PORT").ToString();
 
     private static readonly string[] MayWarn = ["cache of ", "build of backend", "disk "];
-    private static readonly string[] FrontendReasons = ["no input changed", "compose replaced it together with a service that it depends on"];
     private static readonly string[] DocumentFields = ["release", "commit", "previousCommit", "trigger", "outcome", "services", "seconds", "error"];
     private static readonly string[] ServiceFields = ["name", "action", "reason", "fresh", "steps", "seconds", "image", "missed"];
 
@@ -53,6 +55,7 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
         Assert.Null(json["error"]);
         Assert.StartsWith("once by ", (string?)json["trigger"], StringComparison.Ordinal);
 
+        Assert.Empty(first.SecondsWithoutAnswer!);
         Assert.Equal(["backend Built 0/9", "celery Restarted", "frontend Built 0/7", "redis Restarted"], first.Counts);
         Assert.All(first.Services.Where(s => s.Action == "Built"), s => Assert.Equal("first build", s.Reason));
         Assert.All(first.Services.Where(s => s.Action == "Built"), s => Assert.StartsWith("sha256:", s.Image, StringComparison.Ordinal));
@@ -77,21 +80,21 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
     [Fact]
     public async Task A_commit_of_the_backend_builds_the_backend_alone_and_can_be_read_in_its_version()
     {
-        var (frontend, redis) = ((await _app.ContainersAsync())["frontend"], (await _app.ContainersAsync())["redis"]);
+        var before = await _app.ContainersAsync();
         var commit = await _app.PushAsync("backend/app/content.txt", "Hello again\n");
         _app.TakeDockerCalls();
         var run = (await _app.OnceAsync()).Succeeded();
 
         Assert.Equal(["backend"], _app.TakeBuilds());
         // The dependencies are cached; the slow step of the last stage is not, because the commit is declared above it.
-        Assert.Equal(["backend Built 2/9", "celery Restarted", "redis Unchanged"], run.Counts.Where(c => !c.StartsWith("frontend", StringComparison.Ordinal)));
+        Assert.Equal(["backend Built 2/9", "celery Restarted", "frontend Unchanged", "redis Unchanged"], run.Counts);
         Assert.Equal("backend/app/content.txt changed", run.Service("backend").Reason);
         Assert.Equal("it runs the image of backend", run.Service("celery").Reason);
-        // Some versions of compose replace what depends on a replaced service; it is not built, and the record says whose doing it was.
-        Assert.Contains(run.Service("frontend").Reason, FrontendReasons);
         Assert.Equal($"commit: {commit}\ncontent: Hello again", (await _app.GetAsync("/version", "BACKEND_PORT")).Trim());
-        Assert.Equal(frontend.Image, (await _app.ContainersAsync())["frontend"].Image);
-        Assert.Equal(redis, (await _app.ContainersAsync())["redis"]);
+        // The frontend depends on the backend; neither it nor redis was so much as stopped.
+        Assert.Equal((before["frontend"], before["redis"]), ((await _app.ContainersAsync())["frontend"], (await _app.ContainersAsync())["redis"]));
+        Assert.True(run.SecondsWithoutAnswer![_backend] > 0 && run.SecondsWithoutAnswer.ContainsKey(_frontend), run.All);
+        Assert.Contains($"{_backend} gave no answer for ", (await _app.RunAsync("show", commit)).Output, StringComparison.Ordinal);
         Assert.Equal(run.Service("backend").Image, (await _app.ContainersAsync())["celery"].Image);
     }
 
@@ -115,6 +118,7 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
         var run = (await _app.OnceAsync()).Succeeded();
         Assert.DoesNotContain(_app.TakeDockerCalls(), c => c.StartsWith("buildx", StringComparison.Ordinal) || c.Contains(" up ", StringComparison.Ordinal));
         Assert.All(run.Services, s => Assert.Equal("Unchanged", s.Action));
+        Assert.Null(run.SecondsWithoutAnswer);
         Assert.Equal(before, await _app.ContainersAsync());
         Assert.Equal(commit, await _app.HeadOfCheckoutAsync());
         Assert.Equal(commit, (string?)(await _app.StatusAsync())["deployed"]!["commit"]);
@@ -151,15 +155,20 @@ public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixtur
     {
         var (head, backend) = (await _app.HeadOfCheckoutAsync(), await _app.ImageAsync("backend:latest"));
         var version = await _app.GetAsync("/version", "BACKEND_PORT");
-        var images = (await _app.ContainersAsync()).ToDictionary(c => c.Key, c => c.Value.Image);
+        var before = await _app.ContainersAsync();
         await _app.PushAsync("backend/app/status", "broken\n");
         var run = (await _app.OnceAsync()).Expect("RolledBack", 1);
         Assert.Contains("backend is unhealthy", run.Error, StringComparison.Ordinal);
         Assert.Equal(head, await _app.HeadOfCheckoutAsync());
         Assert.Equal(backend, await _app.ImageAsync("backend:latest"));
         Assert.Equal(version, await _app.GetAsync("/version", "BACKEND_PORT"));
-        Assert.Equal(images, (await _app.ContainersAsync()).ToDictionary(c => c.Key, c => c.Value.Image));
-        Assert.All((await _app.ContainersAsync()).Values, c => Assert.Equal("running", c.Status));
+        var after = await _app.ContainersAsync();
+        Assert.Equal(before.ToDictionary(c => c.Key, c => c.Value.Image), after.ToDictionary(c => c.Key, c => c.Value.Image));
+        Assert.All(after.Values, c => Assert.Equal("running", c.Status));
+        Assert.Equal((before["frontend"], before["redis"]), (after["frontend"], after["redis"]));
+        Assert.Equal(["celery Restarted", "frontend Unchanged", "redis Unchanged"], run.Counts.Skip(1));
+        Assert.Equal("it was replaced, and brought back with the release before", run.Service("celery").Reason);
+        Assert.True(run.SecondsWithoutAnswer![_backend] > 0, run.All);
         (await _app.OnceAsync()).Expect("Quarantined", 1);
 
         await _app.PushAsync("backend/app/status", "ok\n");

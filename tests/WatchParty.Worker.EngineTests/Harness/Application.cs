@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace WatchParty.Worker.EngineTests.Harness;
 
-internal sealed record Container(string Id, string Image, string Status, int Restarts);
+internal sealed record Container(string Id, string Image, string Status, int Restarts, string Started);
 
 /// <summary>An application with everything around it, in a folder of its own: its remote, the checkout that the worker follows, a
 /// developer's clone, the worker's configuration and state. Its compose project, image names and ports clash with nothing.</summary>
@@ -15,7 +15,7 @@ internal sealed class Application : IAsyncDisposable
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "watchparty-worker");
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
     private const string ImageFormat = "{{.Repository}}:{{.Tag}}";
-    private const string InspectFormat = """{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.Image}} {{.State.Status}} {{.RestartCount}}""";
+    private const string InspectFormat = """{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.Image}} {{.State.Status}} {{.RestartCount}} {{.State.StartedAt}}""";
     private static int _number;
 
     private readonly JsonObject _configuration;
@@ -229,7 +229,7 @@ internal sealed class Application : IAsyncDisposable
         Assert.True(result.ExitCode == 0, result.Errors);
         var lines = result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' ')).ToList();
         return lines.DistinctBy(p => p[0]).Count() < lines.Count ? null
-            : lines.ToDictionary(p => p[0], p => new Container(p[1], p[2], p[3], int.Parse(p[4], CultureInfo.InvariantCulture)));
+            : lines.ToDictionary(p => p[0], p => new Container(p[1], p[2], p[3], int.Parse(p[4], CultureInfo.InvariantCulture), p[5]));
     }
 
     /// <summary>Id of an image of this application, or null.</summary>
@@ -245,7 +245,10 @@ internal sealed class Application : IAsyncDisposable
     /// <summary>Asks for <paramref name="path"/> again and again until disposed, and remembers every answer that was not good.</summary>
     public Visitor Visit(string path, string port = "WEB_PORT") => new(Http, Address(path, port));
 
-    private Uri Address(string path, string port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Ports[port]}{path}"));
+    /// <summary>Makes these addresses the probes of the configuration.</summary>
+    public void Probe(params (string Path, string Port)[] probes) => Configure("Deploy:Probes", new JsonArray([.. probes.Select(p => JsonValue.Create(Address(p.Path, p.Port).ToString()))]));
+
+    public Uri Address(string path, string port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Ports[port]}{path}"));
 
     private async Task CloneAsync()
     {

@@ -34,6 +34,9 @@ internal sealed class Run(CommandResult result)
 
     public IEnumerable<string> Notes => Json["notes"]?.AsArray().Select(n => (string)n!) ?? [];
 
+    /// <summary>By address; null when nothing was deployed.</summary>
+    public IReadOnlyDictionary<string, double>? SecondsWithoutAnswer => Json["secondsWithoutAnswer"]?.AsObject().ToDictionary(a => a.Key, a => (double)a.Value!);
+
     public ServiceLine Service(string name) => Services.Single(s => s.Name == name);
 
     public Run Expect(string outcome, int exitCode)

@@ -2,6 +2,7 @@ using Spectre.Console;
 using WatchParty.Worker.Cli;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Tests.Cli;
 
@@ -28,6 +29,20 @@ public sealed class ReleaseTextTests
             "  note: a note",
         ],
         Lines(Report));
+
+    [Fact]
+    public void Release_ThatWasWatched_SaysForHowLongTheSiteGaveNoAnswer() => Assert.Equal(
+        [
+            "  http://127.0.0.1:1/ answered all the time",
+            "  http://127.0.0.1:2/ gave no answer for 1.3 s",
+            "  http://127.0.0.1:3/ gave no answer for 1.3 s, 0.9 s in one piece",
+        ],
+        Lines((Report with { Services = [], Notes = null }).WithUnanswered(new Dictionary<string, Unanswered>
+        {
+            ["http://127.0.0.1:1/"] = new(0, 0),
+            ["http://127.0.0.1:2/"] = new(1.3, 1.3),
+            ["http://127.0.0.1:3/"] = new(1.3, 0.9),
+        }))[1..]);
 
     [Fact]
     public void Release_ThatFailed_EndsWithTheErrorIndentedAndTheLog() => Assert.Equal(

@@ -57,6 +57,31 @@ public sealed class ComposeModelTests
     }
 
     [Fact]
+    public void ResourcesHash_FollowsEverythingButServices()
+    {
+        Assert.Equal(Model.ResourcesHash, ComposeModel.Parse(ComposeModels.Shapes.Replace("a$$b", "a$$c", StringComparison.Ordinal)).ResourcesHash);
+        Assert.NotEqual(Model.ResourcesHash, ComposeModel.Parse(ComposeModels.Shapes.Replace("shapes_default", "other", StringComparison.Ordinal)).ResourcesHash);
+    }
+
+    [Theory]
+    [InlineData("""{ "network_mode": "service:db" }""", "db")]
+    [InlineData("""{ "ipc": "service:db", "pid": "service:web" }""", "db web")]
+    [InlineData("""{ "network_mode": "host", "ipc": "shareable", "pid": "container:db" }""", "")]
+    [InlineData("""{ "volumes_from": ["db", "web:ro", "container:other:ro"] }""", "db web")]
+    [InlineData("""{ "depends_on": { "db": { "condition": "service_healthy", "restart": true }, "web": { "condition": "service_started" } } }""", "db")]
+    public void Service_FollowsThoseWhoseContainersItNeeds(string service, string others) =>
+        Assert.Equal(others, string.Join(' ', ComposeModels.Of(("x", service)).Services.Single().Follows.Order(StringComparer.Ordinal)));
+
+    [Fact]
+    public void Service_AwaitsTheEndOfSomeThatItDependsOn()
+    {
+        var service = ComposeModels.Of(("x", """{ "depends_on": { "db": { "condition": "service_healthy" }, "migrate": { "condition": "service_completed_successfully" } } }""")).Services.Single();
+
+        Assert.Equal(["db", "migrate"], service.DependsOn.Order(StringComparer.Ordinal));
+        Assert.Equal(["migrate"], service.AwaitsEndOf);
+    }
+
+    [Fact]
     public void Model_WithAProfile_HasItsService() => Assert.Equal(("debug", "busybox", 1), ComposeModel.Parse(ComposeModels.WithProfile).Services.Select(s => (s.Name, s.Image, s.Replicas)).Single());
 
     [Theory]

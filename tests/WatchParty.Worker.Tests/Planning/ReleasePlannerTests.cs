@@ -117,6 +117,23 @@ public sealed class ReleasePlannerTests
     }
 
     [Fact]
+    public void Service_WhoseMountedFilesChanged_IsRestartedWhateverElse()
+    {
+        var plan = ReleasePlanner.Plan(Facts() with { Restarts = new Dictionary<string, string> { ["celery"] = "it mounts a, which changed" } });
+
+        Assert.Equal([new("celery", "it mounts a, which changed")], plan.Restarts);
+        Assert.Equal(ServiceAction.Unchanged, plan.Services.Single(s => s.Name == "celery").Action);
+    }
+
+    [Fact]
+    public void Plan_KnowsWhetherNetworksOrVolumesChanged()
+    {
+        Assert.False(ReleasePlanner.Plan(Facts() with { DeployedResourcesHash = Model.ResourcesHash }).ResourcesChanged);
+        Assert.True(ReleasePlanner.Plan(Facts() with { DeployedResourcesHash = "other" }).ResourcesChanged);
+        Assert.True(ReleasePlanner.Plan(Facts()).ResourcesChanged);
+    }
+
+    [Fact]
     public void Plan_KnowsWhetherTheConfigurationChanged()
     {
         Assert.False(ReleasePlanner.Plan(Facts()).ConfigurationChanged);

@@ -1,9 +1,79 @@
+using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Recording;
 
 public sealed class DatabaseTests : IDisposable
 {
+    /// <summary>As the first version of the worker wrote it.</summary>
+    private const string Format1 = """
+        CREATE TABLE release (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            commit_id TEXT NOT NULL,
+            previous_commit TEXT,
+            trigger TEXT NOT NULL,
+            forced INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            outcome TEXT,
+            error TEXT,
+            configuration_hash TEXT,
+            seconds TEXT,
+            notes TEXT NOT NULL DEFAULT '[]',
+            log TEXT,
+            started_at INTEGER NOT NULL,
+            ended_at INTEGER
+        );
+        CREATE INDEX release_outcome ON release (outcome, id);
+        CREATE INDEX release_commit ON release (commit_id, id);
+        CREATE TABLE service (
+            release_id INTEGER NOT NULL REFERENCES release (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            action TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            fresh INTEGER NOT NULL,
+            image_name TEXT NOT NULL,
+            image_id TEXT,
+            inputs TEXT,
+            inputs_commit TEXT,
+            basis TEXT,
+            seconds REAL NOT NULL DEFAULT 0,
+            total INTEGER NOT NULL DEFAULT 0,
+            cached INTEGER NOT NULL DEFAULT 0,
+            executed INTEGER NOT NULL DEFAULT 0,
+            missed TEXT NOT NULL DEFAULT '[]',
+            saved REAL NOT NULL DEFAULT 0,
+            advice TEXT NOT NULL DEFAULT '[]',
+            PRIMARY KEY (release_id, name)
+        ) WITHOUT ROWID;
+        CREATE TABLE step (
+            release_id INTEGER NOT NULL REFERENCES release (id) ON DELETE CASCADE,
+            service TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            stage TEXT NOT NULL,
+            text TEXT NOT NULL,
+            state TEXT NOT NULL,
+            seconds REAL NOT NULL,
+            digest TEXT NOT NULL,
+            error TEXT,
+            PRIMARY KEY (release_id, service, position)
+        ) WITHOUT ROWID;
+        CREATE INDEX step_runs ON step (service, text, state, release_id);
+        CREATE TABLE quarantine (commit_id TEXT PRIMARY KEY, release_id INTEGER NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);
+        CREATE TABLE fresh_mark (service TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL);
+        CREATE TABLE seal (service TEXT PRIMARY KEY, seal TEXT NOT NULL);
+        CREATE TABLE warm (service TEXT PRIMARY KEY, since INTEGER NOT NULL);
+        CREATE TABLE housekeeping (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            report TEXT NOT NULL,
+            ended_at INTEGER NOT NULL
+        );
+        CREATE INDEX housekeeping_kind ON housekeeping (kind, id);
+        CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+        """;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("database-").FullName;
 
     private string FilePath => Path.Combine(_folder, "history.db");
@@ -38,6 +108,32 @@ public sealed class DatabaseTests : IDisposable
         using (var database = Database.Open(FilePath)) { version = database.Scalar<long>("PRAGMA user_version"); }
         using (var database = Database.Open(FilePath)) { Assert.Equal(version, database.Scalar<long>("PRAGMA user_version")); }
         Assert.True(version > 0);
+    }
+
+    [Fact]
+    public void Database_OfFormat1_KeepsItsReleases()
+    {
+        using (var connection = new SqliteConnection($"Data Source={FilePath};Pooling=False"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = Format1 + """
+                INSERT INTO release (id, commit_id, trigger, forced, state, outcome, configuration_hash, seconds, started_at, ended_at)
+                VALUES (7, '1111111111111111111111111111111111111111', 'poll', 0, 'Done', 'Succeeded', 'abc', '{"detect":0,"plan":0,"build":1,"deploy":1,"verify":1,"total":3}', 1000, 4000);
+                INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id) VALUES (7, 0, 'web', 'Built', 'first build', 0, 'app-web', 'sha256:1');
+                PRAGMA user_version=1;
+                """;
+            command.ExecuteNonQuery();
+        }
+
+        for (var time = 0; time < 2; time++)
+        {
+            using var database = Database.Open(FilePath);
+            var history = new History(database, TimeProvider.System);
+            Assert.Equal(("abc", null, "sha256:1"), (history.Deployed()!.ConfigurationHash, history.Deployed()!.ResourcesHash, history.Deployed()!.Images["app-web"]));
+            Assert.Null(history.Find(7)!.SecondsWithoutAnswer);
+            Assert.Equal(8 + time, history.Begin("2222222222222222222222222222222222222222", null, "poll", forced: false));
+        }
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Text.Json;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Tests.Recording;
 
@@ -56,6 +57,20 @@ public sealed class HistoryTests : IDisposable
         const string Old = """{"commit":"abc","dockerfile":"FROM python","arguments":{},"baseImages":{"python":"sha256:1"}}""";
 
         Assert.Empty(JsonSerializer.Deserialize(Old, RecordJson.Default.BuildBasis)!.BaseDigests);
+    }
+
+    [Fact]
+    public void Release_KeepsForHowLongTheSiteGaveNoAnswer()
+    {
+        var id = _bench.Release(Commit, ReleaseOutcome.Succeeded, "backend");
+        Assert.Null(History.Find(id)!.SecondsWithoutAnswer);
+
+        History.SaveUnanswered(id, new Dictionary<string, Unanswered> { ["http://127.0.0.1:8000/"] = new(1.3, 0.9) });
+
+        var report = _bench.Elsewhere(h => h.Find(id))!;
+        Assert.Equal([new("http://127.0.0.1:8000/", 1.3)], report.SecondsWithoutAnswer!);
+        Assert.Equal([new("http://127.0.0.1:8000/", 0.9)], report.LongestWithoutAnswer!);
+        Assert.Contains("\"secondsWithoutAnswer\":{\"http://127.0.0.1:8000/\":1.3}", JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -67,6 +67,19 @@ public sealed class DockerCommandsTests
     }
 
     [Fact]
+    public void Up_OfSomeServices_NamesThemLast() =>
+        Assert.Equal(["--wait-timeout", "5", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(5));
+
+    [Fact]
+    public void Hashes_AreAskedOfTheResolvedModel()
+    {
+        var command = DockerCommands.ComposeHashes(Plain, "app", "{}");
+
+        Assert.Equal(["compose", "--ansi", "never", "--project-name", "app", "--profile", "*", "--file", "-", "config", "--hash", "*"], command.Arguments.AsEnumerable());
+        Assert.Equal("{}", command.Input);
+    }
+
+    [Fact]
     public void Bake_ReadsTheModelFromItsInputAndNamesItsTargets()
     {
         var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7) };

@@ -232,6 +232,16 @@ public sealed class DockerEngineTests
         Assert.Equal([("1", "web")], (await engine.ContainersAsync("app", None)).Select(c => (c.Id, c.Service)));
     }
 
+    [Fact]
+    public async Task Container_ThatCannotBeRestarted_IsAnErrorWithTheEnginesWords()
+    {
+        using var fake = Engine(_ => FakeEngine.Json("""{ "message": "not a directory" }""", 500));
+        using var engine = fake.Connect();
+
+        Assert.Contains("not a directory", (await Assert.ThrowsAsync<WorkerException>(() => engine.RestartAsync("abc", None))).Message, StringComparison.Ordinal);
+        Assert.Equal("POST /v1.45/containers/abc/restart HTTP/1.1", fake.Requests.Last());
+    }
+
     private static string Running => FakeEngine.Json("""{ "message": "a prune operation is already running" }""", 409);
 
     /// <summary>Passes short waits at once, and counts them.</summary>
