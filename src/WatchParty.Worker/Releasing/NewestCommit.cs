@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Recording;
@@ -9,7 +10,7 @@ namespace WatchParty.Worker.Releasing;
 /// only where <c>Build:CancelOnNewerCommit</c> says so, and never twice in a row: of two releases at least one goes to its end, so that
 /// pushes that come faster than builds end cannot keep the site from getting newer. A limit in time would need a guess at how long a
 /// build may take; this needs none.</remarks>
-internal sealed class NewestCommit(BuildOptions options, History history)
+internal sealed class NewestCommit(BuildOptions options, History history) : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly Channel<bool> _seen = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -17,7 +18,7 @@ internal sealed class NewestCommit(BuildOptions options, History history)
     private string? _taken;
     private string? _supersededBy;
     private bool _lastGaveWay;
-    // Never disposed: it has nothing to release, and its cancelling may still go on when the release ends.
+    // That of an earlier release is left to the collector: its cancelling may still go on.
     private CancellationTokenSource _superseded = new();
 
     /// <summary>The commit that comes after the release under way; null when there is none.</summary>
@@ -37,6 +38,8 @@ internal sealed class NewestCommit(BuildOptions options, History history)
     {
         get { lock (_lock) { return _superseded.Token; } }
     }
+
+    public void Dispose() => _superseded.Dispose();
 
     /// <summary>Tells the commit that the remote's branch points to now, new or not.</summary>
     /// <exception cref="WorkerException">The commit before could not be recorded as superseded; all else is done.</exception>
@@ -58,7 +61,7 @@ internal sealed class NewestCommit(BuildOptions options, History history)
     }
 
     /// <summary>The newest commit, each time after a poll; polls in between count once.</summary>
-    public async IAsyncEnumerable<string> SeenAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<string> SeenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var _ in _seen.Reader.ReadAllAsync(cancellationToken))
         {

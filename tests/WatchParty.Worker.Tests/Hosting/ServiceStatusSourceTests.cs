@@ -21,7 +21,7 @@ public sealed class ServiceStatusSourceTests
         var progress = new ProgressFeed();
         var poller = new GitPoller(git.Repository(), git.Options(), time, NullLogger<GitPoller>.Instance);
         using var record = new RecordBench();
-        var newest = new NewestCommit(new BuildOptions(), record.History);
+        using var newest = new NewestCommit(new BuildOptions(), record.History);
         var source = new ServiceStatusSource(gate, progress, poller, newest, new PruneSchedule(new PruneOptions { TimeZone = "UTC" }), time);
         time.Advance(TimeSpan.FromHours(1));
 

@@ -89,7 +89,6 @@ public sealed class ToolRunnerTests
     [Fact]
     public async Task Run_AgainAndAgain_LeavesNoHandlesOpen()
     {
-        if (!OperatingSystem.IsLinux()) { return; }
         static int Handles() => Directory.GetFiles("/proc/self/fd").Count(f => new FileInfo(f).LinkTarget?.StartsWith("pipe:", StringComparison.Ordinal) == true);
         var before = Handles();
 

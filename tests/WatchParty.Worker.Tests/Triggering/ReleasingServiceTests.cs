@@ -40,6 +40,7 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
     {
         await _service.StopAsync(CancellationToken.None);
         _service.Dispose();
+        _newest.Dispose();
         _record.Dispose();
         _limit.Dispose();
     }
@@ -186,7 +187,7 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
     }
 
     /// <summary>What the service asked for, and what has become of it.</summary>
-    private sealed record Asked(string Commit, CancellationToken Superseded, TaskCompletionSource<ReleaseOutcome> Ended)
+    private sealed record Asked(string Commit, TaskCompletionSource<ReleaseOutcome> Ended, CancellationToken Superseded)
     {
         public void End(ReleaseOutcome outcome) => Ended.SetResult(outcome);
 
@@ -201,7 +202,7 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
         await _otherWork.WaitAsync(cancellationToken);
         var commit = request.Newest!.Take();
         var release = _record.History.Begin(commit, _record.History.DeployedCommit(), request.Trigger, request.ForceRebuild);
-        var asked = new Asked(commit, request.Newest.Superseded, new TaskCompletionSource<ReleaseOutcome>(TaskCreationOptions.RunContinuationsAsynchronously));
+        var asked = new Asked(commit, new TaskCompletionSource<ReleaseOutcome>(TaskCreationOptions.RunContinuationsAsynchronously), request.Newest.Superseded);
         _asked.Writer.TryWrite(asked);
         var outcome = ReleaseOutcome.Failed;
         try
