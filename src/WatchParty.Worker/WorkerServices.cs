@@ -40,6 +40,9 @@ internal static class WorkerServices
         .AddHostedService(p => new ControlServer(
             p.GetRequiredService<StateFolder>(), p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<ILogger<ControlServer>>()))
         .AddHostedService<PollingService>()
+        .AddHostedService(p => new ReleasingService(
+            p.GetRequiredService<Operations>().ReleaseAsync, p.GetRequiredService<NewestCommit>(), p.GetRequiredService<History>(), options,
+            p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ReleasingService>>()))
         .AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
         .AddNightlyPrune(new PruneSchedule(options.Prune))
@@ -69,5 +72,5 @@ internal static class WorkerServices
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
         .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<Recovery>()
-        .AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
+        .AddSingleton<NewestCommit>().AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

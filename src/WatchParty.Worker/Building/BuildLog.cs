@@ -1,9 +1,10 @@
+using System.Globalization;
 using System.Text;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;
 
-/// <summary>The log of a build in a file of at most 16 MiB; what does not fit is counted, not kept.</summary>
+/// <summary>The log of a build in a file of at most 16 MiB; where something is missing it says so, and at the end how much.</summary>
 internal sealed class BuildLog(string file) : IDisposable
 {
     private const long Limit = 16 * 1024 * 1024;
@@ -14,22 +15,26 @@ internal sealed class BuildLog(string file) : IDisposable
 
     public string File { get; } = file;
 
-    public void Write(string line)
+    public void Write(string line) => Write(Encoding.UTF8.GetBytes(line));
+
+    /// <param name="line">One line or several, in UTF-8.</param>
+    public void Write(ReadOnlySpan<byte> line)
     {
-        var text = Redaction.Apply(line);
-        var size = Encoding.UTF8.GetByteCount(text) + Environment.NewLine.Length;
-        if (_written + size > Limit)
+        // Before anything is done with it: a step may print gigabytes.
+        if (_written + line.Length + Environment.NewLine.Length > Limit)
         {
-            _dropped += text.Length;
+            if (_dropped == 0) { _writer.WriteLine($"[The log is cut here, because it may have {Limit / 1024 / 1024} MiB; of what follows only what still fits is kept]"); }
+            _dropped += line.Length;
             return;
         }
-        _written += size;
+        var text = Redaction.Apply(Encoding.UTF8.GetString(line));
+        _written += Encoding.UTF8.GetByteCount(text) + Environment.NewLine.Length;
         _writer.WriteLine(text);
     }
 
     public void Dispose()
     {
-        if (_dropped > 0) { _writer.WriteLine($"[{_dropped} further characters were not kept]"); }
+        if (_dropped > 0) { _writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{_dropped} bytes were not kept]")); }
         _writer.Dispose();
     }
 }

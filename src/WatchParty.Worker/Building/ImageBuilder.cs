@@ -1,4 +1,3 @@
-using System.Text;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
@@ -64,13 +63,12 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         var model = Bake.Model(plan.Model, bake, options.Build);
         var targets = bake.ConvertAll(t => t.Name);
         var report = new StepReport(targets);
-        List<string> text = [];
         var started = time.GetTimestamp();
         var result = await runner.RunAsync(
             DockerCommands.Bake(project, options.Build, model, targets, withoutCache, pull),
-            (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log, text), token),
+            (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log), token),
             cancellationToken);
-        if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, text); }
+        if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, report.Text); }
         foreach (var error in report.CacheImportErrors) { note($"a cache source could not be read: {error}"); }
 
         var elapsed = time.GetElapsedTime(started);
@@ -106,7 +104,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
     private static TimeSpan ElapsedOf(IReadOnlyList<BuildStep> steps, int targets, TimeSpan whole) =>
         targets == 1 ? whole : steps.Aggregate(TimeSpan.Zero, (sum, s) => sum + s.Elapsed);
 
-    private void Follow(TraceEvent e, StepReport report, BuildLog log, List<string> text)
+    private void Follow(TraceEvent e, StepReport report, BuildLog log)
     {
         report.Add(e);
         switch (e)
@@ -119,13 +117,10 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
                 progress.Report(vertex.Name);
                 break;
             case LogEvent line:
-                log.Write(Encoding.UTF8.GetString(line.Data).TrimEnd('\n'));
+                log.Write(line.Data.AsSpan().TrimEnd((byte)'\n'));
                 break;
             case TextEvent line:
                 log.Write(line.Line);
-                // Only the end explains a failure, so a few hundred lines are enough.
-                if (text.Count >= 400) { text.RemoveRange(0, 200); }
-                text.Add(line.Line);
                 break;
         }
     }

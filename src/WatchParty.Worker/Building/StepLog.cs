@@ -7,36 +7,51 @@ internal sealed class StepLog
 {
     public const int LineLimit = 20;
     private const int LengthLimit = 4096;
-    private readonly Queue<string> _lines = new();
+    private readonly Queue<byte[]> _lines = new();
     private readonly Dictionary<int, List<byte>> _open = [];
 
     public void Add(LogEvent log)
     {
         if (!_open.TryGetValue(log.Stream, out var open)) { _open[log.Stream] = open = []; }
-        foreach (var part in log.Data)
+        var rest = log.Data.AsSpan();
+        // Of a large chunk only the end can stay.
+        if (LastLines(rest) is > 0 and var start)
         {
-            if (part == '\n')
-            {
-                Keep(Text(open));
-                open.Clear();
-            }
-            else if (part == '\r' && open.Count > 0 && open[^1] != '\r') { open.Add(part); }
-            else
-            {
-                if (open.Count > 0 && open[^1] == '\r') { open.Clear(); } // a progress bar paints over its line
-                if (open.Count < LengthLimit && part != '\r') { open.Add(part); }
-            }
+            open.Clear();
+            rest = rest[start..];
         }
+        while (rest.IndexOf((byte)'\n') is >= 0 and var end)
+        {
+            Paint(open, rest[..end]);
+            _lines.Enqueue([.. open]);
+            if (_lines.Count > LineLimit) { _lines.Dequeue(); }
+            open.Clear();
+            rest = rest[(end + 1)..];
+        }
+        Paint(open, rest);
     }
 
     public IReadOnlyList<string> Tail() =>
-        [.. _lines.Concat(_open.Values.Where(o => o.Count > 0).Select(Text)).TakeLast(LineLimit)];
+        [.. _lines.Concat(_open.Values.Where(o => o.Count > 0).Select(o => o.ToArray())).TakeLast(LineLimit).Select(l => Encoding.UTF8.GetString(l).TrimEnd('\r'))];
 
-    private void Keep(string line)
+    /// <summary>Where the last <see cref="LineLimit"/> whole lines begin, 0 when there are not more.</summary>
+    private static int LastLines(ReadOnlySpan<byte> text)
     {
-        _lines.Enqueue(line);
-        if (_lines.Count > LineLimit) { _lines.Dequeue(); }
+        var end = text.LastIndexOf((byte)'\n');
+        for (var lines = 0; lines < LineLimit && end >= 0; lines++) { end = text[..end].LastIndexOf((byte)'\n'); }
+        return end + 1;
     }
 
-    private static string Text(List<byte> line) => Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
+    /// <summary>Adds to a line as a terminal would: what follows a carriage return paints over what stands before it, as progress bars do.</summary>
+    private static void Paint(List<byte> line, ReadOnlySpan<byte> text)
+    {
+        var shown = text.TrimEnd((byte)'\r');
+        if (shown.Length > 0)
+        {
+            var last = shown.LastIndexOf((byte)'\r') + 1;
+            if (last > 0 || line is [.., (byte)'\r']) { line.Clear(); }
+            line.AddRange(shown[last..][..Math.Min(shown.Length - last, Math.Max(0, LengthLimit - line.Count))]);
+        }
+        if (text is [.., (byte)'\r'] && line is not [.., (byte)'\r']) { line.Add((byte)'\r'); }
+    }
 }

@@ -43,6 +43,7 @@ internal static class StatusVerb
                 deployed is null ? "deployed: nothing yet" : $"deployed: release {deployed.Id}, commit {ReleaseText.Short(deployed.Commit)}",
             };
             if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
+            if (service?.NextCommit is { } next) { lines.Add($"next:     commit {ReleaseText.Short(next)}"); }
             if (service?.PollError is { } error) { lines.Add($"remote:   {error}"); }
             if (service?.NextPrune is { } prune) { lines.Add($"prune:    next {prune.ToLocalTime():yyyy-MM-dd HH:mm}"); }
             if (fresh.Count > 0) { lines.Add($"fresh:    the next build of {string.Join(", ", fresh)} uses no cache"); }

@@ -85,6 +85,10 @@ internal sealed class BuildOptions
 
     /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>Whether a build ends for a newer commit, which is then released at once; the one after it goes to its end. Default false:
+    /// the newest waits.</summary>
+    public bool CancelOnNewerCommit { get; set; }
 }
 
 internal sealed class DeployOptions

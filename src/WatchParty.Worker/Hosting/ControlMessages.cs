@@ -9,9 +9,10 @@ internal sealed record ControlRequest(string Verb, string AskedBy, bool ForceReb
 internal sealed record ControlAnswer(string? Progress = null, string? Document = null, int? ExitCode = null, string? Error = null);
 
 /// <summary>What the running service says of itself.</summary>
+/// <param name="NextCommit">The commit that is released after the release under way.</param>
 internal sealed record ServiceStatus(
     int Pid, DateTimeOffset StartedAt, string? Work, DateTimeOffset? WorkSince, string? Progress, int Waiting,
-    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune);
+    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune, string? NextCommit = null);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ControlRequest))]

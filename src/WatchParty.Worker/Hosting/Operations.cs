@@ -1,3 +1,4 @@
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Housekeeping;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
@@ -7,6 +8,9 @@ namespace WatchParty.Worker.Hosting;
 /// <summary>Everything that changes something, one at a time. Every trigger ends here: poll, drop file, schedule, verb.</summary>
 internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, ManualRollback rollback, Recovery recovery, BaseImageRefresh baseImages, CacheClearer clearer, Pruner pruner, AfterRelease afterRelease)
 {
+    /// <summary>Time in which a piece of work ends if the limits of its parts hold, after a build of another one before it.</summary>
+    public static TimeSpan Limit(WorkerOptions options) => (options.Build.Timeout * 2) + (options.Deploy.WaitTimeout * 8) + TimeSpan.FromHours(2);
+
     public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken) => gate.RunAsync($"release ({request.Trigger})", async token =>
     {
         var report = await pipeline.RunAsync(request, token);

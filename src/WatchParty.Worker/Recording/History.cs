@@ -115,6 +115,15 @@ internal sealed class History(Database database, TimeProvider time)
         ("$outcome", outcome.ToString()), ("$error", error is null ? null : Redaction.Apply(error)),
         ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
 
+    /// <summary>Records that <paramref name="newer"/> replaced <paramref name="commit"/> before anything was done for it; one that was tried has its record already.</summary>
+    public void Supersede(string commit, string newer, string trigger) => database.Execute("""
+        INSERT INTO release (commit_id, previous_commit, trigger, forced, state, outcome, error, started_at, ended_at)
+        SELECT $commit, $deployed, $trigger, 0, 'Done', $outcome, $error, $now, $now WHERE NOT EXISTS (SELECT 1 FROM release WHERE commit_id = $commit)
+        """, ("$commit", commit), ("$deployed", DeployedCommit()), ("$trigger", trigger), ("$outcome", nameof(ReleaseOutcome.Superseded)),
+        ("$error", ReleaseReport.SupersededBy(newer)), ("$now", Now()));
+
+    public string? DeployedCommit() => database.Scalar<string>("SELECT commit_id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT 1");
+
     /// <summary>The newest release that was healthy.</summary>
     public DeployedRelease? Deployed() => Healthy(1) is [var newest, ..] ? newest : null;
 

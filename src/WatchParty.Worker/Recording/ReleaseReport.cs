@@ -28,6 +28,9 @@ internal enum ReleaseOutcome
 
     /// <summary>Something other than the commit stood in the way; it is tried again.</summary>
     Failed,
+
+    /// <summary>A newer commit came before it was released. No container was touched.</summary>
+    Superseded,
 }
 
 /// <summary>Where a release is. Written before each outside effect, so that a killed worker knows where it was.</summary>
@@ -70,6 +73,8 @@ internal sealed record ReleaseReport(
     ReleaseState State = ReleaseState.Done, DateTimeOffset? StartedAt = null, DateTimeOffset? EndedAt = null, bool Forced = false,
     IReadOnlyList<string>? Notes = null, string? Log = null)
 {
+    public static string SupersededBy(string newer) => $"commit {newer[..7]} came before it was released";
+
     /// <summary>By address of <c>Deploy:Probes</c>: for how long it gave no good answer while this was deployed. Null when nothing was deployed;
     /// without an address that did not answer before either.</summary>
     public IReadOnlyDictionary<string, double>? SecondsWithoutAnswer { get; init; }

@@ -10,14 +10,14 @@ namespace WatchParty.Worker.Releasing;
 /// <param name="Quarantine">The release that failed with this commit, and why, when it is not tried again.</param>
 internal sealed record Detection(string Commit, DeployedRelease? Deployed, bool IsNew, (long Release, string Reason)? Quarantine);
 
-/// <summary>Finds out which commit is to be released, with one <c>git ls-remote</c> and no docker process.</summary>
+/// <summary>Finds out which commit is to be released, with one <c>git ls-remote</c>, or none when a poll has found it, and no docker process.</summary>
 internal sealed class CommitDetection(GitRepository repository, History history, ILogger<CommitDetection> logger)
 {
     public async Task<Detection> DetectAsync(ReleaseRequest request, CancellationToken cancellationToken)
     {
         var deployed = history.Deployed();
         if (deployed is not null && request.NewBaseDigests.Count > 0) { return new Detection(deployed.Commit, deployed, true, null); }
-        var commit = await NewestAsync(mayStay: deployed is null || request.ForceRebuild, cancellationToken);
+        var commit = request.Newest?.Take() ?? await NewestAsync(mayStay: deployed is null || request.ForceRebuild, cancellationToken);
         // A person who asks for a forced rebuild has looked at it.
         if (request.ForceRebuild) { return new Detection(commit, deployed, true, null); }
         if (commit == deployed?.Commit) { return new Detection(commit, deployed, false, null); }

@@ -10,9 +10,11 @@ namespace WatchParty.Worker.Releasing;
 internal sealed record ReleaseFailure(ReleaseOutcome Outcome, string Error, bool CommitAtFault)
 {
     /// <param name="deploying">Whether containers were touched already.</param>
-    public static ReleaseFailure Of(Exception exception, bool deploying, CancellationToken stop) => exception switch
+    /// <param name="supersededBy">The newer commit for which the build was cancelled, or null.</param>
+    public static ReleaseFailure Of(Exception exception, bool deploying, CancellationToken stop, string? supersededBy = null) => exception switch
     {
         OperationCanceledException when stop.IsCancellationRequested => new(ReleaseOutcome.Interrupted, "the worker was stopped", false),
+        OperationCanceledException when !deploying && supersededBy is not null => new(ReleaseOutcome.Superseded, ReleaseReport.SupersededBy(supersededBy), false),
         BuildFailedException { Remedy: Remedy.NeedsNewCommit } e => new(ReleaseOutcome.BuildFailed, e.Message, true),
         UnhealthyException e => new(ReleaseOutcome.DeployFailed, e.Message, true),
         ToolFailedException e when deploying => new(ReleaseOutcome.DeployFailed, e.Message, true),

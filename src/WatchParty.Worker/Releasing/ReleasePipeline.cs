@@ -12,7 +12,8 @@ internal sealed class ReleasePipeline(
     CommitDetection detection, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, ImageBuilder builder,
     Deployer deployer, HealthVerifier verifier, ReleaseRecorder recorder, Rollback rollback, TimeProvider time)
 {
-    /// <param name="stop">Ends planning and building at once; a deployment that has begun is given some time to end well.</param>
+    /// <param name="stop">Ends planning and building at once; a deployment that has begun is given some time to end well.
+    /// A newer commit can end only the former; see <see cref="NewestCommit.Superseded"/>.</param>
     public async Task<ReleaseReport> RunAsync(ReleaseRequest request, CancellationToken stop)
     {
         var clock = new PhaseClock(time);
@@ -22,24 +23,25 @@ internal sealed class ReleasePipeline(
 
         var before = await rollback.RememberAsync(found.Deployed, stop);
         using var release = recorder.Begin(found, request, clock);
+        using var building = CancellationTokenSource.CreateLinkedTokenSource(stop, request.Newest?.Superseded ?? CancellationToken.None);
         try
         {
             release.Enter(ReleaseState.Planning, "plan");
-            await repository.FetchAsync(found.Commit, stop);
-            release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, stop)).InWords());
-            var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, stop);
+            await repository.FetchAsync(found.Commit, building.Token);
+            release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, building.Token)).InWords());
+            var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, building.Token);
             release.Planned(plan);
 
             release.Enter(ReleaseState.Building, "build");
-            before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, stop) };
-            release.Built(await builder.BuildAsync(plan, release.Log, release.Note, stop), plan);
+            before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, building.Token) };
+            release.Built(await builder.BuildAsync(plan, release.Log, release.Note, building.Token), plan);
 
             release.Enter(ReleaseState.Deploying, "deploy");
-            if (await deployer.IsNeededAsync(plan, stop))
+            if (await deployer.IsNeededAsync(plan, building.Token))
             {
                 using var late = new LateStop(time, stop);
                 release.WatchSite();
-                var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, stop);
+                var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, building.Token);
                 before = before with { Deployment = deployment };
                 var complaint = await deployer.UpAsync(found.Commit, deployment, late.Token);
 
@@ -54,7 +56,7 @@ internal sealed class ReleasePipeline(
         }
         catch (Exception e)
         {
-            return release.Failed(await rollback.GoBackAsync(before, ReleaseFailure.Of(e, before.Deploying, stop), release));
+            return release.Failed(await rollback.GoBackAsync(before, ReleaseFailure.Of(e, before.Deploying, stop, request.Newest?.SupersededBy), release));
         }
     }
 }

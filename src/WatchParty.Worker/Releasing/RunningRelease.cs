@@ -133,7 +133,9 @@ internal sealed class RunningRelease(
             foreach (var (address, without) in unanswered) { logger.Unanswered(id, Redaction.Apply(address), without.Total, without.Longest); }
         }
         history.Finish(id, outcome, error, seconds);
-        if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); } else { logger.Failed(id, found.Commit, outcome.ToString(), error); }
+        if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); }
+        else if (outcome == ReleaseOutcome.Superseded) { logger.GaveWay(id, found.Commit, error!); }
+        else { logger.Failed(id, found.Commit, outcome.ToString(), error); }
         progress.Report($"release {id}: {outcome}");
         return history.Find(id)!;
     }
@@ -178,6 +180,9 @@ internal static partial class ReleaseLog
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} is healthy after {Seconds:0.0} s")]
     public static partial void Succeeded(this ILogger logger, long release, string commit, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} ended early: {Reason}")]
+    public static partial void GaveWay(this ILogger logger, long release, string commit, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Release {Release} of commit {Commit}: {Outcome}. {Error}")]
     public static partial void Failed(this ILogger logger, long release, string commit, string outcome, string? error);

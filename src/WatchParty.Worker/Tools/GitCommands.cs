@@ -41,7 +41,7 @@ internal static class GitCommands
 
     /// <summary>The branch's line of the remote's list. Without <c>--heads</c> git would ask for every ref.</summary>
     public static ToolCommand RemoteHead(string folder, GitRemote remote, string branch) =>
-        Network(folder, remote, ["ls-remote", "--heads"], remote.Name, Head(branch)) with { Timeout = LookLimit, Grace = TimeSpan.FromSeconds(2) };
+        Network(folder, remote, ["ls-remote", "--heads"], remote.Name, Head(branch)) with { Timeout = LookLimit, Grace = TimeSpan.FromSeconds(2), InGroup = false };
 
     /// <summary>Brings the branch into <c>refs/remotes</c>, whatever was there before.</summary>
     public static ToolCommand Fetch(string folder, GitRemote remote, string branch) => Slow(Network(

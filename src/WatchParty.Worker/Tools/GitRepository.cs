@@ -25,6 +25,9 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
 
     private GitConfiguration Configuration => field ??= new GitConfiguration(options, Git);
 
+    /// <summary>The git folder of the remote, where that is on this machine, as of the last look at it; else null.</summary>
+    public string? LocalRemote { get; private set; }
+
     /// <summary>The branch to follow: the configured one, else the one checked out.</summary>
     public async Task<string> BranchAsync(CancellationToken cancellationToken)
     {
@@ -52,6 +55,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
         {
             throw new WorkerException($"The remote {remote.Name} cannot be read: {GitFailure.Describe(result.ErrorTail)}", Remedy.RetriedByItself);
         }
+        LocalRemote = remote.GitFolder();
         // The pattern also finds branches that merely end like it.
         var ending = $"\t{GitCommands.Head(branch)}";
         var line = result.Output.Split('\n').FirstOrDefault(l => l.EndsWith(ending, StringComparison.Ordinal));

@@ -1,36 +1,39 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace WatchParty.Worker.Tools;
 
 /// <summary>Ends a program together with everything it started.</summary>
-internal static partial class ProcessGroup
+/// <param name="IsLeader">Whether the program leads a process group; otherwise, and on Windows, everything is what can be reached as its child.</param>
+internal readonly partial record struct ProcessGroup(Process Process, bool IsLeader)
 {
     private const int Sigterm = 15;
     private const int Sigkill = 9;
 
-    /// <summary>Asks the group to end. On Windows, which has no such request for a program without a console, it is forced.</summary>
-    public static void Terminate(Process process) => Signal(process, Sigterm);
+    /// <summary>Asks the group to end. What is none is ended by force, because its children can be found only while it lives.</summary>
+    public void Terminate() => Signal(Sigterm);
 
-    public static void Kill(Process process) => Signal(process, Sigkill);
+    public void Kill() => Signal(Sigkill);
 
-    private static void Signal(Process process, int signal)
+    private void Signal(int signal)
     {
         try
         {
-            if (OperatingSystem.IsWindows())
+            if (!IsLeader || OperatingSystem.IsWindows())
             {
-                process.Kill(entireProcessTree: true);
+                // Looking for children reads all of /proc.
+                if (!Process.HasExited) { Process.Kill(entireProcessTree: true); }
             }
             else
             {
                 // A group that has ended answers ESRCH, which is what is wanted.
-                _ = KillGroup(-process.Id, signal);
+                _ = KillGroup(-Process.Id, signal);
             }
         }
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
         {
-            // It has ended already.
+            // It has ended already, or does so in this moment.
         }
     }
 

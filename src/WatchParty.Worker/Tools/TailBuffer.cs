@@ -6,11 +6,13 @@ namespace WatchParty.Worker.Tools;
 internal sealed class TailBuffer
 {
     private const int Limit = 32 * 1024;
-    private readonly byte[] _kept = new byte[2 * Limit];
+    private byte[] _kept = [];
     private int _length;
 
     public void Add(ReadOnlySpan<byte> bytes)
     {
+        // Most programs print nothing here.
+        if (_kept.Length == 0 && bytes.Length > 0) { _kept = new byte[2 * Limit]; }
         if (bytes.Length > Limit) { bytes = bytes[^Limit..]; }
         if (_length + bytes.Length > _kept.Length)
         {

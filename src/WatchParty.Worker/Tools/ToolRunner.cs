@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging;
@@ -9,7 +10,7 @@ internal delegate Task StreamReading(Stream stream, CancellationToken cancellati
 
 /// <summary>Runs a <see cref="ToolCommand"/>: no shell, both streams read to their end, a limit on time and output,
 /// and nothing of the program left behind afterwards.</summary>
-/// <remarks>On Unix every program gets a process group of its own (<c>setsid</c>), because
+/// <remarks>On Unix a program gets a process group of its own (<c>setsid</c>), because
 /// <see cref="Process.Kill(bool)"/> misses children that lost their parent; their open pipe would then block the wait.</remarks>
 internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
 {
@@ -25,6 +26,10 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         cancellationToken.ThrowIfCancellationRequested();
         var started = time.GetTimestamp();
         using var process = Start(command);
+        var group = new ProcessGroup(process, command.InGroup);
+        // The process itself leaves these to the garbage collector, which may not come for hundreds of polls.
+        using var outputEnd = process.StandardOutput;
+        using var errorEnd = process.StandardError;
         logger.Started(command, process.Id);
         using var limit = new CancellationTokenSource(command.Timeout, time);
         using var overflow = new CancellationTokenSource();
@@ -42,15 +47,15 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         }
         catch (OperationCanceledException)
         {
-            await EndAsync(process, command.Grace);
-            await DrainAsync(Task.WhenAll(reading, output), process, abandon);
+            await EndAsync(group, command.Grace);
+            await DrainAsync(Task.WhenAll(reading, output), group, abandon);
             cancellationToken.ThrowIfCancellationRequested();
             throw new ToolFailedException(command, null, overflow.IsCancellationRequested
                 ? $"printed more than {command.OutputLimit / 1024 / 1024} MiB"
                 : $"did not end within {command.Timeout:c}", tail.ToString());
         }
 
-        await DrainAsync(Task.WhenAll(reading, output), process, abandon);
+        await DrainAsync(Task.WhenAll(reading, output), group, abandon);
         var elapsed = time.GetElapsedTime(started);
         logger.Ended(command, process.ExitCode, elapsed.TotalMilliseconds);
         return new ToolResult(process.ExitCode, output.IsCompletedSuccessfully ? await output : "", tail.ToString(), elapsed);
@@ -95,7 +100,7 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         if (!OperatingSystem.IsWindows())
         {
             if (command.ProcessorLimit is { } processor) { line = ["prlimit", $"--cpu={(int)processor.TotalSeconds}", .. line]; }
-            line = ["setsid", .. line];
+            if (command.InGroup) { line = ["setsid", .. line]; }
         }
         info.FileName = line.First();
         foreach (var argument in line.Skip(1)) { info.ArgumentList.Add(argument); }
@@ -143,46 +148,46 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
             await reading(stream, cancellationToken);
             return;
         }
-        var buffer = new byte[16 * 1024];
+        using var buffer = MemoryPool<byte>.Shared.Rent(16 * 1024);
         int read;
-        while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0) { tail.Add(buffer.AsSpan(0, read)); }
+        while ((read = await stream.ReadAsync(buffer.Memory, cancellationToken)) > 0) { tail.Add(buffer.Memory.Span[..read]); }
     }
 
     private static async Task<string> ReadOutputAsync(Process process, int limit, CancellationTokenSource overflow, CancellationToken cancellationToken)
     {
         using var kept = new MemoryStream();
         var stream = process.StandardOutput.BaseStream;
-        var buffer = new byte[64 * 1024];
+        using var buffer = MemoryPool<byte>.Shared.Rent(64 * 1024);
         int read;
-        while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0)
+        while ((read = await stream.ReadAsync(buffer.Memory, cancellationToken)) > 0)
         {
             if (kept.Length + read > limit)
             {
                 await overflow.CancelAsync();
                 return "";
             }
-            await kept.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+            await kept.WriteAsync(buffer.Memory[..read], cancellationToken);
         }
         return Encoding.UTF8.GetString(kept.GetBuffer(), 0, (int)kept.Length);
     }
 
-    private async Task EndAsync(Process process, TimeSpan grace)
+    private async Task EndAsync(ProcessGroup group, TimeSpan grace)
     {
-        ProcessGroup.Terminate(process);
+        group.Terminate();
         using var forced = new CancellationTokenSource(grace, time);
         try
         {
-            await process.WaitForExitAsync(forced.Token);
+            await group.Process.WaitForExitAsync(forced.Token);
         }
         catch (OperationCanceledException)
         {
-            ProcessGroup.Kill(process);
-            await process.WaitForExitAsync(CancellationToken.None);
+            group.Kill();
+            await group.Process.WaitForExitAsync(CancellationToken.None);
         }
     }
 
     /// <summary>Reads what is left after the program's end; a grandchild that keeps the pipe open is not waited for.</summary>
-    private async Task DrainAsync(Task reading, Process process, CancellationTokenSource abandon)
+    private async Task DrainAsync(Task reading, ProcessGroup group, CancellationTokenSource abandon)
     {
         try
         {
@@ -191,12 +196,12 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         catch (TimeoutException)
         {
             // With its end the pipe ends too, and what the program itself printed can still be read.
-            ProcessGroup.Kill(process);
+            group.Kill();
             await ((Task)reading.WaitAsync(TimeSpan.FromSeconds(1), time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await abandon.CancelAsync();
             await ((Task)reading.WaitAsync(TimeSpan.FromSeconds(1), time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        ProcessGroup.Kill(process);
+        group.Kill();
     }
 }
 

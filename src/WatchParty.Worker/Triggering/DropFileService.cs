@@ -21,8 +21,7 @@ internal sealed class DropFileService(Operations operations, WorkerOptions optio
 
     private async Task<DropFileResult> HandleAsync(DropFileRequest request, CancellationToken stop)
     {
-        // It may have to wait for a build, and then does one of its own.
-        heartbeat.Expect(Loop, (options.Build.Timeout * 2) + (options.Deploy.WaitTimeout * 8) + TimeSpan.FromHours(2));
+        heartbeat.Expect(Loop, Operations.Limit(options));
         if (request.Kind == DropFileKind.ClearCache)
         {
             var cleared = await operations.ClearAsync(request.Targets, "clear-cache.flag", stop);

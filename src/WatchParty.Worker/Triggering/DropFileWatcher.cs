@@ -36,7 +36,7 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     {
         var wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         void Wake() => wakes.Writer.TryWrite(true);
-        using var hint = new FolderHint(folder, Wake, time, logger);
+        using var hint = new FolderHint(folder, "*.flag", Wake, time, logger);
         using var periodic = time.CreateTimer(_ => Wake(), null, LookEvery, LookEvery);
         while (true)
         {

@@ -3,13 +3,16 @@ using WatchParty.Worker.Hosting;
 
 namespace WatchParty.Worker.Triggering;
 
-/// <summary>Wakes the watcher early when a flag may have changed. Only a hint: it may miss changes, wake for nothing, or be
-/// unable to start, and nothing is lost, because the folder is also looked at periodically.</summary>
+/// <summary>Wakes early whoever looks at a folder periodically, when something in it may have changed. Only a hint: it may miss changes, wake for nothing, or be
+/// unable to start, and nothing is lost by that.</summary>
 /// <remarks>Not safe for use by several threads, save for the events it receives.</remarks>
-internal sealed class FolderHint(string folder, Action wake, TimeProvider time, ILogger logger) : IDisposable
+internal sealed class FolderHint(string folder, string filter, Action wake, TimeProvider time, ILogger logger) : IDisposable
 {
     private static readonly TimeSpan FirstBackOff = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LongestBackOff = TimeSpan.FromMinutes(1);
+
+    /// <summary>Whether the folders in it are watched as well. Default false.</summary>
+    public bool WithSubfolders { get; init; }
 
     private FileSystemWatcher? _watcher;
     private (ulong Device, ulong Inode, long Created)? _watched;
@@ -20,6 +23,7 @@ internal sealed class FolderHint(string folder, Action wake, TimeProvider time, 
 
     /// <summary>Watches the folder that has the name now: a deleted and recreated one is a different folder, of which the old
     /// watcher would say nothing. Call it at each periodic look.</summary>
+    /// <param name="stamp">The folder's stamp; null when there is none.</param>
     public void Renew(FileStamp? stamp)
     {
         (ulong, ulong, long)? current = stamp is { } s ? (s.Device, s.Inode, s.Created) : null;
@@ -48,8 +52,9 @@ internal sealed class FolderHint(string folder, Action wake, TimeProvider time, 
 
     private FileSystemWatcher Start()
     {
-        var watcher = new FileSystemWatcher(folder, "*.flag")
+        var watcher = new FileSystemWatcher(folder, filter)
         {
+            IncludeSubdirectories = WithSubfolders,
             NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Attributes,
         };
         watcher.Created += (_, _) => wake();

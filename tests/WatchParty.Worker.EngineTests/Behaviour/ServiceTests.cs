@@ -187,6 +187,68 @@ public sealed class ServiceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pushes_during_a_build_wait_and_only_the_newest_is_released_next()
+    {
+        _app.Configure("Build:Arguments:PAUSE", "0.1");
+        await _app.PushAsync("side/Dockerfile", WithPause.Replace("sleep $PAUSE", "sleep $PAUSE || true", StringComparison.Ordinal));
+        (await _app.OnceAsync()).Succeeded();
+        _app.Configure("Build:Arguments:PAUSE", _forEver);
+        // Nothing is polled meanwhile: that pushes are seen is the watch's work.
+        _app.Configure("Repository:PollInterval", "00:10:00");
+        var service = await _app.StartServiceAsync();
+        await service.SaysAsync("is up");
+        await Eventually.HoldsAsync(async () => (await _app.StatusAsync())["service"]?["lastPoll"] is not null, "the first poll");
+        var started = TimeProvider.System.GetTimestamp();
+        var first = await _app.PushAsync("side/content.txt", "first\n");
+        await Eventually.HoldsAsync(async () => (string?)(await _app.LastReleaseAsync())!["commit"] == first, "the release of the first", () => service.Log);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(30));
+        foreach (var text in new[] { "second", "third" })
+        {
+            var pushed = await _app.PushAsync("side/content.txt", $"{text}\n");
+            await Eventually.HoldsAsync(async () => (string?)(await _app.StatusAsync())["service"]!["nextCommit"] == pushed, $"the {text} in the status", () => service.Log);
+        }
+        var newest = await _app.GitAsync(_app.Clone, "rev-parse", "HEAD");
+        for (var builds = 0; builds < 2; builds++) { await EndPauseAsync(service); }
+        await _app.ReleasedAsync(newest);
+        var (commits, outcomes, errors) = await HistoryAsync();
+        Assert.Equal(["Succeeded", "Superseded", "Succeeded", "Succeeded"], outcomes);
+        Assert.Equal((newest, first), (commits[0], commits[2]));
+        Assert.Equal($"commit {newest[..7]} came before it was released", errors[1]);
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_push_ends_a_build_but_no_deployment_where_the_configuration_says_so()
+    {
+        _app.Configure("Build:CancelOnNewerCommit", true);
+        _app.Configure("Build:Arguments:PAUSE", _forEver);
+        (await _app.OnceAsync()).Succeeded();
+        var (web, side) = (await _app.ImageAsync("web:latest"), await _app.ImageAsync("side:latest"));
+        var service = await _app.StartServiceAsync();
+        var cancelled = await _app.PushAsync(("side/Dockerfile", WithPause), ("web/content.txt", "never built\n"));
+        await BuildsSlowlyAsync(service);
+        // The newest takes its time to become healthy, so that one more can be pushed while it is deployed.
+        var compose = SmallApplication.WebAndSide[0].Text!.Replace("wget, -q, -O,", "sh, -c, 'sleep 4; exec wget -q -O /dev/null http://127.0.0.1:8000/health', x,", StringComparison.Ordinal)
+            .Replace("timeout: 2s", "timeout: 20s", StringComparison.Ordinal);
+        var newest = await _app.PushAsync(("side/Dockerfile", SmallApplication.Dockerfile), ("compose.yaml", compose), ("web/content.txt", "newest\n"));
+        await Eventually.HoldsAsync(
+            async () => await _app.LastReleaseAsync() is { } last && (string?)last["commit"] == newest && (string?)last["state"] is "Deploying" or "Verifying", "the deployment", () => service.Log);
+        // It was cancelled, not failed, and left nothing behind.
+        var (_, outcomes, errors) = await HistoryAsync();
+        Assert.Equal("Superseded", outcomes[1]);
+        Assert.Equal($"commit {newest[..7]} came before it was released", errors[1]);
+        Assert.NotEqual(0, (await Command.RunAsync("pgrep", ["-f", $"sleep {_forEver}"])).ExitCode);
+        var late = await _app.PushAsync("web/content.txt", "late\n");
+        await _app.ReleasedAsync(late);
+        (var commits, outcomes, _) = await HistoryAsync();
+        Assert.Equal(["Succeeded", "Succeeded", "Superseded", "Succeeded"], outcomes);
+        Assert.Equal([late, newest, cancelled], commits[..3]);
+        Assert.NotEqual((web, side), (await _app.ImageAsync("web:latest"), await _app.ImageAsync("side:latest")));
+        Assert.Contains("late", await _app.GetAsync("/version"), StringComparison.Ordinal);
+        Assert.Equal(0, (await service.StopAsync()).ExitCode);
+    }
+
+    [Fact]
     public async Task After_a_kill_during_a_build_the_deployed_release_is_brought_up_and_the_commit_released()
     {
         _app.Configure("Build:Arguments:PAUSE", "0.1");
@@ -238,7 +300,20 @@ public sealed class ServiceTests : IAsyncLifetime
         Assert.Equal(0, (await service.StopAsync()).ExitCode);
     }
 
+    private async Task<(string[] Commits, string[] Outcomes, string?[] Errors)> HistoryAsync()
+    {
+        var reports = JsonNode.Parse((await _app.RunAsync("history", "--json")).Output)!.AsArray();
+        return ([.. reports.Select(r => (string)r!["commit"]!)], [.. reports.Select(r => (string)r!["outcome"]!)], [.. reports.Select(r => (string?)r!["error"])]);
+    }
+
     private static string WithPause => SmallApplication.Dockerfile.Replace("RUN sh -n", "ARG PAUSE\nRUN sleep $PAUSE\nRUN sh -n", StringComparison.Ordinal);
+
+    private async Task EndPauseAsync(Service service)
+    {
+        await BuildsSlowlyAsync(service);
+        await Command.ShellAsync($"kill $(pgrep -f '^sleep {_forEver}$')");
+        await Eventually.HoldsAsync(async () => (await Command.RunAsync("pgrep", ["-f", $"^sleep {_forEver}$"])).ExitCode != 0, "the end of the step");
+    }
 
     private Task BuildsSlowlyAsync(Service service) => Eventually.HoldsAsync(
         async () => (await Command.RunAsync("pgrep", ["-f", $"^sleep {_forEver}$"])).ExitCode == 0 && (await _app.StatusAsync())["service"]?["progress"] is not null, "the slow step", () => service.Log);

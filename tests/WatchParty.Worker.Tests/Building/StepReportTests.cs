@@ -165,6 +165,21 @@ public sealed class StepReportTests
         Assert.Equal(["100%", "café", "open"], report.StepsOf("a")[0].LogTail);
     }
 
+    [Fact]
+    public void Of_a_large_chunk_the_last_lines_stay_as_if_it_had_come_in_parts()
+    {
+        var text = string.Concat(Enumerable.Range(0, 1000).Select(i => $"{i}\n")) + "open";
+        var whole = Report("a", Started("1", "[2/2] RUN x", 0), Log("before"), Log(text));
+        var parts = Report("a", [Started("1", "[2/2] RUN x", 0), Log("before"), .. text.Chunk(7).Select(c => Log(new string(c)))]);
+        Assert.Equal([.. Enumerable.Range(981, 19).Select(i => $"{i}"), "open"], whole.StepsOf("a")[0].LogTail);
+        Assert.Equal(whole.StepsOf("a")[0].LogTail, parts.StepsOf("a")[0].LogTail);
+        // Twenty lines and no more: the first of them still begins with what stood open.
+        var few = Report("a", Started("1", "[2/2] RUN x", 0), Log("before "), Log(string.Concat(Enumerable.Range(0, 20).Select(i => $"{i}\n"))));
+        Assert.Equal("before 0", few.StepsOf("a")[0].LogTail[0]);
+        var empty = Report("a", Started("1", "[2/2] RUN x", 0), Log("before"), Log("\nafter\n"), Log(new string('x', 5000)), Log("y\n"));
+        Assert.Equal(["before", "after", new string('x', 4096)], empty.StepsOf("a")[0].LogTail);
+    }
+
     private static (int Total, int Cached) Count(StepReport report, string target) =>
         (report.StepsOf(target).Count, report.StepsOf(target).Count(s => s.State == StepState.Cached));
 

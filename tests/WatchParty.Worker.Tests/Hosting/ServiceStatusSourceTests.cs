@@ -4,6 +4,7 @@ using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Scheduling;
 using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Hosting;
@@ -19,7 +20,9 @@ public sealed class ServiceStatusSourceTests
         using var gate = new WorkGate(time);
         var progress = new ProgressFeed();
         var poller = new GitPoller(git.Repository(), git.Options(), time, NullLogger<GitPoller>.Instance);
-        var source = new ServiceStatusSource(gate, progress, poller, new PruneSchedule(new PruneOptions { TimeZone = "UTC" }), time);
+        using var record = new RecordBench();
+        using var newest = new NewestCommit(new BuildOptions(), record.History);
+        var source = new ServiceStatusSource(gate, progress, poller, newest, new PruneSchedule(new PruneOptions { TimeZone = "UTC" }), time);
         time.Advance(TimeSpan.FromHours(1));
 
         var idle = source.Now();
@@ -30,6 +33,11 @@ public sealed class ServiceStatusSourceTests
         var next = gate.RunAsync("prune (schedule)", _ => Task.FromResult(1), CancellationToken.None);
         progress.Report("building");
         Assert.Equal(idle with { Work = "release (poll)", WorkSince = started.AddHours(1), Progress = "building", Waiting = 1 }, source.Now());
+        newest.See(RecordBench.Commit);
+        newest.Take();
+        newest.See(RecordBench.Other);
+        Assert.Equal(RecordBench.Other, source.Now().NextCommit);
+        newest.Done(gaveWay: false);
 
         finish.SetResult(1);
         await Task.WhenAll(work, next);

@@ -73,6 +73,26 @@ public sealed class HistoryTests : IDisposable
         Assert.Contains("\"secondsWithoutAnswer\":{\"http://127.0.0.1:8000/\":1.3}", JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Commit_ThatANewerOneReplaced_IsARowThatCountsForNothing()
+    {
+        var id = History.Begin(Other, null, "poll", forced: false);
+        History.Finish(id, ReleaseOutcome.Succeeded, null, RecordBench.Seconds);
+
+        History.Supersede(Commit, "abc1234567", "poll");
+        History.Supersede(Commit, "def1234567", "poll");
+        History.Supersede(Other, "def1234567", "poll");
+
+        var row = _bench.Elsewhere(h => h.Last(10))[0];
+        Assert.Equal((Commit, Other, "poll", ReleaseOutcome.Superseded, ReleaseState.Done), (row.Commit, row.PreviousCommit, row.Trigger, row.Outcome, row.State));
+        Assert.Equal("commit abc1234 came before it was released", row.Error);
+        Assert.Equal(2, History.Last(10).Count);
+        Assert.Equal((Other, Other), (History.Deployed()!.Commit, History.DeployedCommit()));
+        Assert.Null(History.Quarantined(Commit));
+        Assert.Empty(History.Unfinished());
+        Assert.NotEqual(row.Release, $"{History.Begin(Commit, Other, "poll", forced: false)}");
+    }
+
     [Theory]
     [InlineData(ReleaseState.Planning)]
     [InlineData(ReleaseState.Building)]

@@ -55,6 +55,18 @@ public sealed class ReleaseFailureTests
         ReleaseFailure.Of(new OperationCanceledException(), deploying, new CancellationToken(canceled: true)));
 
     [Fact]
+    public void Build_ThatGaveWayToANewerCommit_IsSupersededAndNobodysFault() => Assert.Equal(
+        new ReleaseFailure(ReleaseOutcome.Superseded, "commit abc1234 came before it was released", false),
+        ReleaseFailure.Of(new OperationCanceledException(), false, CancellationToken.None, supersededBy: "abc1234567"));
+
+    [Theory]
+    [InlineData("commit does not build", false, false, ReleaseOutcome.BuildFailed)]
+    [InlineData("cancelled", true, false, ReleaseOutcome.Failed)]
+    [InlineData("cancelled", false, true, ReleaseOutcome.Interrupted)]
+    public void Failure_WithANewerCommit_IsStillTheFailure(string name, bool deploying, bool stopped, object outcome) =>
+        Assert.Equal(outcome, ReleaseFailure.Of(Exceptions[name], deploying, new CancellationToken(stopped), supersededBy: "abc1234567").Outcome);
+
+    [Fact]
     public void Failure_WhileStopping_IsStillTheFailure() =>
         Assert.Equal(ReleaseOutcome.BuildFailed, ReleaseFailure.Of(Exceptions["commit does not build"], false, new CancellationToken(canceled: true)).Outcome);
 

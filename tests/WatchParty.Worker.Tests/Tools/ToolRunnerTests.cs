@@ -76,6 +76,29 @@ public sealed class ToolRunnerTests
     }
 
     [Fact]
+    public async Task Run_WithoutAGroup_EndsTheTreeAtItsLimit()
+    {
+        var command = Shell("sh -c 'trap \"\" TERM; echo $$ >&2; exec sleep 60' & wait") with { Timeout = TimeSpan.FromSeconds(1), InGroup = false };
+
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(command, None));
+
+        Assert.Contains("did not end within 00:00:01", error.Message, StringComparison.Ordinal);
+        await AssertEndsAsync(int.Parse(error.Tail));
+    }
+
+    [Fact]
+    public async Task Run_AgainAndAgain_LeavesNoHandlesOpen()
+    {
+        static int Handles() => Directory.GetFiles("/proc/self/fd").Count(f => new FileInfo(f).LinkTarget?.StartsWith("pipe:", StringComparison.Ordinal) == true);
+        var before = Handles();
+
+        for (var i = 0; i < 50; i++) { await Runner.RunAsync(Shell("echo out; echo err >&2"), None); }
+
+        // Other tests run at the same time; without closing it would be 100 or more.
+        Assert.InRange(Handles(), 0, before + 40);
+    }
+
+    [Fact]
     public async Task Run_WithoutInput_ClosesStandardInputAtOnce() =>
         Assert.Equal("end", (await Runner.RunAsync(Shell("cat; printf end") with { Timeout = TimeSpan.FromSeconds(10) }, None)).Output);
 

@@ -1,0 +1,83 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Triggering;
+
+/// <summary>Releases the newest commit that polls found, one after the other.</summary>
+/// <param name="release">Releases what its request says; waits for other work first.</param>
+internal sealed class ReleasingService(
+    Func<ReleaseRequest, CancellationToken, Task<ReleaseReport>> release, NewestCommit newest, History history, WorkerOptions options,
+    Heartbeat heartbeat, TimeProvider time, ILogger<ReleasingService> logger) : BackgroundService
+{
+    private const string Loop = "releases";
+
+    private string? _failedCommit;
+    private int _failures;
+    private long _failedAt;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await foreach (var commit in newest.SeenAsync(stoppingToken))
+        {
+            try
+            {
+                if (commit == history.DeployedCommit() || history.Quarantined(commit) is not null || Waits(commit)) { continue; }
+                // The parts of a release have limits of their own; this one only notices that none of them held.
+                heartbeat.Expect(Loop, Operations.Limit(options));
+                await ReleaseAsync(commit, stoppingToken);
+            }
+            catch (Exception e) when (e is WorkerException or ToolFailedException)
+            {
+                Count(commit, failed: true);
+                logger.NotReleased(commit, e.Message);
+            }
+            finally
+            {
+                // What it waits for next is the poller, which is watched itself.
+                heartbeat.Done(Loop);
+            }
+        }
+    }
+
+    private async Task ReleaseAsync(string commit, CancellationToken stop)
+    {
+        ReleaseReport? report = null;
+        try
+        {
+            report = await release(new ReleaseRequest("poll", Newest: newest), stop);
+            // While it waited for other work a newer one than the one it was asked for may have come.
+            Count(report.Commit, report.Outcome == ReleaseOutcome.Failed);
+        }
+        finally
+        {
+            newest.Done(gaveWay: report?.Outcome == ReleaseOutcome.Superseded);
+        }
+    }
+
+    /// <summary>Whether a commit that failed for a reason outside of it has to wait: twice as long after each try, up to ten poll intervals.</summary>
+    private bool Waits(string commit)
+    {
+        if (commit != _failedCommit) { return false; }
+        return time.GetElapsedTime(_failedAt) < WaitAfter(_failures, options.Repository.PollInterval);
+    }
+
+    internal static TimeSpan WaitAfter(int failures, TimeSpan pollInterval) => pollInterval * Math.Min(10, Math.Pow(2, failures - 1));
+
+    private void Count(string commit, bool failed)
+    {
+        _failures = !failed ? 0 : commit == _failedCommit ? _failures + 1 : 1;
+        _failedCommit = failed ? commit : null;
+        _failedAt = time.GetTimestamp();
+    }
+}
+
+internal static partial class ReleasingLog
+{
+    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released and is tried again: {Reason}")]
+    public static partial void NotReleased(this ILogger logger, string commit, string reason);
+}
