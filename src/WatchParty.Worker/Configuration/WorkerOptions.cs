@@ -25,7 +25,7 @@ internal sealed class RepositoryOptions
     public string? Branch { get; set; }
 
     /// <summary>Time between two looks at the remote, 1 second to 1 day; up to a fifth is added at random, and it grows
-    /// up to tenfold while the remote fails. Default 30 seconds.</summary>
+    /// up to tenfold while the remote fails. A remote that is a folder of this machine is looked at after each push as well. Default 30 seconds.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>What happens to edits of tracked files. Untracked files are never touched. Default <see cref="LocalChanges.Stash"/>.</summary>

@@ -69,7 +69,7 @@ internal sealed class RemoteHint : IDisposable
         {
             return FileStamp.Of(folder) is { Kind: FileKind.Folder } stamp ? stamp : null;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }
