@@ -9,7 +9,7 @@ test.sh [PART...]
 PART: build       build without warnings, and the form of the source
       unit        tests without an engine
       overlay2    tests on a real Docker Engine with the overlay2 image store
-      containerd  the same with the containerd image store
+      containerd  the same with the containerd image store; together with overlay2 only what depends on the store
 No PART means all of them. Parts that need the programs build them.
 
 TEST_FILTER        runs only these tests (dotnet test --filter)
@@ -39,17 +39,18 @@ main() {
   done
 
   set_up
-  faults=() failed_tests=() passed=0 failed=0 skipped=0
+  faults=() failed_tests=() stores=() passed=0 failed=0 skipped=0
   rm -rf "$results"
   mkdir -p "$results"
   build
   for part in "${parts[@]}"; do
     case $part in
       build) check_form ;;
-      unit) run_tests unit WatchParty.Worker.Tests ;;
-      *) WATCHPARTY_TEST_STORE=$part run_tests "$part" WatchParty.Worker.EngineTests "$repository/tests/engine/engine.sh" run "$part" -- ;;
+      unit) title "Tests: unit" && run_tests unit WatchParty.Worker.Tests "${TEST_FILTER:-}" && count unit ;;
+      *) stores+=("$part") ;;
     esac
   done
+  run_engine_tests
   report "${parts[@]}"
 }
 
@@ -114,21 +115,40 @@ check_form() {
 
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
-# run_tests RUN PROJECT [PREFIX...]: from the built assembly, so that nothing is restored where there is no network.
+# The image stores at the same time: most of what the tests do is to wait for containers.
+run_engine_tests() {
+  local store
+  ((${#stores[@]})) || return 0
+  title "Tests: ${stores[*]}"
+  for store in "${stores[@]}"; do
+    # What has nothing to do with the image store is tested on one of them.
+    local filter=${TEST_FILTER:-}
+    if [[ -z $filter && $store == containerd && ${#stores[@]} -gt 1 ]]; then filter='Store!=Any'; fi
+    WATCHPARTY_TEST_STORE=$store run_tests "$store" WatchParty.Worker.EngineTests "$filter" "$repository/tests/engine/engine.sh" run "$store" -- >"$results/$store.log" 2>&1 &
+  done
+  wait
+  for store in "${stores[@]}"; do
+    title "Tests: $store"
+    cat "$results/$store.log"
+    count "$store"
+  done
+}
+
+# run_tests RUN PROJECT FILTER [PREFIX...]: from the built assembly, so that nothing is restored where there is no network.
 run_tests() {
-  local run=$1 project=$2 code=0 started=$SECONDS
-  shift 2
-  title "Tests: $run"
+  local run=$1 project=$2 filter=$3 code=0 started=$SECONDS
+  shift 3
   # Longer than any run takes; one that hangs must still be reported.
-  "$@" timeout --kill-after=60 40m dotnet test "tests/$project/bin/Release/net10.0/$project.dll" --results-directory "$results" \
-    --logger "trx;LogFileName=$run.trx" --logger "console;verbosity=minimal" ${TEST_FILTER:+--filter "$TEST_FILTER"} || code=$?
-  count "$run" "$code"
+  "$@" timeout --kill-after=60 60m dotnet test "tests/$project/bin/Release/net10.0/$project.dll" --results-directory "$results" \
+    --logger "trx;LogFileName=$run.trx" --logger "console;verbosity=minimal" ${filter:+--filter "$filter"} || code=$?
+  echo "$code" >"$results/$run.code"
   echo "$run took $((SECONDS - started)) s"
 }
 
 # Adds the counts of a run, from the file that the test runner wrote.
 count() {
-  local run=$1 code=$2 file=$results/$1.trx total executed good
+  local run=$1 code file=$results/$1.trx total executed good
+  code=$(cat "$results/$run.code" 2>/dev/null || echo 1)
   if [[ ! -s $file ]]; then
     if [[ -z ${TEST_FILTER:-} || $code != 0 ]]; then faults+=("$run: the run ended with exit code $code and without a result."); fi
     return

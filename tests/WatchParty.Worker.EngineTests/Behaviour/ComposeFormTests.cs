@@ -3,6 +3,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
+[Trait("Store", "Any")]
 public sealed class ComposeFormTests
 {
     [Fact]

@@ -21,7 +21,9 @@ public sealed class ReleasedSample : IAsyncLifetime
             await File.AppendAllTextAsync(Path.Combine(Application.Checkout, file), $"\nA_PASSWORD={Secret}\n");
         }
         Application.Probe(("/health", "BACKEND_PORT"), ("/health", "FRONTEND_PORT"));
-        await Command.OutputAsync("docker", ["builder", "prune", "--all", "--force"]);
+        // A prune is not enough to make the builder cold: a build that another test killed can leave records that none removes.
+        var unique = $"{Application.Project}\n";
+        await Application.PushAsync(("backend/requirements.txt", unique), ("backend/app/content.txt", unique), ("frontend/packages.txt", unique));
         Head = await Application.GitAsync(Application.Clone, "rev-parse", "HEAD");
         First = await Application.OnceAsync();
     }

@@ -2,6 +2,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
+[Trait("Store", "Any")]
 public sealed class UsageTests : IAsyncLifetime
 {
     private Application _app = null!;

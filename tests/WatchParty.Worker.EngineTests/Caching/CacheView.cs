@@ -13,7 +13,7 @@ internal sealed class CacheView(Application app) : IDisposable
     private readonly DockerEngine _engine = new(_ => Task.FromResult(new Uri(Environment.GetEnvironmentVariable("DOCKER_HOST") ?? "unix:///var/run/docker.sock")), TimeProvider.System);
 
     /// <summary>Rounds of the tests that repeat something; 20 is the long form.</summary>
-    public static int Rounds { get; } = int.TryParse(Environment.GetEnvironmentVariable("CACHE_ROUNDS"), CultureInfo.InvariantCulture, out var rounds) ? rounds : 2;
+    public static int Rounds { get; } = int.TryParse(Environment.GetEnvironmentVariable("CACHE_ROUNDS"), CultureInfo.InvariantCulture, out var rounds) ? rounds : 1;
 
     public async Task<bool> OnGraphDriverAsync() => (await _engine.InfoAsync(default)).Store == ImageStore.GraphDriver;
 

@@ -5,6 +5,7 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Planning;
 
+[Trait("Store", "Any")]
 public sealed class DockerIgnoreAgainstBuildKitTests : IDisposable
 {
     private const string Dockerfile = "FROM scratch\nCOPY . /\n";
@@ -40,8 +41,10 @@ public sealed class DockerIgnoreAgainstBuildKitTests : IDisposable
             var output = Path.Combine(_folder, $"{i}.out");
             await File.WriteAllTextAsync(dockerfile, Dockerfile, cancellationToken);
             await File.WriteAllTextAsync($"{dockerfile}.dockerignore", texts[i], cancellationToken);
-            var result = await _runner.RunAsync(
-                new ToolCommand("docker", "buildx", "build", "--progress=plain", "-f", dockerfile, "--output", $"type=local,dest={output}", context), cancellationToken);
+            var build = new ToolCommand("docker", "buildx", "build", "--progress=plain", "-f", dockerfile, "--output", $"type=local,dest={output}", context);
+            var result = await _runner.RunAsync(build, cancellationToken);
+            // Builds of one context at the same time now and then get into each other's way; what a pattern means shows in the second try as well.
+            if (result.ExitCode != 0 && !IsRefusal(result.ErrorTail)) { result = await _runner.RunAsync(build, cancellationToken); }
             if (result.ExitCode != 0)
             {
                 if (IsRefusal(result.ErrorTail)) { Interlocked.Increment(ref refused); } else { differences.Add(result.ErrorTail); }
@@ -53,7 +56,7 @@ public sealed class DockerIgnoreAgainstBuildKitTests : IDisposable
             if (expected.Count > 0) { differences.Add($"{texts[i].ReplaceLineEndings("|")}: {string.Join(' ', expected.Take(10))}"); }
         });
 
-        Assert.Empty(differences);
+        Assert.True(differences.IsEmpty, string.Join('\n', differences));
         Assert.InRange(refused, 1, 12);
     }
 
