@@ -16,13 +16,7 @@ internal sealed class CacheBenchmark(SampleForm form, int rounds)
 {
     private readonly List<double> _seals = [];
 
-    public static async Task<int> RunAsync(int rounds)
-    {
-        foreach (var form in new[] { SampleForm.AsItIs, SampleForm.AsAdvised }) { await new CacheBenchmark(form, rounds).MeasureAsync(); }
-        return 0;
-    }
-
-    private async Task MeasureAsync()
+    public async Task<int> RunAsync()
     {
         await using var app = await Application.SampleAsync();
         using var cache = new CacheView(app);
@@ -74,7 +68,7 @@ internal sealed class CacheBenchmark(SampleForm form, int rounds)
         var pruned = Figure.Median(samples[1].Select(s => s.Build));
         Console.WriteLine($"After the worker's prune: {Figure.Of(pruned / warm)} × of no prune (goal 1.1) and {Figure.Of(pruned / Figure.Median(samples[3].Select(s => s.Build)))} × of the plain one (goal 0.2).");
         Console.WriteLine($"Mark {Figure.Of(Figure.Median(prunes.Select(p => p.Mark)))} s, sweep {Figure.Of(Figure.Median(prunes.Select(p => p.Sweep)))} s, records {Figure.Median(prunes.Select(p => (double)p.Before)):0} to {Figure.Median(prunes.Select(p => (double)p.After)):0}; mark with restoring {Figure.Of(Figure.Median(restores))} s; seal of one service {Figure.Of(Figure.Median(_seals))} s, off the critical path; seals take {await DiskOfSealsAsync(app, cache)} of disk.");
-        Console.WriteLine();
+        return 0;
     }
 
     private async Task<Sample> CommitAsync(Application app)

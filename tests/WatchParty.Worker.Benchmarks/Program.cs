@@ -7,7 +7,8 @@ var replay = new Command("replay", "The running service under a history of pushe
 replay.SetAction((arguments, _) => ReplayBenchmark.RunAsync(arguments.GetValue(history)!));
 (string Name, string Description, Func<int, Task<int>> Run)[] benchmarks =
 [
-    ("cache", "A commit without a prune, after the worker's, and after somebody else's, with and without sealing.", CacheBenchmark.RunAsync),
+    ("cache", "A commit without a prune, after the worker's, and after somebody else's, with and without sealing.", rounds => new CacheBenchmark(SampleForm.AsItIs, rounds).RunAsync()),
+    ("cache-advised", "The same with the commit declared where doctor advises.", rounds => new CacheBenchmark(SampleForm.AsAdvised, rounds).RunAsync()),
     ("releases", "The worker beside the scripts it replaces and beside docker by hand.", ReleaseBenchmark.RunAsync),
     ("poll", "A look at a remote without news beside git ls-remote, and what 10,000 of them leave behind.", PollBenchmark.RunAsync),
     ("history", "The verbs with 100,000 recorded releases.", HistoryBenchmark.RunAsync),
