@@ -13,6 +13,8 @@ public sealed class ReleasedOnce : IAsyncLifetime
     {
         Application = await CachedApplication.StartAsync(CachedApplication.Dockerfile.Replace("FROM watchparty-sample-base:1\n", "FROM PROJECT-base:1\n", StringComparison.Ordinal));
         await MakeBaseAsync(Application);
+        // The first stage stands on the base image that everybody has; nobody else may have made its COPY.
+        await Application.PushAsync("web/packages.txt", $"{Guid.NewGuid():N}\n");
         First = (await Application.OnceAsync()).Succeeded();
     }
 
@@ -32,7 +34,7 @@ public sealed class MissReasonTests(ReleasedOnce released) : IClassFixture<Relea
     [Fact]
     public void The_first_build()
     {
-        Assert.Equal(7, released.First.MissedOf("web").Count);
+        Assert.True(released.First.MissedOf("web").Count == 7, released.First.All);
         Assert.All(released.First.MissedOf("web"), m => Assert.Equal(("FirstBuild", "first build", false), (m.Cause, m.Reason, m.Avoidable)));
     }
 
