@@ -123,7 +123,7 @@ run_engine_tests() {
   for store in "${stores[@]}"; do
     # What has nothing to do with the image store is tested on one of them.
     local filter=${TEST_FILTER:-}
-    if [[ -z $filter && $store == containerd && ${#stores[@]} -gt 1 ]]; then filter='Store!=Any'; fi
+    if [[ -z $filter && $store == containerd && ${#stores[@]} -gt 1 ]]; then filter='Store!=Any' && echo "containerd: without the tests that have nothing to do with the image store (Store=Any)"; fi
     WATCHPARTY_TEST_STORE=$store run_tests "$store" WatchParty.Worker.EngineTests "$filter" "$repository/tests/engine/engine.sh" run "$store" -- >"$results/$store.log" 2>&1 &
   done
   wait

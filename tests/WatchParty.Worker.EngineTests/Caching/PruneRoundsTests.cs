@@ -26,7 +26,8 @@ public sealed class PruneRoundsTests : IAsyncLifetime
     public async Task The_commit_after_a_nightly_prune_runs_exactly_the_steps_of_the_commit_before_it()
     {
         int? live = null;
-        for (var round = 0; round < CacheView.Rounds; round++)
+        // One night alone could not show that the next leaves as much.
+        for (var round = 0; round < Math.Max(2, CacheView.Rounds); round++)
         {
             await CommitAsync();
             var before = await CommitAsync();

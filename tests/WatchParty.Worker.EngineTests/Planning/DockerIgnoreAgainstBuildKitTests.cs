@@ -43,7 +43,7 @@ public sealed class DockerIgnoreAgainstBuildKitTests : IDisposable
             await File.WriteAllTextAsync($"{dockerfile}.dockerignore", texts[i], cancellationToken);
             var build = new ToolCommand("docker", "buildx", "build", "--progress=plain", "-f", dockerfile, "--output", $"type=local,dest={output}", context);
             var result = await _runner.RunAsync(build, cancellationToken);
-            // Builds of one context at the same time now and then get into each other's way; what a pattern means shows in the second try as well.
+            // Seldom one of these many builds fails for a reason that is not the pattern's; what fails twice is reported with its words.
             if (result.ExitCode != 0 && !IsRefusal(result.ErrorTail)) { result = await _runner.RunAsync(build, cancellationToken); }
             if (result.ExitCode != 0)
             {
