@@ -156,11 +156,13 @@ internal sealed class CacheSeals(
         if (old.Folder is { } folder && folder != except?.Folder && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
     }
 
-    /// <summary><c>repository:buildcache-stage</c>, and <c>repository:buildcache</c> for the service's own target.</summary>
+    /// <summary><c>repository:buildcache-stage</c>, and <c>repository:buildcache</c> for the service's own target; <c>buildcache.TAG</c> where the
+    /// service's image has another tag than <c>latest</c>, because two services may differ in nothing else.</summary>
     private string ImageFor(ComposeModel model, LiveService live, int index)
     {
-        var repository = options.CacheRegistry is { } registry ? $"{registry}/{model.Project}-{live.Service.Name}" : ImageName.Split(live.Service.Image).Repository;
-        return live.Stages[index].Name is { } stage ? $"{repository}:buildcache-{stage.ToLowerInvariant()}" : $"{repository}:buildcache";
+        var (repository, tag) = options.CacheRegistry is { } registry ? ($"{registry}/{model.Project}-{live.Service.Name}", "latest") : ImageName.Split(live.Service.Image);
+        var stage = live.Stages[index].Name is { } name ? $"-{name.ToLowerInvariant()}" : "";
+        return $"{repository}:buildcache{(tag == "latest" ? "" : $".{tag}")}{stage}";
     }
 
     private static string Fault(GuardedBakeResult result) => result.WouldRun is { } step ? $"it is not all in the builder cache, the first step missing is {step}" : result.Error!;

@@ -11,6 +11,16 @@ namespace WatchParty.Worker.Deploying;
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
 internal sealed class Deployer(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
 {
+    private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
+
+    /// <summary>Asks compose already now, while images are built, what <see cref="DecideAsync"/> will need of it. Does not wait for the answer.</summary>
+    public async Task AskAheadAsync(ReleasePlan plan, CancellationToken cancellationToken)
+    {
+        if (plan.Builds.Count == 0) { return; }
+        var model = WithSharedContainers(plan.Model, await LookAsync(plan.Model, cancellationToken));
+        _ahead = (model, HashesAsync(plan.Model.Project, model, cancellationToken));
+    }
+
     /// <summary>Whether anything of <paramref name="plan"/> is not running as it should, so that compose has to be called.</summary>
     public async Task<bool> IsNeededAsync(ReleasePlan plan, CancellationToken cancellationToken)
     {
@@ -29,7 +39,7 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
         {
             return new Deployment(model, null, restarts, before);
         }
-        var differing = Deployment.Differing(model, before, hashes, await ImagesAsync(model, cancellationToken));
+        var differing = Deployment.Differing(model, before, hashes, await engine.ImageIdsAsync(model.Services.Select(s => s.Image), cancellationToken));
         // Without a service to name compose looks at all of them, and takes away what no longer belongs to the application.
         return new Deployment(model, differing.IsEmpty && before.Services.Except(model.Services.Select(s => s.Name)).Any() ? null : differing, restarts, before);
     }
@@ -83,13 +93,20 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
         }
     }
 
+    private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
+    {
+        var asked = WithSharedContainers(model, containers);
+        // That of a build which was cancelled was cancelled with it.
+        return asked == _ahead.Model && _ahead.Hashes is { IsCanceled: false, IsFaulted: false } ? await _ahead.Hashes.WaitAsync(cancellationToken) : await HashesAsync(model.Project, asked, cancellationToken);
+    }
+
     /// <summary>What compose makes of the configuration of each service; null when it does not say.</summary>
     /// <remarks>The resolved model is what goes in, because compose leaves out env files when it is asked for hashes of its own files.</remarks>
-    private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
+    private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(string name, string model, CancellationToken cancellationToken)
     {
         try
         {
-            var lines = await runner.OutputOfAsync(DockerCommands.ComposeHashes(project, model.Project, WithSharedContainers(model, containers)), cancellationToken);
+            var lines = await runner.OutputOfAsync(DockerCommands.ComposeHashes(project, name, model), cancellationToken);
             return lines.Split('\n').Select(l => l.Trim().Split(' ')).Where(p => p.Length == 2).ToDictionary(p => p[0], p => p[1]);
         }
         catch (ToolFailedException e)
@@ -111,12 +128,6 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
             }
         }
         return root.ToJsonString();
-    }
-
-    private async Task<Dictionary<string, string>> ImagesAsync(ComposeModel model, CancellationToken cancellationToken)
-    {
-        var images = await Task.WhenAll(model.Services.Select(s => s.Image).Distinct().Select(async name => (Name: name, Image: await engine.FindImageAsync(name, cancellationToken))));
-        return images.Where(i => i.Image is not null).ToDictionary(i => i.Name, i => i.Image!.Id);
     }
 
     private static string LastLines(string text) => string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)

@@ -1,35 +1,41 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Deploying;
 
-/// <summary>Names that keep the images of a release on the engine: <c>repository:watchparty-RELEASE</c>.</summary>
+/// <summary>Names that keep the images of a release on the engine: <c>repository:watchparty-RELEASE</c>, and <c>-TAG</c> where the tag is not <c>latest</c>.</summary>
 /// <remarks>On the containerd store building a tag again deletes the image it named before, even while a container runs from it;
 /// on the graph driver the next image prune does. So every image that may be wanted again has a name of its own.</remarks>
-internal sealed class RollbackImages(DockerEngine engine)
+internal sealed partial class RollbackImages(DockerEngine engine)
 {
     public const string TagPrefix = "watchparty-";
 
-    public static string NameOf(string image, long release) =>
-        ImageName.WithTag(image, string.Create(CultureInfo.InvariantCulture, $"{TagPrefix}{release}"));
+    private const int LongestTag = 128;
+
+    /// <summary>The tag it had before is part of the new one, because two services may differ in nothing else.</summary>
+    public static string NameOf(string image, long release)
+    {
+        var tag = ImageName.Split(image).Tag;
+        var name = string.Create(CultureInfo.InvariantCulture, $"{TagPrefix}{release}{(tag == "latest" ? "" : "-" + tag)}");
+        return ImageName.WithTag(image, name[..Math.Min(name.Length, LongestTag)]);
+    }
 
     /// <summary>The release that a tag of ours belongs to, or null for any other name.</summary>
     public static long? ReleaseOf(string name) =>
-        ImageName.Split(name).Tag is var tag && tag.StartsWith(TagPrefix, StringComparison.Ordinal)
-            && long.TryParse(tag.AsSpan(TagPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var release) ? release : null;
+        Tag().Match(ImageName.Split(name).Tag) is { Success: true } tag
+            && long.TryParse(tag.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var release) ? release : null;
+
+    [GeneratedRegex($@"\A{TagPrefix}([0-9]+)(-.*)?\z")]
+    private static partial Regex Tag();
 
     /// <summary>Names the images that the built services have now after <paramref name="release"/>.</summary>
     /// <returns>Id by image name, of the images that exist.</returns>
     public async Task<IReadOnlyDictionary<string, string>> KeepAsync(ComposeModel model, long release, CancellationToken cancellationToken)
     {
-        Dictionary<string, string> kept = [];
-        foreach (var name in model.Built.Select(s => s.Image).Distinct())
-        {
-            if (await engine.FindImageAsync(name, cancellationToken) is not { } image) { continue; }
-            await engine.TagAsync(image.Id, NameOf(name, release), cancellationToken);
-            kept[name] = image.Id;
-        }
+        var kept = await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken);
+        await engine.TagAsync(kept.Select(i => (i.Value, NameOf(i.Key, release))), cancellationToken);
         return kept;
     }
 

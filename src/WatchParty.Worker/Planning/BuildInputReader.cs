@@ -15,14 +15,13 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
 
     private readonly string _root = PhysicalPath(options.Repository.Path);
 
+    private sealed record Files(IReadOnlyList<TreeEntry> Tracked, IReadOnlyList<string> Untracked);
+
     /// <summary>Inputs by service name.</summary>
     public async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
-        Dictionary<string, BuildInputs> inputs = [];
-        foreach (var service in model.Built)
-        {
-            inputs[service.Name] = await ReadAsync(service.Build!, commit, cancellationToken);
-        }
+        var files = await ListAsync(model, commit, cancellationToken);
+        var inputs = model.Built.ToDictionary(s => s.Name, s => Read(s.Build!, files));
         // An additional context `service:x` is the image of x: what x is built from counts here too.
         var needed = model.Built.ToDictionary(s => s.Name, s => s.Build!.AdditionalContexts.Values
             .Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]).Where(inputs.ContainsKey).Order(StringComparer.Ordinal).ToList());
@@ -38,16 +37,26 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         return all.Count == 1 ? own : own with { Tracked = BuildInputs.Hash([own.Tracked, .. all.Skip(1).Select(n => inputs[n]).SelectMany(n => n.Others.Values.Prepend(n.Tracked).Prepend(n.Section))]) };
     }
 
-    private async Task<BuildInputs> ReadAsync(BuildSection build, string commit, CancellationToken cancellationToken)
+    /// <summary>The files of all build contexts, with one call of git for each kind, however many services there are.</summary>
+    private async Task<Files> ListAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    {
+        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(c => PrefixOf(PhysicalPath(c))).OfType<string>().Select(p => p.TrimEnd('/')).Distinct()];
+        if (folders.Count == 0) { return new Files([], []); }
+        var tracked = repository.FilesAsync(commit, folders, cancellationToken);
+        var untracked = repository.UntrackedAsync(folders, cancellationToken);
+        await Task.WhenAll(tracked, untracked);
+        return new Files(await tracked, [.. (await untracked).Where(p => !IsOurs(p))]);
+    }
+
+    private static IEnumerable<string> ContextsOf(BuildSection build) => build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c));
+
+    private BuildInputs Read(BuildSection build, Files files)
     {
         var section = BuildInputs.Hash([build.ContentWithout(options.Build.CommitArgument), .. options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}")]);
         var tracked = new List<TreeEntry>();
         var others = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : _root);
-        foreach (var context in build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c)))
-        {
-            await ReadContextAsync(context, dockerfile, commit, tracked, others, cancellationToken);
-        }
+        foreach (var context in ContextsOf(build)) { ReadContext(context, dockerfile, files, tracked, others); }
         if (build.DockerfileInline is null && File.Exists(dockerfile)) { others[Shown(dockerfile)] = ContentIdentity(dockerfile); }
         foreach (var secret in build.SecretFiles) { others[Shown(secret)] = ContentIdentity(secret); }
         return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
@@ -57,7 +66,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         };
     }
 
-    private async Task ReadContextAsync(string context, string dockerfile, string commit, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others, CancellationToken cancellationToken)
+    private void ReadContext(string context, string dockerfile, Files files, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others)
     {
         var folder = PhysicalPath(context);
         var ignore = ReadIgnoreFile(folder, dockerfile);
@@ -71,11 +80,8 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             return;
         }
         bool Seen(string path) => path.StartsWith(prefix, StringComparison.Ordinal) && !ignore.Excludes(path[prefix.Length..]);
-        tracked.AddRange((await repository.FilesAsync(commit, prefix.TrimEnd('/'), cancellationToken)).Where(e => Seen(e.Path)));
-        foreach (var path in (await repository.UntrackedAsync(prefix.TrimEnd('/'), cancellationToken)).Where(Seen).Where(p => !IsOurs(p)))
-        {
-            others[path] = FileIdentity(Path.Combine(_root, path));
-        }
+        tracked.AddRange(files.Tracked.Where(e => Seen(e.Path)));
+        foreach (var path in files.Untracked.Where(Seen)) { others[path] = FileIdentity(Path.Combine(_root, path)); }
     }
 
     /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of it.</summary>

@@ -34,6 +34,7 @@ internal sealed class ReleasePipeline(
 
             release.Enter(ReleaseState.Building, "build");
             before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, building.Token) };
+            await deployer.AskAheadAsync(plan, building.Token);
             release.Built(await builder.BuildAsync(plan, release.Log, release.Note, building.Token), plan);
 
             release.Enter(ReleaseState.Deploying, "deploy");

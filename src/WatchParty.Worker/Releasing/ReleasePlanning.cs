@@ -17,12 +17,12 @@ internal sealed class ReleasePlanning(
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
         return ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
-            await ImagesAsync(model.Built.Select(s => s.Image), cancellationToken),
+            await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
             deployed?.ConfigurationHash,
             await ChangedPathsAsync(commit, deployed, cancellationToken),
             freshMarks.All(),
-            await ImagesAsync(deployed?.Services.Values.SelectMany(s => s.Basis?.BaseImages.Keys ?? []) ?? [], cancellationToken),
+            await engine.ImageIdsAsync(deployed?.Services.Values.SelectMany(s => s.Basis?.BaseImages.Keys ?? []) ?? [], cancellationToken),
             request.NewBaseDigests)
         {
             DeployedResourcesHash = deployed?.ResourcesHash,
@@ -52,16 +52,6 @@ internal sealed class ReleasePlanning(
             }
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
         }
-    }
-
-    private async Task<Dictionary<string, string>> ImagesAsync(IEnumerable<string> names, CancellationToken cancellationToken)
-    {
-        Dictionary<string, string> images = [];
-        foreach (var name in names.Distinct())
-        {
-            if (await engine.FindImageAsync(name, cancellationToken) is { } image) { images[name] = image.Id; }
-        }
-        return images;
     }
 
     private async Task<Dictionary<string, IReadOnlyCollection<string>>> ChangedPathsAsync(string commit, DeployedRelease? deployed, CancellationToken cancellationToken)

@@ -117,6 +117,8 @@ internal static class DockerCommands
             // Attestations change the image's id on every fully cached build on the containerd store (buildx build/opt.go).
             .SetItem("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
             .SetItem("BUILDX_METADATA_PROVENANCE", "disabled")
+            // For a label that nobody asked for buildx calls git six times a target, in a checkout whose configuration it does not check.
+            .SetItem("BUILDX_GIT_INFO", "false")
             // The sealed cache lies outside of the checkout; newer bakes ask a person about that otherwise.
             .SetItem("BUILDX_BAKE_ENTITLEMENTS_FS", "0"),
     };

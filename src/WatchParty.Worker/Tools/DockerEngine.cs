@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
@@ -59,6 +60,21 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         await ThrowOnErrorAsync(answer, cancellationToken);
     }
 
+    /// <summary>Ids of those of <paramref name="references"/> that exist.</summary>
+    public async Task<IReadOnlyDictionary<string, string>> ImageIdsAsync(IEnumerable<string> references, CancellationToken cancellationToken)
+    {
+        var ids = new ConcurrentDictionary<string, string>();
+        await Parallel.ForEachAsync(references.Distinct(), AtOnce(cancellationToken), async (reference, token) =>
+        {
+            if (await FindImageAsync(reference, token) is { } image) { ids[reference] = image.Id; }
+        });
+        return ids;
+    }
+
+    /// <summary>Gives images further names.</summary>
+    public Task TagAsync(IEnumerable<(string Id, string Name)> names, CancellationToken cancellationToken) =>
+        Parallel.ForEachAsync(names, AtOnce(cancellationToken), async (image, token) => await TagAsync(image.Id, image.Name, token));
+
     /// <summary>Takes the name or the image away.</summary>
     /// <returns>False when the engine refused, because a container needs it or it is gone.</returns>
     public async Task<bool> RemoveImageAsync(string reference, CancellationToken cancellationToken)
@@ -83,6 +99,9 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         using var answer = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/restart", RestartLimit, cancellationToken);
         await ThrowOnErrorAsync(answer, cancellationToken);
     }
+
+    /// <summary>More requests at once only wait for each other in the engine.</summary>
+    private static ParallelOptions AtOnce(CancellationToken cancellationToken) => new() { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken };
 
     /// <summary>Every record of the engine's builder cache.</summary>
     public async Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>

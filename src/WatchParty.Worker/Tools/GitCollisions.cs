@@ -13,7 +13,7 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
     {
         HashSet<string>? tracked = null;
         async Task<HashSet<string>> TrackedAsync() => tracked ??=
-            [.. (await git.OutputAsync(GitCommands.Tracked(git.Folder, ""), "The tracked files cannot be listed", cancellationToken)).Split('\0')];
+            [.. (await git.OutputAsync(GitCommands.Tracked(git.Folder), "The tracked files cannot be listed", cancellationToken)).Split('\0')];
 
         SortedSet<string> blocking = new(StringComparer.Ordinal);
         // Setting an edited path back removes whatever took its place.

@@ -69,13 +69,13 @@ internal static class GitCommands
     /// <summary>Exit code 0 only when the commit and its whole tree are there.</summary>
     public static ToolCommand IsComplete(string folder, string commit) => Read(folder, "rev-list", "--objects", "--quiet", "--max-count=1", commit, "--");
 
-    public static ToolCommand Files(string folder, string commit, string below) =>
-        Read(folder, ["ls-tree", "-r", "-z", "--full-tree", commit, "--", .. Below(below)]);
+    public static ToolCommand Files(string folder, string commit, IEnumerable<string> below) =>
+        Read(folder, ["ls-tree", "-r", "-z", "--full-tree", commit, "--", .. below]);
 
     /// <summary>Untracked files, ignored ones too.</summary>
-    public static ToolCommand Untracked(string folder, string below) => Read(folder, ["ls-files", "--others", "-z", "--", .. Below(below)]);
+    public static ToolCommand Untracked(string folder, IEnumerable<string> below) => Read(folder, ["ls-files", "--others", "-z", "--", .. below]);
 
-    public static ToolCommand Tracked(string folder, string below) => Read(folder, ["ls-files", "-z", "--", .. Below(below)]);
+    public static ToolCommand Tracked(string folder) => Read(folder, "ls-files", "-z");
 
     public static ToolCommand ChangedPaths(string folder, string from, string to) =>
         Read(folder, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", from, to, "--");
@@ -170,8 +170,6 @@ internal static class GitCommands
     };
 
     private static ToolCommand Slow(ToolCommand command) => command with { Timeout = FetchLimit };
-
-    private static IEnumerable<string> Below(string folder) => folder.Length == 0 ? [] : [folder];
 
     private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(l => l + "\0"));
 }

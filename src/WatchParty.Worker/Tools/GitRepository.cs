@@ -112,14 +112,14 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
         return result;
     }
 
-    /// <summary>Files of <paramref name="commit"/> at or below <paramref name="folder"/>, which is relative to the root; "" is all.</summary>
-    public async Task<IReadOnlyList<TreeEntry>> FilesAsync(string commit, string folder, CancellationToken cancellationToken) =>
-        ParseTree(await Git.OutputAsync(GitCommands.Files(Git.Folder, Id(commit), Relative(folder)), $"The files of {commit[..7]} cannot be listed", cancellationToken));
+    /// <summary>Files of <paramref name="commit"/> at or below <paramref name="folders"/>, which are relative to the root; "" is all.</summary>
+    public async Task<IReadOnlyList<TreeEntry>> FilesAsync(string commit, IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
+        ParseTree(await Git.OutputAsync(GitCommands.Files(Git.Folder, Id(commit), Relative(folders)), $"The files of {commit[..7]} cannot be listed", cancellationToken));
 
-    /// <summary>Untracked files, ignored ones too, at or below <paramref name="folder"/>; another repository in there is one entry
+    /// <summary>Untracked files, ignored ones too, at or below <paramref name="folders"/>; another repository in there is one entry
     /// that ends with a slash.</summary>
-    public async Task<IReadOnlyList<string>> UntrackedAsync(string folder, CancellationToken cancellationToken) =>
-        Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folder)), "The untracked files cannot be listed", cancellationToken));
+    public async Task<IReadOnlyList<string>> UntrackedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
+        Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folders)), "The untracked files cannot be listed", cancellationToken));
 
     /// <summary>Paths that differ between two commits; a renamed file counts under both names.</summary>
     public async Task<IReadOnlyList<string>> ChangedPathsAsync(string from, string to, CancellationToken cancellationToken) =>
@@ -173,6 +173,9 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     private static string[] Paths(string output) => output.Split('\0', StringSplitOptions.RemoveEmptyEntries);
 
     private static string Relative(string folder) => folder.Replace('\\', '/').Trim('/') is var f && f is "." ? "" : f.StartsWith("./", StringComparison.Ordinal) ? f[2..] : f;
+
+    /// <summary>Empty when one of them is the root, which has the others in it.</summary>
+    private static IEnumerable<string> Relative(IReadOnlyCollection<string> folders) => folders.Any(f => Relative(f).Length == 0) ? [] : folders.Select(Relative);
 
     // An id comes from a remote or a person; what is not one could be an option.
     private static string Id(string commit) => ObjectId().IsMatch(commit)

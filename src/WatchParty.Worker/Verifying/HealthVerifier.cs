@@ -48,11 +48,12 @@ internal sealed class HealthVerifier(DeployOptions options, DockerEngine engine,
     {
         string? waiting = null;
         var containers = await engine.ContainersAsync(model.Project, cancellationToken);
+        var images = await engine.ImageIdsAsync(model.Built.Where(s => s.Replicas > 0).Select(s => s.Image), cancellationToken);
         foreach (var service in model.Services.Where(s => s.Replicas > 0))
         {
             var own = containers.Where(c => c.Service == service.Name).ToList();
             if (own.Count < service.Replicas) { waiting ??= $"{service.Name} has {own.Count} of {service.Replicas} containers"; }
-            var image = service.Build is null ? null : (await engine.FindImageAsync(service.Image, cancellationToken))?.Id;
+            var image = service.Build is null ? null : images.GetValueOrDefault(service.Image);
             foreach (var summary in own)
             {
                 if (image is not null && summary.ImageID != image) { waiting ??= $"{service.Name} runs another image than {service.Image}"; }

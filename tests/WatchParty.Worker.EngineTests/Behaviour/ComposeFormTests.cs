@@ -39,13 +39,16 @@ public sealed class ComposeFormTests
         const string Build = "    build: {context: ./web}\n    init: true\n    restart: always\n";
         await using var app = await Application.OfAsync([
             .. SmallApplication.Folder("web"),
-            ("compose.yaml", $"services:\n  nameless:\n{Build}  one:\n    image: PROJECT-shared:latest\n{Build}  two:\n    image: PROJECT-shared:latest\n{Build}  dot.ted:\n    image: PROJECT-dotted:latest\n{Build}"),
+            ("compose.yaml", $"services:\n  nameless:\n{Build}  one:\n    image: PROJECT-shared:latest\n{Build}  two:\n    image: PROJECT-shared:latest\n{Build}  dot.ted:\n    image: PROJECT-shared:dotted\n{Build}"),
         ]);
         var first = (await app.OnceAsync()).Succeeded();
         Assert.All(first.Services, s => Assert.Equal("Built", s.Action));
         Assert.Equal(["dot.ted", "nameless", "one", "two"], (await app.ContainersAsync()).Keys.Order(StringComparer.Ordinal));
         Assert.Equal(first.Service("nameless").Image, await app.ImageAsync("nameless:latest"));
-        Assert.Equal(first.Service("dot.ted").Image, await app.ImageAsync("dotted:latest"));
+        Assert.Equal(first.Service("dot.ted").Image, await app.ImageAsync("shared:dotted"));
+        // Images that differ in the tag alone are kept apart.
+        Assert.Equal(first.Service("one").Image, await app.ImageAsync($"shared:watchparty-{first.Release}"));
+        Assert.Equal(first.Service("dot.ted").Image, await app.ImageAsync($"shared:watchparty-{first.Release}-dotted"));
         Assert.Equal(first.Service("one").Image, first.Service("two").Image);
         (await app.OnceAsync()).Expect("NothingToDo", 0);
 

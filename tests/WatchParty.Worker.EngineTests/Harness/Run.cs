@@ -23,6 +23,8 @@ internal sealed class Run(CommandResult result)
 
     public string? Error => (string?)Json["error"];
 
+    public string Release => (string)Json["release"]!;
+
     public string Commit => (string)Json["commit"]!;
 
     public IReadOnlyList<ServiceLine> Services => [.. Json["services"]!.AsArray().Select(s => s!.AsObject()).Select(s => new ServiceLine(

@@ -25,7 +25,7 @@ public sealed class DockerCommandsTests
         Assert.Equal(("docker", Folder), (command.Program, command.WorkingDirectory));
         Assert.Equal(["compose", "--ansi", "never", "config", "--format", "json"], command.Arguments.AsEnumerable());
         Assert.Equal(
-            new Dictionary<string, string?> { ["GIT_COMMIT_HASH"] = "abc", ["PWD"] = Folder, ["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1", ["BUILDX_METADATA_PROVENANCE"] = "disabled", ["BUILDX_BAKE_ENTITLEMENTS_FS"] = "0" },
+            new Dictionary<string, string?> { ["GIT_COMMIT_HASH"] = "abc", ["PWD"] = Folder, ["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1", ["BUILDX_METADATA_PROVENANCE"] = "disabled", ["BUILDX_GIT_INFO"] = "false", ["BUILDX_BAKE_ENTITLEMENTS_FS"] = "0" },
             command.Environment);
     }
 

@@ -141,8 +141,8 @@ public sealed class GitConfigurationTests : IAsyncLifetime
         Assert.Equal(commit, await repository.RemoteHeadAsync(None));
         await repository.FetchAsync(commit, None);
         await repository.CheckOutAsync(commit, "a push", None);
-        await repository.FilesAsync(commit, "", None);
-        await repository.UntrackedAsync("", None);
+        await repository.FilesAsync(commit, [""], None);
+        await repository.UntrackedAsync([""], None);
         await repository.KeepAsync(commit, 1, None);
         await repository.TidyAsync(None);
     }

@@ -168,10 +168,10 @@ public sealed class GitRepositoryTests : IAsyncLifetime
         var repository = _sandbox.Repository();
         await repository.FetchAsync(commit, None);
 
-        Assert.Equal(["backend/app.py", odd], (await repository.FilesAsync(commit, "backend", None)).Select(f => f.Path));
-        Assert.Equal(["backend/app.py", odd], (await repository.FilesAsync(commit, "./backend/", None)).Select(f => f.Path));
-        Assert.Equal(["-dash"], (await repository.FilesAsync(commit, "-dash", None)).Select(f => f.Path));
-        var all = await repository.FilesAsync(commit, "", None);
+        Assert.Equal(["backend/app.py", odd], (await repository.FilesAsync(commit, ["backend"], None)).Select(f => f.Path));
+        Assert.Equal(["backend/app.py", odd], (await repository.FilesAsync(commit, ["./backend/"], None)).Select(f => f.Path));
+        Assert.Equal(["-dash"], (await repository.FilesAsync(commit, ["-dash"], None)).Select(f => f.Path));
+        var all = await repository.FilesAsync(commit, [""], None);
         Assert.Equal(5, all.Count);
         Assert.All(all, f => Assert.Equal(("100644", 40), (f.Mode, f.Object.Length)));
     }
@@ -189,7 +189,7 @@ public sealed class GitRepositoryTests : IAsyncLifetime
         await repository.FetchAsync(commit, None);
         var started = TimeProvider.System.GetTimestamp();
 
-        Assert.Equal(50_002, (await repository.FilesAsync(commit, "", None)).Count);
+        Assert.Equal(50_002, (await repository.FilesAsync(commit, [""], None)).Count);
 
         Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10));
         await repository.CheckOutAsync(commit, "a push", None);
@@ -205,8 +205,8 @@ public sealed class GitRepositoryTests : IAsyncLifetime
 
         var repository = _sandbox.Repository();
 
-        Assert.Equal([".env", ".gitignore", "backend/cache/a"], (await repository.UntrackedAsync("", None)).Order(StringComparer.Ordinal));
-        Assert.Equal(["backend/cache/a"], await repository.UntrackedAsync("backend", None));
+        Assert.Equal([".env", ".gitignore", "backend/cache/a"], (await repository.UntrackedAsync([""], None)).Order(StringComparer.Ordinal));
+        Assert.Equal(["backend/cache/a"], await repository.UntrackedAsync(["backend"], None));
     }
 
     [Fact]
