@@ -11,7 +11,10 @@ internal sealed record Container(string Id, string Image, string Status, int Res
 /// developer's clone, the worker's configuration and state. Its compose project, image names and ports clash with nothing.</summary>
 internal sealed class Application : IAsyncDisposable
 {
-    private static readonly string Root = FindRoot();
+    /// <summary>Folder of this source tree.</summary>
+    public static readonly string Root = FindRoot();
+
+
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "watchparty-worker");
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
     private const string ImageFormat = "{{.Repository}}:{{.Tag}}";
