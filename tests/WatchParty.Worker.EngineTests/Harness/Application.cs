@@ -14,7 +14,6 @@ internal sealed class Application : IAsyncDisposable
     /// <summary>Folder of this source tree.</summary>
     public static readonly string Root = FindRoot();
 
-
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "watchparty-worker");
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
     private const string ImageFormat = "{{.Repository}}:{{.Tag}}";

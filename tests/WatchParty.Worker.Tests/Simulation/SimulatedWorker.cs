@@ -130,7 +130,7 @@ internal sealed class SimulatedWorker : IDisposable
             await _world.StepAsync("up again", null, Clock, () => false, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             _world.Serves(deployed);
         }
-        foreach (var (id, _) in unfinished) { History.Finish(id, ReleaseOutcome.Interrupted, "the worker ended", PhaseSeconds.Zero); }
+        foreach (var release in unfinished) { History.Finish(release.Id, ReleaseOutcome.Interrupted, "the worker ended", PhaseSeconds.Zero); }
         return true;
     }
 
@@ -184,6 +184,7 @@ internal sealed class SimulatedWorker : IDisposable
         catch (Exception e)
         {
             var failure = ReleaseFailure.Of(e, deploying, stop, request.Newest?.SupersededBy);
+            if (failure.CommitAtFault && found.Commit != found.Deployed?.Commit && !_without.HasFlag(Without.Quarantine)) { History.Quarantine(found.Commit, id, failure.Error); }
             if (deploying && found.Deployed is { } before && !_without.HasFlag(Without.Rollback))
             {
                 History.Enter(id, ReleaseState.RollingBack);
@@ -191,7 +192,6 @@ internal sealed class SimulatedWorker : IDisposable
                 _world.Serves(before.Commit);
                 failure = failure with { Outcome = ReleaseOutcome.RolledBack };
             }
-            if (failure.CommitAtFault && found.Commit != found.Deployed?.Commit && !_without.HasFlag(Without.Quarantine)) { History.Quarantine(found.Commit, id, failure.Error); }
             History.Finish(id, failure.Outcome, failure.Error, PhaseSeconds.Zero);
             // What failed for a reason outside of the commit is done again, and the record says so.
             if (deploying && !failure.CommitAtFault) { _world.Allow(found.Commit); }

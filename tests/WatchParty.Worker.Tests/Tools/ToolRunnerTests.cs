@@ -1,3 +1,4 @@
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 
@@ -43,11 +44,11 @@ public sealed class ToolRunnerTests
     [Fact]
     public async Task Run_OfAProgramThatPrintsNothingAnyMore_IsEndedWithItsGroup()
     {
-        var command = Shell("for i in 1 2 3 4; do echo $i; sleep 0.5; done; sh -c 'echo $$ >&2; exec sleep 60' & wait") with { SilenceLimit = TimeSpan.FromSeconds(1.5), Grace = TimeSpan.FromSeconds(1) };
+        var command = Shell("for i in 1 2 3 4; do echo $i; sleep 0.2; done; sh -c 'echo $$ >&2; exec sleep 60' & wait") with { SilenceLimit = TimeSpan.FromSeconds(2.5), Grace = TimeSpan.FromSeconds(1) };
 
         var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(command, None));
 
-        Assert.Contains("printed nothing for 00:00:01.5", error.Message, StringComparison.Ordinal);
+        Assert.Contains("printed nothing for 00:00:02.5", error.Message, StringComparison.Ordinal);
         await AssertEndsAsync(int.Parse(error.Tail));
     }
 
@@ -55,7 +56,7 @@ public sealed class ToolRunnerTests
     public async Task Run_OfAProgramThatKeepsPrinting_IsNotSilentHoweverLongItTakes()
     {
         var heard = 0;
-        var command = Shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.5; done") with { SilenceLimit = TimeSpan.FromSeconds(1.5) };
+        var command = Shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.5; done") with { SilenceLimit = TimeSpan.FromSeconds(2.5) };
 
         var result = await Runner.RunAsync(command, async (stream, token) =>
         {
@@ -65,6 +66,37 @@ public sealed class ToolRunnerTests
         }, None);
 
         Assert.Equal((0, 12), (result.ExitCode, heard));
+    }
+
+    [Fact]
+    public async Task Run_OfAProgramThatIsBusyForEver_EndsAtItsProcessorLimit()
+    {
+        var result = await Runner.RunAsync(Shell("while :; do :; done") with { ProcessorLimit = TimeSpan.FromSeconds(1) }, None);
+
+        // SIGXCPU or SIGKILL, which come at the same time.
+        Assert.Contains(result.ExitCode, new[] { 128 + 24, 128 + 9 });
+    }
+
+    [Fact]
+    public async Task Run_OfABuildThatPrintsHundredsOfMegabytesWithoutALine_KeepsALittleOfIt()
+    {
+        long kept = 0, largest = 0;
+        var started = GC.GetTotalMemory(forceFullCollection: true);
+        var most = 0L;
+
+        var result = await Runner.RunAsync(Shell("head -c 300000000 /dev/zero | tr '\\0' x >&2"), (stream, token) => BuildTrace.ReadAsync(stream, e =>
+        {
+            var text = Assert.IsType<TextEvent>(e).Line;
+            kept += text.Length;
+            largest = Math.Max(largest, text.Length);
+            most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: false));
+        }, token), None);
+
+        Assert.Equal(0, result.ExitCode);
+        Assert.InRange(largest, 1000, 64 * 1024);
+        Assert.InRange(kept, 1000, 64 * 1024);
+        // Other tests run at the same time.
+        Assert.InRange(most - started, long.MinValue, 200_000_000);
     }
 
     [Fact]
