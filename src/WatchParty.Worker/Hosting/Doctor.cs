@@ -52,7 +52,7 @@ internal sealed class Doctor(
         {
             var version = (await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim().TrimStart('v');
             return [Version.TryParse(version.Split('-', '+')[0], out var parsed) && parsed < new Version(2, 17)
-                ? new("compose", CheckStatus.Error, $"version {version} has no --wait-timeout", "Install compose 2.17 or newer")
+                ? new("compose", CheckStatus.Error, $"version {version} is too old", "Install compose 2.17 or newer")
                 : new("compose", CheckStatus.Ok, $"version {version}")];
         });
         await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));

@@ -40,15 +40,16 @@ internal static class DockerCommands
             MemoryLimit = ConfigMemoryLimit,
         };
 
-    /// <summary>Starts what differs and waits for health; builds nothing.</summary>
+    /// <summary>Starts what differs; builds nothing, and waits for nothing but what <c>depends_on</c> says.</summary>
+    /// <remarks>Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that ended well for a
+    /// failure (pkg/compose/start.go), and its answer at its limit is a coin toss up to 5.5.0.</remarks>
     /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose 2.29.2
     /// the hash of a service has its dependencies in it, and without them it would be replaced.</param>
-    /// <param name="waitTimeout">Rounded up to whole seconds. Compose's own answer at this limit is a coin toss up to 5.5.0, so it is not the last word.</param>
+    /// <param name="waitTimeout">How long what others depend on may take to become healthy.</param>
     public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
         Compose(project, commit,
         [
-            "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait",
-            "--wait-timeout", Math.Ceiling(waitTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+            "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans",
             .. services.Count > 0 ? services.Prepend("--") : [],
         ]) with
         {
