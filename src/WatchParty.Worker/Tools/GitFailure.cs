@@ -18,6 +18,7 @@ internal static partial class GitFailure
         ("Permission denied", "Let the service's user read and write the checkout"),
         ("insufficient permission", "Let the service's user read and write the checkout"),
         ("Read-only file system", "Let the service write to the checkout (ReadWritePaths= of its unit)"),
+        ("index file", "Make the index again, in the checkout: rm .git/index && git reset"),
         ("transport '", "Use an https, ssh or path URL for the remote"),
     ];
 
