@@ -21,12 +21,14 @@ internal static class StatusVerb
             var service = asked?.Document is { } document ? JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus) : null;
             var deployed = history.Deployed();
             var last = history.Last(1) is [var newest, ..] ? newest : null;
+            var holder = WorkerLock.Holder(session.State);
             var fresh = session.Get<FreshMarks>().All().Order(StringComparer.Ordinal).ToList();
             if (arguments.GetValue(common.Json))
             {
                 var json = new JsonObject
                 {
                     ["running"] = service is not null,
+                    ["lock"] = holder,
                     ["deployed"] = deployed is null ? null : new JsonObject { ["release"] = $"{deployed.Id}", ["commit"] = deployed.Commit },
                     ["last"] = last is null ? null : JsonNode.Parse(JsonSerializer.Serialize(last, RecordJson.Readable.ReleaseReport)),
                     ["brokenHistories"] = new JsonArray([.. session.State.BrokenHistories.Select(f => JsonValue.Create(f))]),
@@ -44,6 +46,7 @@ internal static class StatusVerb
                 deployed is null ? "deployed: nothing yet" : $"deployed: release {deployed.Id}, commit {ReleaseText.Short(deployed.Commit)}",
             };
             if (session.State.BrokenHistories is [.., var broken]) { lines.Add($"history:  a damaged one was set aside as {broken}"); }
+            if (service is null && holder is not null) { lines.Add($"lock:     held by {holder}"); }
             if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
             if (service?.NextCommit is { } next) { lines.Add($"next:     commit {ReleaseText.Short(next)}"); }
             if (service?.PollError is { } error) { lines.Add($"remote:   {error}"); }

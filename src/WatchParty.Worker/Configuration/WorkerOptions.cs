@@ -86,6 +86,9 @@ internal sealed class BuildOptions
     /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>Time after which a build that prints nothing is ended, 1 second to 1 day. Default 30 minutes.</summary>
+    public TimeSpan SilenceTimeout { get; set; } = TimeSpan.FromMinutes(30);
+
     /// <summary>Whether a build ends for a newer commit, which is then released at once; the one after it goes to its end. Default false:
     /// the newest waits.</summary>
     public bool CancelOnNewerCommit { get; set; }

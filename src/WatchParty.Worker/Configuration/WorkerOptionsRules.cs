@@ -31,6 +31,7 @@ internal static partial class WorkerOptionsRules
             Rule(false, $"Build:Arguments:{name}", $"'{name}' is not the name of a build argument", "Write letters, digits and _");
         }
         Range("Build:Timeout", options.Build.Timeout, Second, Day);
+        Range("Build:SilenceTimeout", options.Build.SilenceTimeout, Second, Day);
         Range("Deploy:WaitTimeout", options.Deploy.WaitTimeout, Second, Day);
         Range("Deploy:SettleTime", options.Deploy.SettleTime, TimeSpan.Zero, TimeSpan.FromMinutes(10));
         foreach (var (index, probe) in options.Deploy.Probes.Index())

@@ -7,6 +7,9 @@ namespace WatchParty.Worker.Tools;
 /// <summary>Every docker CLI call of the worker, as a value. The CLI is used only where a plugin is the real implementation: compose and buildx.</summary>
 internal static class DockerCommands
 {
+    // A model of 300 services with 40 variables each needs less than a fifth of it.
+    private const long ConfigMemoryLimit = 1024 * 1024 * 1024;
+
     public static ToolCommand ContextEndpoint() =>
         new("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}") { Timeout = TimeSpan.FromSeconds(20) };
 
@@ -22,6 +25,7 @@ internal static class DockerCommands
             Timeout = TimeSpan.FromSeconds(30),
             Grace = TimeSpan.FromSeconds(1),
             ProcessorLimit = TimeSpan.FromSeconds(20),
+            MemoryLimit = ConfigMemoryLimit,
             OutputLimit = 16 * 1024 * 1024,
         };
 
@@ -33,6 +37,7 @@ internal static class DockerCommands
             Timeout = TimeSpan.FromSeconds(30),
             Grace = TimeSpan.FromSeconds(1),
             ProcessorLimit = TimeSpan.FromSeconds(20),
+            MemoryLimit = ConfigMemoryLimit,
         };
 
     /// <summary>Starts what differs; builds nothing, and waits for nothing but what <c>depends_on</c> says.</summary>
@@ -65,7 +70,7 @@ internal static class DockerCommands
             .. pull ? ["--pull"] : Array.Empty<string>(),
             .. targets,
         ];
-        return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout };
+        return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout, SilenceLimit = options.SilenceTimeout };
     }
 
     /// <summary>Runs <paramref name="targets"/> of the model through the cache and makes nothing of them.</summary>

@@ -32,15 +32,38 @@ public sealed class BuildLogTests : IDisposable
     [Theory]
     [InlineData('x')]
     [InlineData('ü')]
-    public void Log_LargerThanTheLimit_CountsWhatItDoesNotKeep(char letter)
+    public void Log_LargerThanTheLimit_KeepsItsBeginningAndItsEndAndCountsTheRest(char letter)
     {
         var lines = Write(Enumerable.Repeat(new string(letter, Mebibyte), 20).Append("the end"));
 
-        Assert.InRange(new FileInfo(_file).Length, 14 * Mebibyte, (16 * Mebibyte) + 200);
-        // Where it is cut it says so; a short line still fits.
+        Assert.InRange(new FileInfo(_file).Length, 14 * Mebibyte, 16 * Mebibyte);
         Assert.StartsWith("[The log is cut here, because it may have 16 MiB", lines[^3], StringComparison.Ordinal);
-        Assert.Equal("the end", lines[^2]);
-        Assert.Equal($"[{(20 - (lines.Length - 3)) * Mebibyte * (letter == 'ü' ? 2 : 1)} bytes were not kept]", lines[^1]);
+        Assert.Equal($"[{(20 - (lines.Length - 3)) * ((Mebibyte * (letter == 'ü' ? 2 : 1)) + 1)} bytes were not kept]", lines[^2]);
+        Assert.Equal("the end", lines[^1]);
+    }
+
+    [Fact]
+    public void Log_OfAGigabyte_StaysBelowItsLimitWithItsLastLinesAndNoSecret()
+    {
+        var line = new string('x', 4000) + " https://user:token@example.org/x";
+
+        var lines = Write(Enumerable.Repeat(line, 260_000).Append("the end"));
+
+        Assert.InRange(new FileInfo(_file).Length, 15 * Mebibyte, 16 * Mebibyte);
+        Assert.Equal("the end", lines[^1]);
+        Assert.InRange(lines.SkipWhile(l => !l.StartsWith("[The log", StringComparison.Ordinal)).Count(), 200, 300);
+        Assert.DoesNotContain(lines, l => l.Contains("token", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Log_ThatIsJustTooLarge_MissesNothing()
+    {
+        string[] all = [.. Enumerable.Range(0, (15 * Mebibyte / 1000) + 500).Select(i => $"{i:d8}{new string('x', 991)}")];
+
+        var lines = Write(all);
+
+        Assert.Equal(all, lines.Where(l => l[0] != '['));
+        Assert.Single(lines, l => l[0] == '[');
     }
 
     [Fact]

@@ -35,6 +35,7 @@ public sealed class DockerCommandsTests
         var command = DockerCommands.ComposeConfig(Plain, "abc");
 
         Assert.Equal((TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(20), 16 * 1024 * 1024), (command.Timeout, command.ProcessorLimit, command.OutputLimit));
+        Assert.Equal((1L << 30, 1L << 30), (command.MemoryLimit, DockerCommands.ComposeHashes(Plain, "app", "{}").MemoryLimit));
     }
 
     [Fact]
@@ -80,11 +81,11 @@ public sealed class DockerCommandsTests
     [Fact]
     public void Bake_ReadsTheModelFromItsInputAndNamesItsTargets()
     {
-        var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7) };
+        var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7), SilenceTimeout = TimeSpan.FromMinutes(3) };
         var command = DockerCommands.Bake(Full, options, "{}", ["backend", "frontend"], withoutCache: false, pull: false);
 
         Assert.Equal(["buildx", "bake", "--progress", "rawjson", "--file", "-", "backend", "frontend"], command.Arguments.AsEnumerable());
-        Assert.Equal(("{}", Folder, TimeSpan.FromMinutes(7)), (command.Input, command.WorkingDirectory, command.Timeout));
+        Assert.Equal(("{}", Folder, TimeSpan.FromMinutes(7), TimeSpan.FromMinutes(3)), (command.Input, command.WorkingDirectory, command.Timeout, command.SilenceLimit));
         Assert.Equal(("1", "disabled", "unix:///run/other.sock"), (command.Environment["BUILDX_NO_DEFAULT_ATTESTATIONS"], command.Environment["BUILDX_METADATA_PROVENANCE"], command.Environment["DOCKER_HOST"]));
     }
 
