@@ -31,6 +31,7 @@ internal static class StatusVerb
                     ["lock"] = holder,
                     ["deployed"] = deployed is null ? null : new JsonObject { ["release"] = $"{deployed.Id}", ["commit"] = deployed.Commit },
                     ["last"] = last is null ? null : JsonNode.Parse(JsonSerializer.Serialize(last, RecordJson.Readable.ReleaseReport)),
+                    ["brokenHistories"] = new JsonArray([.. session.State.BrokenHistories.Select(f => JsonValue.Create(f))]),
                     ["freshBuildPending"] = new JsonArray([.. fresh.Select(f => JsonValue.Create(f))]),
                     ["service"] = service is null ? null : JsonNode.Parse(JsonSerializer.Serialize(service, ControlJson.Default.ServiceStatus)),
                     ["lastPrune"] = Json(history.LastHousekeeping("prune")),
@@ -44,6 +45,7 @@ internal static class StatusVerb
                 service is null ? "service:  not running" : $"service:  process {service.Pid}, since {service.StartedAt.ToLocalTime():yyyy-MM-dd HH:mm:ss}",
                 deployed is null ? "deployed: nothing yet" : $"deployed: release {deployed.Id}, commit {ReleaseText.Short(deployed.Commit)}",
             };
+            if (session.State.BrokenHistories is [.., var broken]) { lines.Add($"history:  a damaged one was set aside as {broken}"); }
             if (service is null && holder is not null) { lines.Add($"lock:     held by {holder}"); }
             if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
             if (service?.NextCommit is { } next) { lines.Add($"next:     commit {ReleaseText.Short(next)}"); }

@@ -5,6 +5,7 @@ using Serilog;
 using Serilog.Events;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 
 namespace WatchParty.Worker.Cli;
@@ -57,7 +58,10 @@ internal sealed class VerbSession : IAsyncDisposable
             return await ControlClient.AskAsync(State, request, progress.Show, Stop)
                 ?? new VerbResult(ExitCode.Busy, null, $"Busy: {holder} holds the lock {State.Lock}. Try again when it is done.");
         }
+        await Leftovers.EndAsync(State, TimeProvider.System);
+        Leftovers.Mark(State);
         State.EmptyWork();
+        if (HistoryFile.SetAsideIfBroken(State.Database, TimeProvider.System) is { } aside) { Get<ILogger<Recovery>>().HistorySetAside(aside); }
         Get<ProgressFeed>().Reported += progress.Show;
         await Get<Operations>().RecoverAsync(always: false, Stop);
         return await Get<VerbWork>().RunAsync(request, Stop);

@@ -60,6 +60,9 @@ internal sealed class Doctor(
         checks.Add(state.OthersCanWrite
             ? new("state folder", CheckStatus.Warning, $"{state.Path} can be written by others", $"chmod 700 {state.Path}")
             : new("state folder", CheckStatus.Ok, state.Path));
+        checks.Add(state.BrokenHistories is [.., var newest]
+            ? new("history", CheckStatus.Warning, $"a damaged one was set aside as {newest}; what it alone knew is lost, such as which services were owed a fresh build", "Touch force-rebuild.flag if a clear was under way, check the disk, and delete the file")
+            : new("history", CheckStatus.Ok, state.Database));
         await TryAsync("disk", "Check the folder", () => DiskAsync(cancellationToken));
         return checks;
     }

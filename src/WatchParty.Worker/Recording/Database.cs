@@ -81,15 +81,19 @@ internal sealed class Database : IDisposable
         """,
     ];
 
+    /// <summary>Seconds.</summary>
+    public const int BusyTimeout = 30;
+
     private readonly SqliteConnection _connection;
     private readonly Lock _lock = new();
 
     private Database(SqliteConnection connection) => _connection = connection;
 
     /// <exception cref="WorkerException">The file is no database, or was written by a newer version of the worker.</exception>
-    public static Database Open(string file)
+    /// <param name="busyTimeout">Seconds for which another program's lock is waited for, at each statement.</param>
+    public static Database Open(string file, int busyTimeout = BusyTimeout)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = 30 }.ToString());
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
         try
         {
             connection.Open();
@@ -101,7 +105,10 @@ internal sealed class Database : IDisposable
         catch (Exception e) when (e is SqliteException || e.InnerException is SqliteException)
         {
             connection.Dispose();
-            throw new WorkerException($"The history {file} cannot be opened: {(e.InnerException ?? e).Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
+            var fault = e as SqliteException ?? (SqliteException)e.InnerException!;
+            throw fault.SqliteErrorCode is SQLitePCL.raw.SQLITE_BUSY or SQLitePCL.raw.SQLITE_LOCKED
+                ? new WorkerException($"The history {file} is locked by another program. End that (`fuser {file}` names it)", Remedy.RetriedByItself, e)
+                : new WorkerException($"The history {file} cannot be opened: {fault.Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
         }
         catch
         {

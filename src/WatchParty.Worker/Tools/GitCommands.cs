@@ -97,6 +97,9 @@ internal static class GitCommands
     public static ToolCommand NewPaths(string folder, string commit) =>
         Read(folder, "diff-index", "--cached", "-z", "--no-renames", "--no-abbrev", "--diff-filter=D", commit, "--");
 
+    /// <summary>Object and name of the refs whose names begin with <paramref name="prefix"/>.</summary>
+    public static ToolCommand Refs(string folder, string prefix) => Read(folder, "for-each-ref", "--format=%(objectname) %(refname)", prefix);
+
     public static ToolCommand RefsWith(string folder, string commit) => Read(folder, "for-each-ref", "--contains", commit, "--format=%(refname)");
 
     /// <summary>Object ids of files as git would store them.</summary>
@@ -137,7 +140,9 @@ internal static class GitCommands
 
     public static string Head(string branch) => $"refs/heads/{branch}";
 
-    public static string Release(long release) => $"refs/watchparty/release/{release.ToString(CultureInfo.InvariantCulture)}";
+    public const string Releases = "refs/watchparty/release/";
+
+    public static string Release(long release) => $"{Releases}{release.ToString(CultureInfo.InvariantCulture)}";
 
     public static string Saved(string commit) => $"refs/watchparty/saved/{commit}";
 

@@ -140,6 +140,14 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     public Task KeepAsync(string commit, long release, CancellationToken cancellationToken) =>
         Git.OutputAsync(GitCommands.SetRef(Git.Folder, GitCommands.Release(release), Id(commit)), $"The commit of release {release} cannot be kept", cancellationToken);
 
+    /// <summary>Commit by release, of those that <see cref="KeepAsync"/> keeps.</summary>
+    public async Task<IReadOnlyDictionary<long, string>> KeptAsync(CancellationToken cancellationToken)
+    {
+        var lines = (await Git.OutputAsync(GitCommands.Refs(Git.Folder, GitCommands.Releases), "The commits kept cannot be listed", cancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines.Select(l => l.Split(' ')).Where(p => p.Length == 2 && long.TryParse(p[1][GitCommands.Releases.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            .ToDictionary(p => long.Parse(p[1][GitCommands.Releases.Length..], CultureInfo.InvariantCulture), p => Id(p[0]));
+    }
+
     /// <summary>Undoes <see cref="KeepAsync"/>; a release that is not kept is no error.</summary>
     public Task ForgetAsync(long release, CancellationToken cancellationToken) =>
         Git.OutputAsync(GitCommands.DeleteRef(Git.Folder, GitCommands.Release(release)), $"The commit of release {release} cannot be let go", cancellationToken);

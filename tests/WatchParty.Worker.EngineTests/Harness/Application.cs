@@ -11,8 +11,12 @@ internal sealed record Container(string Id, string Image, string Status, int Res
 /// developer's clone, the worker's configuration and state. Its compose project, image names and ports clash with nothing.</summary>
 internal sealed class Application : IAsyncDisposable
 {
+    /// <summary>Folder of this source tree.</summary>
     public static readonly string Root = FindRoot();
+
+    /// <summary>The program under test: compiled ahead as it is shipped where test.sh says so, else as it was built.</summary>
     public static readonly string Program = Environment.GetEnvironmentVariable("WATCHPARTY_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "watchparty-worker");
+
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
     private static readonly string[] Passed = ["DOCKER_HOST", "DOCKER_CONFIG", "DOTNET_ROOT", "HOME"];
     private const string ImageFormat = "{{.Repository}}:{{.Tag}}";
