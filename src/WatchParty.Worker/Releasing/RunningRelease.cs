@@ -18,7 +18,6 @@ internal sealed class ReleaseRecorder(
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
-        if (request.ForceRebuild) { history.LiftQuarantine(found.Commit); }
         var id = history.Begin(found.Commit, found.Deployed?.Commit, request.Trigger, request.ForceRebuild);
         var file = Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{id}.log"));
         history.SaveLog(id, file);

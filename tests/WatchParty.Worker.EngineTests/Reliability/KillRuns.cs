@@ -23,12 +23,12 @@ internal sealed record Kill(Work Work, KillPoint? Point, int MostNew = 0, int Mo
             // What runs is not known to be all of the release, so the one before comes back first.
             ? new Kill(Work.Commit, p, MostNew: 2, MostOld: 1)
             : new Kill(Work.Commit, p, MostNew: 1)),
+        new Kill(Work.ForcedRebuild, KillPoint.Built, MostNew: 1),
         .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.RollbackBegun and <= KillPoint.RollbackDone).Select(p => new Kill(Work.BadCommit, p, MostNew: 1, MostOld: 1)),
         new Kill(Work.Rollback, KillPoint.ManualRollbackBegun),
         new Kill(Work.Rollback, KillPoint.ManualRollbackUp, MostOld: 2),
         .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.ClearMarked and <= KillPoint.FlagAside).Select(p => new Kill(Work.Clear, p)),
         .. Enum.GetValues<KillPoint>().Where(p => p >= KillPoint.PruneMarked).Select(p => new Kill(Work.Prune, p)),
-        new Kill(Work.ForcedRebuild, KillPoint.Built, MostNew: 1),
     ];
 }
 
@@ -84,7 +84,7 @@ internal sealed class KillRuns : IAsyncDisposable
     }
 
     /// <param name="killAfter">Time from the push to the kill where the kill has no point.</param>
-    public async Task<IReadOnlyList<Finding>> RunAsync(Kill kill, TimeSpan killAfter = default)
+    public async Task<IReadOnlyList<Finding>> RunAsync(Kill kill, TimeSpan killAfter)
     {
         _oracle.TakeCreations();
         _app.TakeDockerCalls();
@@ -108,14 +108,16 @@ internal sealed class KillRuns : IAsyncDisposable
         findings.AddRange(Doubles(kill));
         findings.Add(await _oracle.LeakAsync());
         List<Finding> found = [.. findings.OfType<Finding>().Select(f => f with { What = $"{kill.Name}: {f.What}" })];
-        if (found.Count > 0)
-        {
-            found[^1] = found[^1] with { What = $"{found[^1].What}\nkilled:\n{log}\nafter it:\n{_service.Log}" };
-            // The next run begins from a good state.
-            await _service.KillAloneAsync();
-            await ReleaseAsync();
-        }
+        if (found.Count > 0) { found[^1] = found[^1] with { What = $"{found[^1].What}\nkilled:\n{log}\nafter it:\n{_service.Log}" }; }
         return found;
+    }
+
+    /// <summary>Brings about a good state for the next run, after one that found something.</summary>
+    public async Task BeginAgainAsync()
+    {
+        File.Delete(Order);
+        await _service.KillAloneAsync();
+        await ReleaseAsync();
     }
 
     /// <summary>Starts the worker with a new commit to release.</summary>

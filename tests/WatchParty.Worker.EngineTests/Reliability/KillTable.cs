@@ -1,19 +1,32 @@
 using System.Globalization;
 using System.Text;
+using Xunit.Sdk;
 
 namespace WatchParty.Worker.EngineTests.Reliability;
 
 /// <summary>Counts of kill runs, as a Markdown table.</summary>
-internal sealed class KillTable
+/// <param name="file">Gets the table after each run; none when null.</param>
+internal sealed class KillTable(string? file)
 {
     private readonly Dictionary<string, int> _runs = [];
 
     public List<Finding> Findings { get; } = [];
 
-    public void Add(string name, IReadOnlyList<Finding> findings)
+    public async Task RunAsync(KillRuns runs, Kill kill, TimeSpan killAfter)
     {
-        _runs[name] = _runs.GetValueOrDefault(name) + 1;
-        Findings.AddRange(findings);
+        IReadOnlyList<Finding> found;
+        try
+        {
+            found = await runs.RunAsync(kill, killAfter);
+        }
+        catch (Exception e) when (e is XunitException or TimeoutException)
+        {
+            found = [new Finding(Harm.Lost, $"{kill.Name}: {e.Message}")];
+        }
+        _runs[kill.Name] = _runs.GetValueOrDefault(kill.Name) + 1;
+        Findings.AddRange(found);
+        if (file is not null) { await File.WriteAllTextAsync(file, Text(runs)); }
+        if (found.Count > 0) { await runs.BeginAgainAsync(); }
     }
 
     public string Text(KillRuns runs)
@@ -23,12 +36,6 @@ internal sealed class KillTable
         Line(text, "all", _runs.Values.Sum(), Findings);
         text.AppendLine(CultureInfo.InvariantCulture, $"\nSeconds from start to serving, median and longest: {Of(runs.Clean)} without a kill, {Of(runs.Recoveries)} after one.");
         return text.ToString();
-    }
-
-    /// <summary>Writes the table to the file that KILL_TABLE names, if it names one.</summary>
-    public void Save(KillRuns runs)
-    {
-        if (Environment.GetEnvironmentVariable("KILL_TABLE") is { Length: > 0 } file) { File.WriteAllText(file, Text(runs)); }
     }
 
     private static void Line(StringBuilder text, string name, int count, IEnumerable<Finding> findings)
