@@ -28,6 +28,8 @@ internal sealed class ReleasePipeline(
         {
             release.Enter(ReleaseState.Planning, "plan");
             await repository.FetchAsync(found.Commit, building.Token);
+            // What serves already was released by a person or under an earlier rule, and may be built again.
+            if (found.Commit != found.Deployed?.Commit) { await repository.RefuseUnsignedAsync(found.Commit, building.Token); }
             release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, building.Token)).InWords());
             var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, building.Token);
             release.Planned(plan);

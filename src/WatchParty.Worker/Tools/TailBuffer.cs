@@ -8,11 +8,13 @@ internal sealed class TailBuffer
     private const int Limit = 32 * 1024;
     private byte[] _kept = [];
     private int _length;
+    private bool _cut;
 
     public void Add(ReadOnlySpan<byte> bytes)
     {
         // Most programs print nothing here.
         if (_kept.Length == 0 && bytes.Length > 0) { _kept = new byte[2 * Limit]; }
+        _cut |= _length + bytes.Length > Limit;
         if (bytes.Length > Limit) { bytes = bytes[^Limit..]; }
         if (_length + bytes.Length > _kept.Length)
         {
@@ -23,5 +25,10 @@ internal sealed class TailBuffer
         _length += bytes.Length;
     }
 
-    public override string ToString() => Encoding.UTF8.GetString(_kept, Math.Max(0, _length - Limit), Math.Min(Limit, _length));
+    /// <summary>It begins with a whole line where it can: half a secret would not be known as one.</summary>
+    public override string ToString()
+    {
+        var kept = _kept.AsSpan(Math.Max(0, _length - Limit), Math.Min(Limit, _length));
+        return Encoding.UTF8.GetString(_cut ? kept[(kept.IndexOf((byte)'\n') + 1)..] : kept);
+    }
 }
