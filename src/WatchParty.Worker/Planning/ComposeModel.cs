@@ -24,7 +24,7 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     {
         try
         {
-            using var document = JsonDocument.Parse(text);
+            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
             var (secrets, configs) = (Files(document.RootElement, "secrets"), Files(document.RootElement, "configs"));
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object

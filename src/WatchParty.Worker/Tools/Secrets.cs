@@ -86,7 +86,8 @@ internal static partial class Secrets
             // A name in the checkout may be anything, also a FIFO, which would be waited for.
             return FileStamp.OfTarget(file) is { Kind: FileKind.Regular, Size: <= LongestFile } ? Lines(File.ReadAllText(file)) : [];
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        // A path can be empty or have what no path has.
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             return [];
         }

@@ -1,11 +1,12 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace WatchParty.Worker.Tests.Fuzz;
 
-/// <summary>Runs 100,000 inputs, each made from its own seed. An input must raise nothing but what is documented, and take no more than a second.</summary>
+/// <summary>Runs 100,000 inputs, each made from its own seed. An input must raise nothing but what is documented, and take no more than a second of the processor.</summary>
 /// <remarks>A failure names its seed; <c>FUZZ_SEED=1234</c> runs that input alone, <c>FUZZ_INPUTS=5000000</c> runs more of them.</remarks>
-internal static class Fuzz
+internal static partial class Fuzz
 {
     private const int Inputs = 100_000;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1), Hang = TimeSpan.FromSeconds(60);
@@ -24,10 +25,10 @@ internal static class Fuzz
             {
                 for (; current < first + count; current++)
                 {
-                    // A busy machine may take the processor away for that long once, but not three times for the same input.
-                    if (Enumerable.Range(0, 3).All(_ => IsSlow(input, current)))
+                    // Twice, because the first may have paid for what is done only once.
+                    if (IsSlow(input, current) && IsSlow(input, current))
                     {
-                        ended.SetResult($"took more than {Limit.TotalSeconds} s");
+                        ended.SetResult($"took more than {Limit.TotalSeconds} s of the processor");
                         return;
                     }
                 }
@@ -49,9 +50,26 @@ internal static class Fuzz
 
     private static bool IsSlow(Action<Mutator> input, int seed)
     {
-        var started = TimeProvider.System.GetTimestamp();
+        var started = ProcessorTime();
         input(new Mutator(seed));
-        return TimeProvider.System.GetElapsedTime(started) > Limit;
+        return ProcessorTime() - started > Limit;
+    }
+
+    /// <summary>That of this thread: how long others kept the processor says nothing about the input.</summary>
+    private static TimeSpan ProcessorTime()
+    {
+        const int clockThreadCpuTimeId = 3;
+        Assert.Equal(0, GetTime(clockThreadCpuTimeId, out var time));
+        return TimeSpan.FromSeconds(time.Seconds) + TimeSpan.FromMicroseconds(time.Nanoseconds / 1000);
+    }
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int GetTime(int clock, out Time time);
+
+    private struct Time
+    {
+        public long Seconds;
+        public long Nanoseconds;
     }
 
     private static int Parse(string text) => int.Parse(text, CultureInfo.InvariantCulture);
