@@ -24,7 +24,7 @@ internal static class RunVerb
             using var held = WorkerLock.TryTake(state, "run", TimeProvider.System, out var holder);
             if (held is null)
             {
-                await Console.Error.WriteLineAsync($"Busy: {holder} holds the lock {state.Lock}.");
+                await Output.ErrorAsync($"Busy: {holder} holds the lock {state.Lock}.");
                 return ExitCode.Busy;
             }
             var ended = await Leftovers.EndAsync(state, TimeProvider.System);

@@ -37,7 +37,7 @@ internal static class StatusVerb
                     ["lastPrune"] = Json(history.LastHousekeeping("prune")),
                     ["lastClear"] = Json(history.LastHousekeeping("clear")),
                 };
-                await Console.Out.WriteLineAsync(Output.Indented(json.ToJsonString()));
+                await Output.DocumentAsync(json.ToJsonString());
                 return ExitCode.Done;
             }
             var lines = new List<string>
@@ -49,11 +49,11 @@ internal static class StatusVerb
             if (service is null && holder is not null) { lines.Add($"lock:     held by {holder}"); }
             if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
             if (service?.NextCommit is { } next) { lines.Add($"next:     commit {ReleaseText.Short(next)}"); }
-            if (service?.PollError is { } error) { lines.Add($"remote:   {error}"); }
+            if (service?.PollError is { } error) { lines.Add($"remote:   {EventText.OneLine(error)}"); }
             if (service?.NextPrune is { } prune) { lines.Add($"prune:    next {prune.ToLocalTime():yyyy-MM-dd HH:mm}"); }
             if (fresh.Count > 0) { lines.Add($"fresh:    the next build of {string.Join(", ", fresh)} uses no cache"); }
             if (last is { State: ReleaseState.Done, Outcome: not ReleaseOutcome.Succeeded }) { lines.Add($"last:     {ReleaseText.Of(last)}"); }
-            await Console.Out.WriteLineAsync(string.Join(Environment.NewLine, lines));
+            await Output.LineAsync(string.Join(Environment.NewLine, lines));
             return ExitCode.Done;
         });
         return command;

@@ -37,7 +37,7 @@ internal sealed class VerbSession : IAsyncDisposable
         var state = StateFolder.Open(options.State.Folder);
         // A verb says what it does by itself; of the log a person wants only what went wrong.
         var logger = new LoggerConfiguration().MinimumLevel.Is(LogEventLevel.Warning)
-            .WriteTo.Console(standardErrorFromLevel: LogEventLevel.Verbose, outputTemplate: "{Level}: {Message:lj}{NewLine}", formatProvider: System.Globalization.CultureInfo.InvariantCulture)
+            .WriteTo.Console(PlainFormatter.ForVerb, standardErrorFromLevel: LogEventLevel.Verbose)
             .CreateLogger();
         var services = new ServiceCollection()
             .AddLogging(logging => logging.AddSerilog(logger, dispose: true))

@@ -64,7 +64,7 @@ internal sealed class ControlServer(StateFolder state, Func<ControlRequest, Canc
             await writing.WaitAsync(CancellationToken.None);
             try
             {
-                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), CancellationToken.None);
+                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer.Masked(), ControlJson.Default.ControlAnswer), CancellationToken.None);
                 await stream.WriteAsync("\n"u8.ToArray(), CancellationToken.None);
             }
             catch (IOException)

@@ -1,5 +1,7 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Recording;
 
@@ -83,6 +85,13 @@ internal sealed class Database : IDisposable
 
     /// <summary>Seconds.</summary>
     public const int BusyTimeout = 30;
+
+    /// <summary>Parameters by which rows are found, and what is compared with the like of it later. All other text is words, and no secret of it is kept.</summary>
+    private static readonly FrozenSet<string> Identities = FrozenSet.ToFrozenSet(
+    [
+        "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis", "$digest", "$hash",
+        "$resources", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
+    ]);
 
     private readonly SqliteConnection _connection;
     private readonly Lock _lock = new();
@@ -185,7 +194,10 @@ internal sealed class Database : IDisposable
 #pragma warning disable CA2100 // Every statement is a constant of this folder; values are parameters.
         command.CommandText = sql;
 #pragma warning restore CA2100
-        foreach (var (name, value) in values) { command.Parameters.AddWithValue(name, value ?? DBNull.Value); }
+        foreach (var (name, value) in values)
+        {
+            command.Parameters.AddWithValue(name, value is string text && !Identities.Contains(name) ? Redaction.ApplyToDocument(text) : value ?? DBNull.Value);
+        }
         return command;
     }
 

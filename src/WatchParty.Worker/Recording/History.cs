@@ -4,7 +4,6 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
 using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Recording;
@@ -108,7 +107,7 @@ internal sealed class History(Database database, TimeProvider time)
         """, ("$id", release), ("$name", service), ("$action", action.ToString()), ("$reason", reason), ("$image", imageName));
 
     public void Note(long release, string note) =>
-        database.Execute("UPDATE release SET notes = json_insert(notes, '$[#]', $note) WHERE id = $id", ("$note", Redaction.Apply(note)), ("$id", release));
+        database.Execute("UPDATE release SET notes = json_insert(notes, '$[#]', $note) WHERE id = $id", ("$note", note), ("$id", release));
 
     public void SaveLog(long release, string file) => database.Execute("UPDATE release SET log = $file WHERE id = $id", ("$file", file), ("$id", release));
 
@@ -118,7 +117,7 @@ internal sealed class History(Database database, TimeProvider time)
 
     public void Finish(long release, ReleaseOutcome outcome, string? error, PhaseSeconds seconds) => database.Execute(
         "UPDATE release SET state = 'Done', outcome = $outcome, error = $error, seconds = $seconds, ended_at = $now WHERE id = $id",
-        ("$outcome", outcome.ToString()), ("$error", error is null ? null : Redaction.Apply(error)),
+        ("$outcome", outcome.ToString()), ("$error", error),
         ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
 
     /// <summary>Records that <paramref name="newer"/> replaced <paramref name="commit"/> before anything was done for it; one that was tried has its record already.</summary>
@@ -201,7 +200,7 @@ internal sealed class History(Database database, TimeProvider time)
         r => (r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetDouble(4), TextOrNull(r, 5)), ("$id", release));
 
     public void Quarantine(string commit, long release, string reason) => database.Execute(
-        "INSERT OR REPLACE INTO quarantine VALUES ($commit, $id, $reason, $now)", ("$commit", commit), ("$id", release), ("$reason", Redaction.Apply(reason)), ("$now", Now()));
+        "INSERT OR REPLACE INTO quarantine VALUES ($commit, $id, $reason, $now)", ("$commit", commit), ("$id", release), ("$reason", reason), ("$now", Now()));
 
     /// <summary>The release that failed and its error, when <paramref name="commit"/> is quarantined.</summary>
     public (long Release, string Reason)? Quarantined(string commit) => database.Query(

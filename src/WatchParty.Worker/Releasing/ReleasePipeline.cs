@@ -31,6 +31,8 @@ internal sealed class ReleasePipeline(
             KillPoints.Reach(KillPoint.ReleaseBegun);
             await repository.FetchAsync(found.Commit, building.Token);
             KillPoints.Reach(KillPoint.Fetched);
+            // What serves already was released by a person or under an earlier rule, and may be built again.
+            if (found.Commit != found.Deployed?.Commit) { await repository.RefuseUnsignedAsync(found.Commit, building.Token); }
             release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, building.Token)).InWords());
             KillPoints.Reach(KillPoint.CheckedOut);
             var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, building.Token);

@@ -135,6 +135,12 @@ internal static class DockerCommands
 /// <param name="Environment">Variables for every call, such as <c>DOCKER_HOST</c>.</param>
 internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument, ImmutableDictionary<string, string?> Environment)
 {
+    private static readonly string[] DefaultFiles =
+        [.. from name in new[] { "compose", "docker-compose" } from part in new[] { "", ".override" } from ending in new[] { ".yaml", ".yml" } select name + part + ending];
+
+    /// <summary>Full paths of the configured compose files, or of those that compose would look for; not all of them need exist.</summary>
+    public IEnumerable<string> ComposeFiles => (Options.Files is { Length: > 0 } files ? files : DefaultFiles).Select(f => Path.GetFullPath(f, Folder));
+
     public static ComposeProject From(WorkerOptions options) => new(
         options.Repository.Path, options.Compose, options.Build.CommitArgument,
         options.Docker.Endpoint is { } endpoint

@@ -42,7 +42,7 @@ internal static partial class GitFailure
         var listed = string.Join(", ", lines.Skip(at + 1).TakeWhile(l => l.Listed).Select(l => l.Text));
         var line = Redaction.Apply($"{lines[at].Text}{(listed.Length > 0 ? " " : "")}{listed}{said}");
         line = Milliseconds().Replace(Prefix().Replace(line, ""), "").TrimEnd('.');
-        return line.Length > 300 ? string.Concat(line.AsSpan(0, 300), "…") : line;
+        return Redaction.Shorten(line, 300);
     }
 
     /// <summary>The reason, followed by what to do where that is known.</summary>

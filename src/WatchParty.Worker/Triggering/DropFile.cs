@@ -126,7 +126,7 @@ internal sealed class DropFile(string folder, DropFileKind kind)
         {
             // The scripts that wait for it often run as another user, whatever the service's umask.
             if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(stream.SafeFileHandle, ForEveryoneToRead); }
-            JsonSerializer.Serialize(stream, result, DropFileJson.Default.DropFileResultDocument);
+            JsonSerializer.Serialize(stream, result with { Error = result.Error is null ? null : EventText.Printable(result.Error) }, DropFileJson.Default.DropFileResultDocument);
             stream.WriteByte((byte)'\n');
             stream.Flush(flushToDisk: true);
         }

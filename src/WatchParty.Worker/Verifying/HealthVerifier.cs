@@ -117,7 +117,7 @@ internal sealed class HealthVerifier(DeployOptions options, DockerEngine engine,
     private static string LastOutput(ContainerHealth health)
     {
         var text = (health.Log is { Length: > 0 } log ? log[^1].Output?.Trim() : null) is { Length: > 0 } output ? output.ReplaceLineEndings(" ") : "its health check has said nothing";
-        return text.Length > 300 ? text[..300] + "…" : text;
+        return Redaction.Shorten(text, 300);
     }
 
     /// <summary>A container since we first saw it.</summary>

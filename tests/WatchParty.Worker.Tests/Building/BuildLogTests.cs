@@ -1,4 +1,5 @@
 using WatchParty.Worker.Building;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Building;
 
@@ -74,5 +75,22 @@ public sealed class BuildLogTests : IDisposable
         using var reader = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
 
         Assert.True(reader.CanRead);
+    }
+
+    [Fact]
+    public void Log_OfASecretThatComesInPieces_MasksIt()
+    {
+        Redaction.Learn(["inTw0Pieces"]);
+        using (var log = new BuildLog(_file))
+        {
+            log.Write("sha256:a", 1, "first\ninTw0"u8);
+            log.Write("sha256:b", 1, "other\n"u8);
+            log.Write("sha256:a", 2, "errors\n"u8);
+            log.Write("sha256:a", 1, "Pie"u8);
+            log.Write("sha256:a", 1, "ces\nlast line\nwithout"u8);
+            log.End("sha256:a");
+            log.Write("sha256:b", 1, "open"u8);
+        }
+        Assert.Equal(["first", "other", "errors", "***", "last line", "without", "open"], File.ReadAllLines(_file));
     }
 }

@@ -55,7 +55,7 @@ public sealed class WorkerOptionsReaderTests : IDisposable
             ("Prune:Cron", FilePath, "0 30 3 * * ?"),
             ("Prune:KeepReleases", FilePath, "digits only"),
             ("Prune:TimeZone", FilePath, "Europe/Berlin"),
-            ("Repository:Brnch", FilePath, "Path, Remote, Branch, PollInterval, LocalChanges, SshCommand"),
+            ("Repository:Brnch", FilePath, "Path, Remote, Branch, PollInterval, LocalChanges, SshCommand, AllowedSigners"),
             ("Repository:LocalChanges", FilePath, "one of these names"),
             ("Repository:Path", FilePath, "full path"),
             ("Repository:PollInterval", FilePath, "00:00:30"),
