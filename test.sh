@@ -9,7 +9,7 @@ test.sh [PART...]
 PART: build       build without warnings, and the form of the source
       unit        tests without an engine
       overlay2    tests on a real Docker Engine with the overlay2 image store
-      containerd  the same with the containerd image store; together with overlay2 only what depends on the store
+      containerd  the same with the containerd image store; together with overlay2 what does not depend on the store runs once
 No PART means all of them. Parts that need the programs build them.
 
 TEST_FILTER        runs only these tests (dotnet test --filter)
@@ -122,9 +122,11 @@ run_engine_tests() {
   compile_ahead
   title "Tests: ${stores[*]}"
   for store in "${stores[@]}"; do
-    # What has nothing to do with the image store is tested on one of them.
+    # What has nothing to do with the image store is tested on the one that its trait names.
     local filter=${TEST_FILTER:-}
-    if [[ -z $filter && $store == containerd && ${#stores[@]} -gt 1 ]]; then filter='Store!=Any' && echo "containerd: without the tests that have nothing to do with the image store (Store=Any)"; fi
+    if [[ -z $filter && ${#stores[@]} -gt 1 ]]; then
+      case $store in overlay2) filter='Store!=Containerd' ;; containerd) filter='Store!=Overlay2' ;; esac
+    fi
     WATCHPARTY_TEST_STORE=$store run_tests "$store" WatchParty.Worker.EngineTests "$filter" "$repository/tests/engine/engine.sh" run "$store" -- >"$results/$store.log" 2>&1 &
   done
   wait

@@ -3,7 +3,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Containerd")]
 public sealed class ComposeFormTests
 {
     [Fact]

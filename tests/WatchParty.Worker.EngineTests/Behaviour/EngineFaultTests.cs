@@ -4,7 +4,7 @@ using WatchParty.Worker.EngineTests.Harness;
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
 /// <summary>What an engine can do to the worker: be away, die, hang, and have no space left.</summary>
-[Trait("Store", "Any")]
+[Trait("Store", "Overlay2")]
 public sealed class EngineFaultTests
 {
     private readonly string _marker = Random.Shared.Next(1_000_000, 9_000_000).ToString(CultureInfo.InvariantCulture);

@@ -5,7 +5,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Containerd")]
 public sealed class HealthTests
 {
     [Fact]

@@ -2,7 +2,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Overlay2")]
 public sealed class SecretsTests
 {
     /// <summary>Each is printed by something that fails: a step of a build, a health check, compose, git.</summary>

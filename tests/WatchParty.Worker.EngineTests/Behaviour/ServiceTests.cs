@@ -4,7 +4,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Containerd")]
 public sealed class ServiceTests : IAsyncLifetime
 {
     // A step that waits for ever, and can be told from every other on the machine.

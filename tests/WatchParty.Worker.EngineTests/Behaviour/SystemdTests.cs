@@ -2,7 +2,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Overlay2")]
 public sealed class SystemdTests
 {
     [SystemdFact]

@@ -2,7 +2,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Containerd")]
 public sealed class UsageTests : IAsyncLifetime
 {
     private Application _app = null!;

@@ -5,7 +5,7 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Planning;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Overlay2")]
 public sealed class DockerIgnoreAgainstBuildKitTests : IDisposable
 {
     private const string Dockerfile = "FROM scratch\nCOPY . /\n";

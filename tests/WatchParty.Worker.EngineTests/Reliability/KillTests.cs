@@ -7,7 +7,7 @@ namespace WatchParty.Worker.EngineTests.Reliability;
 /// <summary>Nothing is lost, done twice, left down or left behind, wherever the worker is killed.</summary>
 /// <remarks>KILL_RUNS runs of each point, and twenty times as many at random times; once and three times without it. The random times follow from KILL_SEED.
 /// The tables go to the file that KILL_TABLE names.</remarks>
-[Trait("Store", "Any")]
+[Trait("Store", "Overlay2")]
 public sealed class KillTests(ITestOutputHelper output)
 {
     private static int Runs => Number("KILL_RUNS", 1);

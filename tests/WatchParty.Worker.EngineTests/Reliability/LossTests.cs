@@ -3,7 +3,7 @@ using WatchParty.Worker.EngineTests.Harness;
 namespace WatchParty.Worker.EngineTests.Reliability;
 
 /// <summary>What the worker wrote, or built, and somebody else destroyed.</summary>
-[Trait("Store", "Any")]
+[Trait("Store", "Overlay2")]
 public sealed class LossTests
 {
     [Fact]
