@@ -137,6 +137,7 @@ if [ -e "$program" ]; then mv "$program" "$program.old"; fi
 mv "$program.new" "$program"
 rm -rf "$program.old"
 
+umask 022
 # place FILE TARGET: readable for everybody, the folder made if need be.
 place() { mkdir -p "$(dirname -- "$2")" && cp "$1" "$2" && chmod 0644 "$2"; }
 place "$source_tree/docs/watchparty-worker.1" "$manual"

@@ -21,7 +21,7 @@ internal sealed class WorkerOptions
 
     /// <summary>Address at which people reach the status page, for the links in messages, for example <c>https://deploy.example.org</c>.
     /// Default: messages have no link, because the address that the page listens on is seldom one that others can open.</summary>
-    public string? PublicUrl { get; set; }
+    public string? PublicAddress { get; set; }
 }
 
 internal sealed class RepositoryOptions

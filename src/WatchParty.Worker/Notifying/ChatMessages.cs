@@ -99,16 +99,17 @@ internal static class ChatMessages
     /// <returns>Null for mail, which no HTTP request carries.</returns>
     public static HttpRequestMessage? Of(Notification notification, NotificationOptions channel)
     {
-        var url = channel.Kind == NotificationChannel.Email ? "" : SecretFile.Read(channel.Url, channel.UrlFile) ?? "";
-        if (url.Length > 0 && !WorkerOptionsRules.IsHttp(url)) { throw new NotDeliveredException("what UrlFile holds is not an HTTP address", temporary: false); }
+        if (channel.Kind == NotificationChannel.Email) { return null; }
+        // Of a file only now it is known what it holds.
+        if (SecretFile.Read(channel.Url, channel.UrlFile) is not { } url || !WorkerOptionsRules.IsHttp(url)) { throw new NotDeliveredException("what UrlFile holds is not an HTTP address", temporary: false); }
+        if (channel.Kind == NotificationChannel.Ntfy && new Uri(url).AbsolutePath.Trim('/').Length == 0) { throw new NotDeliveredException("the address names no topic", temporary: false); }
         var secret = SecretFile.Read(channel.Secret, channel.SecretFile);
         return channel.Kind switch
         {
             NotificationChannel.Webhook => Webhook(notification, url, secret),
             NotificationChannel.Slack => Slack(notification, url),
             NotificationChannel.Discord => Discord(notification, url),
-            NotificationChannel.Ntfy => Ntfy(notification, url, secret),
-            _ => null,
+            _ => Ntfy(notification, url, secret),
         };
     }
 

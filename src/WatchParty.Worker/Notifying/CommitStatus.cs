@@ -57,7 +57,7 @@ internal sealed class CommitStatus(WorkerOptions options, Courier courier, TimeP
         if (_options.Provider == CommitStatusProvider.None) { return; }
         var line = description.ReplaceLineEndings(" ");
         _outbox.Put(new CommitUpdate(commit, state, line.Length <= LongestDescription ? line : $"{line[..(LongestDescription - 1)]}…",
-            options.PublicUrl is { } address ? $"{address.TrimEnd('/')}/releases/{release}" : null));
+            options.PublicAddress is { } address ? $"{address.TrimEnd('/')}/releases/{release}" : null));
     }
 
     private static async Task SendAsync(CommitUpdate update, CommitStatusOptions options, Courier courier, CancellationToken cancellationToken)

@@ -42,7 +42,7 @@ internal static class NotificationKinds
 /// <param name="Title">One line.</param>
 /// <param name="WhatToDo">Null when nothing is to be done.</param>
 /// <param name="Reason">The error's own words, up to <see cref="ReasonLimit"/> characters.</param>
-/// <param name="Link">Page of the release; null without <c>PublicUrl</c>.</param>
+/// <param name="Link">Page of the release; null without <c>PublicAddress</c>.</param>
 internal sealed record Notification(
     IReadOnlyList<NotificationKind> Kinds, string Application, string Host, string Title, string Meaning, string? WhatToDo,
     string? Release, string? Commit, IReadOnlyList<string> Services, string? Reason, string? Link, DateTimeOffset At)

@@ -24,7 +24,7 @@ internal sealed class Outbox<T>(string name, Func<T, CancellationToken, Task> se
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(15);
 
     /// <summary>Time that a program which ends gives to what waits: below the host's own limit for stopping.</summary>
-    private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(3);
 
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();

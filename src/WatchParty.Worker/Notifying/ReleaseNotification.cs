@@ -62,12 +62,12 @@ internal sealed partial class ReleaseNotification(WorkerOptions options, TimePro
             Release = report.Release,
             Commit = report.Commit,
             Services = [.. report.Services.Where(s => s.Action is ServiceAction.Built or ServiceAction.Restarted or ServiceAction.Removed).Select(s => s.Name)],
-            Link = options.PublicUrl is { } address ? $"{address.TrimEnd('/')}/releases/{report.Release}" : null,
+            Link = options.PublicAddress is { } address ? $"{address.TrimEnd('/')}/releases/{report.Release}" : null,
         };
 
     private Notification Message(IReadOnlyList<NotificationKind> kinds, string title, string meaning, string? whatToDo, string? reason) => new(
         kinds, options.Compose.ProjectName ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Repository.Path)), Environment.MachineName,
-        title, meaning, whatToDo, null, null, [], reason is null ? null : Readable(reason), options.PublicUrl, time.GetUtcNow());
+        title, meaning, whatToDo, null, null, [], reason is null ? null : Readable(reason), options.PublicAddress, time.GetUtcNow());
 
     private static NotificationKind[] Kinds(NotificationKind kind, bool quarantined) => quarantined ? [kind, NotificationKind.Quarantine] : [kind];
 

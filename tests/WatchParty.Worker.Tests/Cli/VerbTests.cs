@@ -42,7 +42,7 @@ public sealed class VerbTests : IAsyncLifetime
         return Task.CompletedTask;
     }
 
-    private async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    private Process Start(params string[] arguments)
     {
         var info = new ProcessStartInfo(Environment.ProcessPath!, [Path.Combine(AppContext.BaseDirectory, "watchparty-worker.dll"), .. arguments])
         {
@@ -52,7 +52,12 @@ public sealed class VerbTests : IAsyncLifetime
         };
         foreach (var (name, value) in _git.Environment) { info.Environment[name] = value; }
         info.Environment["PATH"] = Path.Combine(_folder, "bin");
-        using var process = Process.Start(info)!;
+        return Process.Start(info)!;
+    }
+
+    private async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    {
+        using var process = Start(arguments);
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
@@ -274,6 +279,34 @@ public sealed class VerbTests : IAsyncLifetime
         Assert.Equal(1, (await VerbAsync("logs", "99")).ExitCode);
         File.Delete(log);
         Assert.Contains("has no build log any more", (await VerbAsync("logs")).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Watch_OfAService_PrintsALineForEachThingThatHappens_UntilItIsStopped_AndTheCollectorHearsOfIt()
+    {
+        using var collector = new HttpReceiver();
+        using var service = Start("run", "--config", Config, "--set", $"Telemetry:OtlpEndpoint={collector.Address}");
+        // Nobody reads it, and it must not fill its pipe.
+        var log = Task.WhenAll(service.StandardOutput.ReadToEndAsync(), service.StandardError.ReadToEndAsync());
+        for (var tries = 0; tries < 400 && !File.Exists(Path.Combine(State, "worker.sock")); tries++) { await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, CancellationToken.None); }
+
+        using var watch = Start("status", "--watch", "--config", Config);
+        var line = await watch.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Matches("^[0-9:]{8} .+", line);
+        await StopAsync(watch);
+        Assert.Equal(0, watch.ExitCode);
+
+        await StopAsync(service);
+        await log;
+        Assert.Equal(0, service.ExitCode);
+        var sent = string.Concat(collector.All.Where(r => r.Path == "/v1/metrics").Select(r => System.Text.Encoding.UTF8.GetString(r.Body)));
+        Assert.Contains("watchparty.info", sent, StringComparison.Ordinal);
+
+        static async Task StopAsync(Process process)
+        {
+            using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"])) { await kill.WaitForExitAsync(); }
+            await process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+        }
     }
 
     [Fact]

@@ -126,12 +126,16 @@ public sealed class ChannelTests : IDisposable
         Assert.Empty(_receiver.All);
     }
 
-    [Fact]
-    public async Task AddressFile_ThatHoldsSomethingElse_IsNotSentTo()
+    [Theory]
+    [InlineData("file:///etc/passwd")]
+    [InlineData("https://ntfy.sh/")]
+    [InlineData("")]
+    public async Task AddressFile_ThatHoldsNoAddressOfATopic_IsNotSentTo(string content)
     {
         var file = Path.Combine(_folder, "url");
-        await File.WriteAllTextAsync(file, "file:///etc/passwd");
+        await File.WriteAllTextAsync(file, content);
 
-        await Assert.ThrowsAsync<NotDeliveredException>(() => Notifier.SendAsync(Message, new NotificationOptions { Kind = NotificationChannel.Slack, UrlFile = file }, _courier, CancellationToken.None));
+        var error = await Assert.ThrowsAsync<NotDeliveredException>(() => Notifier.SendAsync(Message, new NotificationOptions { Kind = NotificationChannel.Ntfy, UrlFile = file }, _courier, CancellationToken.None));
+        Assert.False(error.Temporary);
     }
 }

@@ -21,7 +21,7 @@ public sealed class CommitStatusTests : IDisposable
     {
         var options = new WorkerOptions
         {
-            PublicUrl = "https://deploy.example.org",
+            PublicAddress = "https://deploy.example.org",
             CommitStatus = new CommitStatusOptions { Provider = provider, Address = $"{receiver.Address}/api/", Project = project, Token = "token" },
         };
         var status = new CommitStatus(options, _courier, TimeProvider.System, NullLogger<CommitStatus>.Instance);

@@ -23,7 +23,7 @@ public sealed class NotifierTests : IAsyncLifetime
     private readonly RecordBench _bench = new();
     private readonly HttpReceiver _receiver = new();
     private readonly Courier _courier = new(TimeProvider.System);
-    private readonly WorkerOptions _options = new() { PublicUrl = "https://deploy.example.org/" };
+    private readonly WorkerOptions _options = new() { PublicAddress = "https://deploy.example.org/" };
     private Notifier _notifier = null!;
 
     public Task InitializeAsync()
