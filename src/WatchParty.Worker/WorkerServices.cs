@@ -83,6 +83,6 @@ internal static class WorkerServices
         .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<BuildInputReader>()
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
         .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
-        .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<Recovery>()
+        .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<LostHistory>().AddSingleton<Recovery>()
         .AddSingleton<NewestCommit>().AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

@@ -17,8 +17,9 @@ internal sealed class BuildBasisReader(BuildOptions options, DockerEngine engine
         {
             bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? "";
         }
-        // Values may be secrets; whether they changed is all that is asked later.
-        return new BuildBasis(commit, text, arguments.ToDictionary(a => a.Key, a => BuildInputs.Hash(a.Value)), bases)
+        // Values may be secrets; whether they changed is all that is asked later. The text is masked here and not on its way to the record,
+        // because it is compared with the one from there.
+        return new BuildBasis(commit, Redaction.Apply(text), arguments.ToDictionary(a => a.Key, a => BuildInputs.Hash(a.Value)), bases)
         {
             BaseDigests = bases.Keys.Where(b => resolved.ContainsKey(ImageName.Full(b))).ToDictionary(b => b, b => resolved[ImageName.Full(b)]),
         };

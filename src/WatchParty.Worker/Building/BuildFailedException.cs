@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;
 
@@ -23,11 +24,7 @@ internal sealed partial class BuildFailedException(string message, Remedy remedy
 
     public static Remedy RemedyFor(string text) => NotTheCommit().IsMatch(text) ? Remedy.RetriedByItself : Remedy.NeedsNewCommit;
 
-    private static string Short(string text)
-    {
-        var line = text.ReplaceLineEndings(" ");
-        return line.Length > 300 ? string.Concat(line.AsSpan(0, 300), "…") : line;
-    }
+    private static string Short(string text) => Redaction.Shorten(text.ReplaceLineEndings(" "), 300);
 
     [GeneratedRegex(@"no space left on device|disk quota exceeded|failed to resolve source metadata|failed to do request|dial tcp|i/o timeout|TLS handshake timeout|toomanyrequests|Cannot connect to the Docker daemon|error reading from server: EOF|failed to receive status", RegexOptions.IgnoreCase)]
     private static partial Regex NotTheCommit();

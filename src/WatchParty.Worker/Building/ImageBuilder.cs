@@ -110,6 +110,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         switch (e)
         {
             case VertexEvent { Completed: not null } vertex when vertex.Name.StartsWith('['):
+                log.End(vertex.Digest);
                 log.Write($"{vertex.Name}: {(vertex.Cached ? "CACHED" : vertex.Error ?? "done")}");
                 if (vertex.Cached && IsStep(vertex)) { progress.Report($"{vertex.Name}: cached"); }
                 break;
@@ -117,7 +118,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
                 progress.Report(vertex.Name);
                 break;
             case LogEvent line:
-                log.Write(line.Data.AsSpan().TrimEnd((byte)'\n'));
+                log.Write(line.VertexDigest, line.Stream, line.Data);
                 break;
             case TextEvent line:
                 log.Write(line.Line);

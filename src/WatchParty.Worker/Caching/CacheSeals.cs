@@ -56,7 +56,9 @@ internal sealed class CacheSeals(
                 continue;
             }
             seal = seal with { Records = await UsedSinceAsync(began, cancellationToken), Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
+            KillPoints.Reach(KillPoint.SealBuilt);
             record.Save(seal);
+            KillPoints.Reach(KillPoint.SealRecorded);
             logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
             await RemoveAsync(old, except: seal, cancellationToken);
         }

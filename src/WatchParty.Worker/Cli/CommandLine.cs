@@ -38,8 +38,8 @@ internal static class CommandLine
         var parsed = Root().Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors) { await Console.Error.WriteLineAsync(error.Message); }
-            await Console.Error.WriteLineAsync("See `watchparty-worker --help`.");
+            foreach (var error in parsed.Errors) { await Output.ErrorAsync(error.Message); }
+            await Output.ErrorAsync("See `watchparty-worker --help`.");
             return ExitCode.BadUsage;
         }
         try
@@ -48,22 +48,22 @@ internal static class CommandLine
         }
         catch (ConfigurationFaultsException e)
         {
-            await Console.Error.WriteLineAsync(e.Message);
+            await Output.ErrorAsync(e.Message);
             return ExitCode.BadUsage;
         }
         catch (Exception e) when (e is WorkerException or ToolFailedException)
         {
-            await Console.Error.WriteLineAsync(e.Message);
+            await Output.ErrorAsync(e.Message);
             return ExitCode.Failed;
         }
         catch (OperationCanceledException)
         {
-            await Console.Error.WriteLineAsync("Interrupted.");
+            await Output.ErrorAsync("Interrupted.");
             return ExitCode.Interrupted;
         }
         catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"An unexpected fault of the worker, please report it: {e}");
+            await Output.ErrorAsync($"An unexpected fault of the worker, please report it: {e}");
             return ExitCode.Failed;
         }
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;
 
@@ -17,6 +18,8 @@ internal sealed class CommonOptions
     public (IConfigurationRoot Configuration, WorkerOptions Options) Read(ParseResult arguments)
     {
         var configuration = ConfigurationFiles.Load(arguments.GetValue(Config), arguments.GetValue(Set) ?? []);
+        // Before its faults are reported. It has the environment in it, which compose hands on.
+        Redaction.Learn(Secrets.In(configuration.AsEnumerable()));
         return (configuration, WorkerOptionsReader.Read(configuration));
     }
 }

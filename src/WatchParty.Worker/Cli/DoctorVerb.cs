@@ -17,14 +17,14 @@ internal static class DoctorVerb
             if (arguments.GetValue(common.Json))
             {
                 var document = new JsonObject { ["checks"] = new JsonArray([.. checks.Select(c => new JsonObject { ["name"] = c.Name, ["status"] = c.Status.ToString(), ["message"] = c.Message, ["fix"] = c.Fix })]) };
-                await Console.Out.WriteLineAsync(Output.Indented(document.ToJsonString()));
+                await Output.DocumentAsync(document.ToJsonString());
             }
             else
             {
                 foreach (var check in checks)
                 {
-                    await Console.Out.WriteLineAsync($"{check.Status,-7}  {check.Name}: {check.Message}");
-                    if (check.Fix is { } fix) { await Console.Out.WriteLineAsync($"         fix: {fix}"); }
+                    await Output.LineAsync($"{check.Status,-7}  {check.Name}: {check.Message}");
+                    if (check.Fix is { } fix) { await Output.LineAsync($"         fix: {fix}"); }
                 }
             }
             return checks.Any(c => c.Status == CheckStatus.Error) ? ExitCode.Failed : ExitCode.Done;

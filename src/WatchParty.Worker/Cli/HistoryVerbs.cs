@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Cli;
@@ -17,8 +18,8 @@ internal static class HistoryVerb
         {
             await using var session = VerbSession.Open(common, arguments);
             var reports = session.Get<History>().Last(arguments.GetValue(last));
-            if (arguments.GetValue(common.Json)) { await Console.Out.WriteLineAsync(Output.Indented(JsonSerializer.Serialize(reports, RecordJson.Readable.IReadOnlyListReleaseReport))); }
-            else if (reports.Count == 0) { await Console.Out.WriteLineAsync("Nothing was released yet."); }
+            if (arguments.GetValue(common.Json)) { await Output.DocumentAsync(JsonSerializer.Serialize(reports, RecordJson.Readable.IReadOnlyListReleaseReport)); }
+            else if (reports.Count == 0) { await Output.LineAsync("Nothing was released yet."); }
             else { Output.Print(ReleaseText.Table(reports)); }
             return ExitCode.Done;
         });
@@ -40,23 +41,23 @@ internal static class ShowVerb
             if (await ReleaseArgument.FindAsync(history, arguments.GetValue(release)) is not { } report) { return ExitCode.Failed; }
             if (arguments.GetValue(common.Json))
             {
-                await Console.Out.WriteLineAsync(Output.Indented(JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport)));
+                await Output.DocumentAsync(JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport));
                 return ExitCode.Done;
             }
-            await Console.Out.WriteLineAsync(ReleaseText.Of(report));
+            await Output.LineAsync(ReleaseText.Of(report));
             foreach (var service in report.Services)
             {
-                foreach (var advice in service.Advice) { await Console.Out.WriteLineAsync($"  advice for {service.Name}: {advice}"); }
+                foreach (var advice in service.Advice) { await Output.LineAsync($"  advice for {service.Name}: {EventText.OneLine(advice)}"); }
             }
             var reasons = report.Services.SelectMany(s => s.Missed.Select(m => (s.Name, m.Step, m.Reason))).ToLookup(m => (m.Name, m.Step), m => m.Reason);
             foreach (var service in history.Steps(long.Parse(report.Release!, CultureInfo.InvariantCulture)).GroupBy(s => s.Service))
             {
                 var cached = service.Count(s => s.State == "Cached");
-                await Console.Out.WriteLineAsync($"  {service.Key}: {Bar.Of(cached, service.Count())} {cached} of {service.Count()} cached");
+                await Output.LineAsync($"  {service.Key}: {Bar.Of(cached, service.Count())} {cached} of {service.Count()} cached");
                 foreach (var step in service)
                 {
-                    await Console.Out.WriteLineAsync($"    {(step.State == "Cached" ? "cached" : ReleaseText.Seconds(step.Seconds)),8}  [{step.Stage}] {step.Text.ReplaceLineEndings(" ")}{(step.Error is null ? "" : "  FAILED")}");
-                    if (reasons[(step.Service, step.Text)].FirstOrDefault() is { } reason) { await Console.Out.WriteLineAsync($"              because {reason}"); }
+                    await Output.LineAsync($"    {(step.State == "Cached" ? "cached" : ReleaseText.Seconds(step.Seconds)),8}  [{step.Stage}] {step.Text.ReplaceLineEndings(" ")}{(step.Error is null ? "" : "  FAILED")}");
+                    if (reasons[(step.Service, step.Text)].FirstOrDefault() is { } reason) { await Output.LineAsync($"              because {EventText.OneLine(reason)}"); }
                 }
             }
             return ExitCode.Done;

@@ -28,7 +28,7 @@ internal static class PruneVerb
     }
 
     internal static string Notes(HousekeepingReport report) =>
-        string.Concat(report.Notes.Prepend(report.Error).Where(n => n is not null).Select(n => $"{Environment.NewLine}  note: {n}"));
+        string.Concat(report.Notes.Prepend(report.Error).Where(n => n is not null).Select(n => $"{Environment.NewLine}  note: {EventText.OneLine(n!)}"));
 }
 
 /// <summary>Clears the build cache.</summary>

@@ -53,7 +53,7 @@ internal sealed partial class LiveStatus
     /// <param name="width">Of the terminal; longer lines are cut.</param>
     public IEnumerable<string> Lines(DateTimeOffset now, int width)
     {
-        string Cut(string line) => line.Length <= width ? line : $"{line[..(width - 1)]}…";
+        string Cut(string text) => EventText.OneLine(text) is var line && line.Length <= width ? line : $"{line[..(width - 1)]}…";
         if (Status is not { } status) { yield break; }
         yield return Cut(status.Work is { } work
             ? $"now   {work}, {ReleaseText.Seconds((now - (status.WorkSince ?? now)).TotalSeconds)}{(status.Waiting > 0 ? $"; {status.Waiting} waiting" : "")}"

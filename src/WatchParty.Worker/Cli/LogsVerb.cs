@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Cli;
@@ -21,18 +22,22 @@ internal static class LogsVerb
             if (await ReleaseArgument.FindAsync(history, arguments.GetValue(release)) is not { } report) { return ExitCode.Failed; }
             if (report.Log is not { } log || !File.Exists(log))
             {
-                await Console.Error.WriteLineAsync($"Release {report.Release} has no build log{(report.Log is null ? ": it was superseded before it began" : " any more; those of the newest 200 releases are kept")}.");
+                await Output.ErrorAsync($"Release {report.Release} has no build log{(report.Log is null ? ": it was superseded before it began" : " any more; those of the newest 200 releases are kept")}.");
                 return ExitCode.Failed;
             }
             var id = long.Parse(report.Release!, CultureInfo.InvariantCulture);
             await using var file = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            await using var output = Console.OpenStandardOutput();
+            using var reader = new StreamReader(file);
+            var text = new char[8192];
             while (true)
             {
                 // Asked before the file is read: what is written until the end is printed, too.
                 var over = !arguments.GetValue(follow) || history.Find(id) is not { State: not ReleaseState.Done };
-                await file.CopyToAsync(output, session.Stop);
-                await output.FlushAsync(session.Stop);
+                while (await reader.ReadAsync(text, session.Stop) is > 0 and var read)
+                {
+                    // What a step prints could move the cursor of a terminal, or worse; a file or a pipe gets it as it is.
+                    await Console.Out.WriteAsync(Console.IsOutputRedirected ? new string(text, 0, read) : EventText.Printable(new string(text, 0, read)));
+                }
                 if (over) { return ExitCode.Done; }
                 await Task.Delay(LookEvery, TimeProvider.System, session.Stop);
             }

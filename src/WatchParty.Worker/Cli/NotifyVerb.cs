@@ -20,7 +20,7 @@ internal static class NotifyVerb
             var channels = all.Where(c => wanted is null || c.CalledBy().Equals(wanted, StringComparison.OrdinalIgnoreCase)).ToList();
             if (channels.Count == 0)
             {
-                await Console.Error.WriteLineAsync(all.Length == 0
+                await Output.ErrorAsync(all.Length == 0
                     ? "Nobody is told of anything: the configuration has no Notifications. docs/notifications.md has an example for each kind."
                     : $"There is no channel {wanted}. Channels: {string.Join(", ", all.Select(c => c.CalledBy()))}.");
                 return ExitCode.BadUsage;
@@ -30,9 +30,9 @@ internal static class NotifyVerb
             {
                 var error = await TryAsync(session, one);
                 results.Add(new JsonObject { ["channel"] = one.CalledBy(), ["sent"] = error is null, ["error"] = error });
-                if (!arguments.GetValue(common.Json)) { await Console.Out.WriteLineAsync($"{one.CalledBy()}: {(error is null ? "sent" : $"not sent, because {error}")}"); }
+                if (!arguments.GetValue(common.Json)) { await Output.LineAsync($"{one.CalledBy()}: {(error is null ? "sent" : $"not sent, because {error}")}"); }
             }
-            if (arguments.GetValue(common.Json)) { await Console.Out.WriteLineAsync(Output.Indented(new JsonObject { ["channels"] = results }.ToJsonString())); }
+            if (arguments.GetValue(common.Json)) { await Output.DocumentAsync(new JsonObject { ["channels"] = results }.ToJsonString()); }
             return results.All(r => r!["sent"]!.GetValue<bool>()) ? ExitCode.Done : ExitCode.Failed;
         });
         return command;

@@ -2,21 +2,30 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;
 
-/// <summary>How a verb prints what it came to.</summary>
+/// <summary>How a verb prints what it came to. Whatever stands in it, it is safe for a terminal and shows no secret (<see cref="EventText"/>).</summary>
 internal static class Output
 {
     /// <summary>The document as it is with <c>--json</c>, in words otherwise; then the exit code.</summary>
     /// <param name="words">Makes words of the document.</param>
     public static async Task<int> PrintAsync(VerbResult result, bool json, Func<string, string> words)
     {
-        if (result.Error is { } error) { await Console.Error.WriteLineAsync(error); }
-        if (result.Document is { } document) { await Console.Out.WriteLineAsync(json ? Indented(document) : words(document)); }
-        else if (json) { await Console.Out.WriteLineAsync(new JsonObject { ["outcome"] = result.ExitCode == ExitCode.Busy ? "Busy" : "Failed", ["error"] = result.Error }.ToJsonString()); }
+        if (result.Error is { } error) { await ErrorAsync(error); }
+        if (result.Document is { } document) { await (json ? DocumentAsync(document) : LineAsync(words(document))); }
+        else if (json) { await DocumentAsync(new JsonObject { ["outcome"] = result.ExitCode == ExitCode.Busy ? "Busy" : "Failed", ["error"] = result.Error }.ToJsonString()); }
         return result.ExitCode;
     }
+
+    public static Task LineAsync(string words) => Console.Out.WriteLineAsync(EventText.Printable(words));
+
+    /// <summary>Every line but the first is indented, so that none can pass for a message of its own.</summary>
+    public static Task ErrorAsync(string words) => Console.Error.WriteLineAsync(EventText.Printable(words).Replace("\n", "\n  ", StringComparison.Ordinal));
+
+    /// <summary>Prints JSON, indented.</summary>
+    public static Task DocumentAsync(string document) => Console.Out.WriteLineAsync(string.Join('\n', Indented(Redaction.ApplyToDocument(document)).Split('\n').Select(EventText.EscapeWhole)));
 
     public static void Print(Table table)
     {
@@ -26,7 +35,7 @@ internal static class Output
         console.Write(table);
     }
 
-    public static string Indented(string document)
+    internal static string Indented(string document)
     {
         using var parsed = JsonDocument.Parse(document);
         using var buffer = new MemoryStream();

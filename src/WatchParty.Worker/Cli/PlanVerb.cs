@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;
@@ -22,6 +23,7 @@ internal static class PlanVerb
             if (found.IsNew)
             {
                 await repository.FetchAsync(found.Commit, session.Stop);
+                await repository.RefuseUnsignedAsync(found.Commit, session.Stop);
                 var head = await repository.HeadAsync(session.Stop);
                 // The model comes from the files that are checked out; of the new commit's own only git is asked.
                 var changed = await repository.ChangedPathsAsync(head, found.Commit, session.Stop);
@@ -40,17 +42,17 @@ internal static class PlanVerb
                     ["note"] = note,
                     ["error"] = found.Quarantine?.Reason,
                 };
-                await Console.Out.WriteLineAsync(Output.Indented(json.ToJsonString()));
+                await Output.DocumentAsync(json.ToJsonString());
                 return ExitCode.Done;
             }
-            await Console.Out.WriteLineAsync(outcome switch
+            await Output.LineAsync(outcome switch
             {
                 "NothingToDo" => $"Nothing to do: commit {ReleaseText.Short(found.Commit)} is deployed.",
                 "Quarantined" => $"Nothing: commit {ReleaseText.Short(found.Commit)} is quarantined: {found.Quarantine!.Value.Reason}",
                 _ => $"Release of commit {ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
             });
-            if (plan is not null) { foreach (var line in Lines(plan)) { await Console.Out.WriteLineAsync(line); } }
-            if (note is not null) { await Console.Error.WriteLineAsync($"note: {note}"); }
+            if (plan is not null) { foreach (var line in Lines(plan)) { await Output.LineAsync(line); } }
+            if (note is not null) { await Output.ErrorAsync($"note: {note}"); }
             return ExitCode.Done;
         });
         return command;
@@ -69,7 +71,7 @@ internal static class PlanVerb
                 ServiceAction.Removed => ('-', "remove"),
                 _ => (' ', "stays"),
             };
-            yield return $"  {sign} {service.Name.PadRight(width)}  {does}: {ReasonOf(service)}";
+            yield return $"  {sign} {service.Name.PadRight(width)}  {does}: {EventText.OneLine(ReasonOf(service))}";
         }
         int Count(ServiceAction action) => plan.Services.Count(s => ActionOf(s) == action);
         yield return $"{Count(ServiceAction.Built)} to build, {Count(ServiceAction.Restarted)} to restart, {Count(ServiceAction.Removed)} to remove, {Count(ServiceAction.Unchanged)} as they are.";

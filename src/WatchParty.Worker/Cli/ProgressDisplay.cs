@@ -1,4 +1,5 @@
 using Spectre.Console;
+using WatchParty.Worker.Hosting;
 
 namespace WatchParty.Worker.Cli;
 
@@ -25,6 +26,7 @@ internal sealed class ProgressDisplay : IAsyncDisposable
     {
         if (line == _last) { return; }
         _last = line;
+        line = EventText.OneLine(line);
         if (_status is { } status) { status.Status(Markup.Escape(line)); } else { Console.Error.WriteLine(line); }
     }
 

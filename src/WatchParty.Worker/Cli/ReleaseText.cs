@@ -1,8 +1,8 @@
 using System.Globalization;
 using Spectre.Console;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;
 
@@ -23,9 +23,9 @@ internal static class ReleaseText
         if (report.Outcome is not (ReleaseOutcome.NothingToDo or ReleaseOutcome.Quarantined))
         {
             var width = report.Services.Select(s => s.Name.Length).DefaultIfEmpty(0).Max();
-            lines.AddRange(report.Services.Select(s => $"  {s.Name.PadRight(width)}  {(s.Action == ServiceAction.Built && s.Image is null ? "Not built" : s.Action),-9}  {Steps(s)}{s.Reason}"));
-            lines.AddRange((report.SecondsWithoutAnswer ?? new Dictionary<string, double>()).Select(a => $"  {Redaction.Apply(a.Key)} {WithoutAnswer(a.Value, report.LongestWithoutAnswer![a.Key])}"));
-            lines.AddRange((report.Notes ?? []).Select(n => $"  note: {n}"));
+            lines.AddRange(report.Services.Select(s => $"  {s.Name.PadRight(width)}  {(s.Action == ServiceAction.Built && s.Image is null ? "Not built" : s.Action),-9}  {Steps(s)}{EventText.OneLine(s.Reason)}"));
+            lines.AddRange((report.SecondsWithoutAnswer ?? new Dictionary<string, double>()).Select(a => $"  {a.Key} {WithoutAnswer(a.Value, report.LongestWithoutAnswer![a.Key])}"));
+            lines.AddRange((report.Notes ?? []).Select(n => $"  note: {EventText.OneLine(n)}"));
             if (report.Error is not null) { lines.Add($"  error: {report.Error.ReplaceLineEndings(Environment.NewLine + "  ")}"); }
             if (report.Error is not null && report.Log is not null) { lines.Add($"  log: {report.Log}"); }
         }
@@ -46,7 +46,7 @@ internal static class ReleaseText
                 built.Count == 0 ? "-" : string.Join(", ", built),
                 report.Steps.Total == 0 ? "-" : $"{Bar.Of(report.Steps.Cached, report.Steps.Total)} {report.Steps.Cached}/{report.Steps.Total}",
                 report.Seconds.Total.ToString("0.0", CultureInfo.InvariantCulture),
-            }.Select(Markup.Escape).ToArray());
+            }.Select(EventText.OneLine).Select(Markup.Escape).ToArray());
         }
         return table;
     }

@@ -3,6 +3,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Releasing;
 
 namespace WatchParty.Worker.Cli;
 
@@ -22,10 +24,13 @@ internal static class RunVerb
             using var held = WorkerLock.TryTake(state, "run", TimeProvider.System, out var holder);
             if (held is null)
             {
-                await Console.Error.WriteLineAsync($"Busy: {holder} holds the lock {state.Lock}.");
+                await Output.ErrorAsync($"Busy: {holder} holds the lock {state.Lock}.");
                 return ExitCode.Busy;
             }
+            var ended = await Leftovers.EndAsync(state, TimeProvider.System);
+            Leftovers.Mark(state);
             state.EmptyWork();
+            var aside = HistoryFile.SetAsideIfBroken(state.Database, TimeProvider.System);
 
             var log = ServiceLogging.Create(configuration, state.Logs);
             var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
@@ -33,6 +38,9 @@ internal static class RunVerb
             builder.Logging.UseServiceLogging(log);
             builder.Services.AddWorker(options, state).AddWorkerService(options);
             using var host = builder.Build();
+            var logger = host.Services.GetRequiredService<ILogger<Recovery>>();
+            if (ended > 0) { logger.EndedLeftovers(ended); }
+            if (aside is not null) { logger.HistorySetAside(aside); }
             using var signals = new ConsoleSignals(host.Services.GetRequiredService<ILogger<ConsoleSignals>>());
             var loops = host.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
             await host.RunAsync(signals.Stop);

@@ -23,20 +23,23 @@ internal static class StatusVerb
             var service = asked?.Document is { } document ? JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus) : null;
             var deployed = history.Deployed();
             var last = history.Last(1) is [var newest, ..] ? newest : null;
+            var holder = WorkerLock.Holder(session.State);
             var fresh = session.Get<FreshMarks>().All().Order(StringComparer.Ordinal).ToList();
             if (arguments.GetValue(common.Json))
             {
                 var json = new JsonObject
                 {
                     ["running"] = service is not null,
+                    ["lock"] = holder,
                     ["deployed"] = deployed is null ? null : new JsonObject { ["release"] = $"{deployed.Id}", ["commit"] = deployed.Commit },
                     ["last"] = last is null ? null : JsonNode.Parse(JsonSerializer.Serialize(last, RecordJson.Readable.ReleaseReport)),
+                    ["brokenHistories"] = new JsonArray([.. session.State.BrokenHistories.Select(f => JsonValue.Create(f))]),
                     ["freshBuildPending"] = new JsonArray([.. fresh.Select(f => JsonValue.Create(f))]),
                     ["service"] = service is null ? null : JsonNode.Parse(JsonSerializer.Serialize(service, ControlJson.Default.ServiceStatus)),
                     ["lastPrune"] = Json(history.LastHousekeeping("prune")),
                     ["lastClear"] = Json(history.LastHousekeeping("clear")),
                 };
-                await Console.Out.WriteLineAsync(Output.Indented(json.ToJsonString()));
+                await Output.DocumentAsync(json.ToJsonString());
                 return ExitCode.Done;
             }
             var lines = new List<string>
@@ -44,13 +47,15 @@ internal static class StatusVerb
                 service is null ? "service:  not running" : $"service:  process {service.Pid}, since {service.StartedAt.ToLocalTime():yyyy-MM-dd HH:mm:ss}",
                 deployed is null ? "deployed: nothing yet" : $"deployed: release {deployed.Id}, commit {ReleaseText.Short(deployed.Commit)}",
             };
+            if (session.State.BrokenHistories is [.., var broken]) { lines.Add($"history:  a damaged one was set aside as {broken}"); }
+            if (service is null && holder is not null) { lines.Add($"lock:     held by {holder}"); }
             if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
             if (service?.NextCommit is { } next) { lines.Add($"next:     commit {ReleaseText.Short(next)}"); }
-            if (service?.PollError is { } error) { lines.Add($"remote:   {error}"); }
+            if (service?.PollError is { } error) { lines.Add($"remote:   {EventText.OneLine(error)}"); }
             if (service?.NextPrune is { } prune) { lines.Add($"prune:    next {prune.ToLocalTime():yyyy-MM-dd HH:mm}"); }
             if (fresh.Count > 0) { lines.Add($"fresh:    the next build of {string.Join(", ", fresh)} uses no cache"); }
             if (last is { State: ReleaseState.Done, Outcome: not ReleaseOutcome.Succeeded }) { lines.Add($"last:     {ReleaseText.Of(last)}"); }
-            await Console.Out.WriteLineAsync(string.Join(Environment.NewLine, lines));
+            await Output.LineAsync(string.Join(Environment.NewLine, lines));
             return ExitCode.Done;
         });
         return command;

@@ -13,7 +13,7 @@ internal static class StatusWatch
         {
             if (Console.IsOutputRedirected)
             {
-                return await FollowAsync(state, new LiveStatus(), line => Console.Out.WriteLine($"{time.GetLocalNow():HH:mm:ss} {line}"), () => { }, stop);
+                return await FollowAsync(state, new LiveStatus(), line => Console.Out.WriteLine($"{time.GetLocalNow():HH:mm:ss} {EventText.OneLine(line)}"), () => { }, stop);
             }
             var live = new LiveStatus();
             Text View() => new(string.Join('\n', live.Lines(time.GetUtcNow(), AnsiConsole.Profile.Width)));
@@ -35,7 +35,7 @@ internal static class StatusWatch
             var answer = await ControlClient.AskAsync(state, new ControlRequest("watch", VerbSession.Caller), line => { if (live.See(line)) { happened(line); } }, stop);
             if (answer?.Document is not { } document)
             {
-                await Console.Error.WriteLineAsync(answer?.Error ?? "The service is not running, so there is nothing to watch. `systemctl status watchparty-worker` says why.");
+                await Output.ErrorAsync(answer?.Error ?? "The service is not running, so there is nothing to watch. `systemctl status watchparty-worker` says why.");
                 return ExitCode.Failed;
             }
             live.Update(JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus)!);

@@ -5,6 +5,7 @@ using Serilog;
 using Serilog.Events;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 
 namespace WatchParty.Worker.Cli;
@@ -36,7 +37,7 @@ internal sealed class VerbSession : IAsyncDisposable
         var state = StateFolder.Open(options.State.Folder);
         // A verb says what it does by itself; of the log a person wants only what went wrong.
         var logger = new LoggerConfiguration().MinimumLevel.Is(LogEventLevel.Warning)
-            .WriteTo.Console(standardErrorFromLevel: LogEventLevel.Verbose, outputTemplate: "{Level}: {Message:lj}{NewLine}", formatProvider: System.Globalization.CultureInfo.InvariantCulture)
+            .WriteTo.Console(PlainFormatter.ForVerb, standardErrorFromLevel: LogEventLevel.Verbose)
             .CreateLogger();
         var services = new ServiceCollection()
             .AddLogging(logging => logging.AddSerilog(logger, dispose: true))
@@ -57,7 +58,10 @@ internal sealed class VerbSession : IAsyncDisposable
             return await ControlClient.AskAsync(State, request, progress.Show, Stop)
                 ?? new VerbResult(ExitCode.Busy, null, $"Busy: {holder} holds the lock {State.Lock}. Try again when it is done.");
         }
+        await Leftovers.EndAsync(State, TimeProvider.System);
+        Leftovers.Mark(State);
         State.EmptyWork();
+        if (HistoryFile.SetAsideIfBroken(State.Database, TimeProvider.System) is { } aside) { Get<ILogger<Recovery>>().HistorySetAside(aside); }
         Get<ProgressFeed>().Reported += progress.Show;
         await Get<Operations>().RecoverAsync(always: false, Stop);
         return await Get<VerbWork>().RunAsync(request, Stop);

@@ -1,3 +1,5 @@
+using WatchParty.Worker.Tools;
+
 namespace WatchParty.Worker.Configuration;
 
 /// <summary>A secret that stands in the configuration, or in a file that only the service can read.</summary>
@@ -5,7 +7,13 @@ internal static class SecretFile
 {
     /// <summary>The secret; read each time, so that a new one counts without a restart.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static string? Read(string? value, string? file) => value ?? (file is null ? null : File.ReadLines(file).FirstOrDefault()?.Trim());
+    public static string? Read(string? value, string? file)
+    {
+        if (value is not null || file is null) { return value; }
+        var secret = File.ReadLines(file).FirstOrDefault()?.Trim();
+        Redaction.Learn(Secrets.In([KeyValuePair.Create("SECRET", secret)]));
+        return secret;
+    }
 
     public static IEnumerable<(string Key, string Problem, string Fix)> Check(string key, string? value, string? file)
     {

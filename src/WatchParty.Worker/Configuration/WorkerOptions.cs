@@ -45,6 +45,11 @@ internal sealed class RepositoryOptions
     /// <summary>Program that git uses for SSH, with its options, for example <c>ssh -i /etc/watchparty/deploy_key</c>.
     /// Default: <c>GIT_SSH_COMMAND</c>, then the service user's global <c>core.sshCommand</c>, then <c>ssh</c>.</summary>
     public string? SshCommand { get; set; }
+
+    /// <summary>File with the SSH keys whose commits are released (ssh-keygen(1), ALLOWED SIGNERS), an absolute path outside of the checkout that only its
+    /// owner may write. The newest commit has to be signed; its signature stands for its files and its history. Needs git 2.34 and ssh-keygen.
+    /// Default: none, every commit of the branch is released.</summary>
+    public string? AllowedSigners { get; set; }
 }
 
 /// <summary>What to do with edits of tracked files before another commit is checked out.</summary>
@@ -96,6 +101,9 @@ internal sealed class BuildOptions
 
     /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>Time after which a build that prints nothing is ended, 1 second to 1 day. Default 30 minutes.</summary>
+    public TimeSpan SilenceTimeout { get; set; } = TimeSpan.FromMinutes(30);
 
     /// <summary>Whether a build ends for a newer commit, which is then released at once; the one after it goes to its end. Default false:
     /// the newest waits.</summary>

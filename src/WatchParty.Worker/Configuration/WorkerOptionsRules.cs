@@ -24,6 +24,8 @@ internal static partial class WorkerOptionsRules
         Rule(SafeName().IsMatch(options.Repository.Remote), "Repository:Remote", $"'{options.Repository.Remote}' is not the name of a remote", "Write a name that `git remote` lists, for example origin");
         Rule(options.Repository.Branch is null || SafeName().IsMatch(options.Repository.Branch), "Repository:Branch", $"'{options.Repository.Branch}' is not a branch name that can be followed", "Write letters, digits, and . _ / - with a letter or digit first");
         Range("Repository:PollInterval", options.Repository.PollInterval, Second, Day);
+        var signers = options.Repository.AllowedSigners is { } file ? SignersFile.Fault(file, options.Repository.Path) : null;
+        Rule(signers is null, "Repository:AllowedSigners", signers?.Problem ?? "", signers?.Fix ?? "");
         Rule(options.Compose.ProjectName is null || ProjectName().IsMatch(options.Compose.ProjectName), "Compose:ProjectName", $"'{options.Compose.ProjectName}' is not a compose project name", "Write lower-case letters, digits, - and _ with a letter or digit first");
         Rule(VariableName().IsMatch(options.Build.CommitArgument), "Build:CommitArgument", $"'{options.Build.CommitArgument}' is not the name of a build argument", "Write letters, digits and _");
         foreach (var name in options.Build.Arguments.Keys.Where(n => !VariableName().IsMatch(n)))
@@ -31,6 +33,7 @@ internal static partial class WorkerOptionsRules
             Rule(false, $"Build:Arguments:{name}", $"'{name}' is not the name of a build argument", "Write letters, digits and _");
         }
         Range("Build:Timeout", options.Build.Timeout, Second, Day);
+        Range("Build:SilenceTimeout", options.Build.SilenceTimeout, Second, Day);
         Range("Deploy:WaitTimeout", options.Deploy.WaitTimeout, Second, Day);
         Range("Deploy:SettleTime", options.Deploy.SettleTime, TimeSpan.Zero, TimeSpan.FromMinutes(10));
         foreach (var (index, probe) in options.Deploy.Probes.Index())

@@ -53,8 +53,7 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
 
     /// <summary>Runs <c>compose up</c> for what differs, then restarts what only has to start again. It is not cut short by a stop of the worker,
     /// because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
-    /// <returns>What compose complained about, or null. Its word on health is not the last one: a one-shot service that
-    /// ended well counts as a failure for it, and a crash loop without a health check as success.</returns>
+    /// <returns>What compose complained about, or null. Whether all is well is for <see cref="Verifying.HealthVerifier"/> to say.</returns>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop)
     {

@@ -39,6 +39,13 @@ internal sealed partial class RollbackImages(DockerEngine engine)
         return kept;
     }
 
+    /// <summary>Whether any of these names has another image now, or none.</summary>
+    public async Task<bool> DifferAsync(IReadOnlyDictionary<string, string> images, CancellationToken cancellationToken)
+    {
+        var now = await engine.ImageIdsAsync(images.Keys, cancellationToken);
+        return images.Any(i => now.GetValueOrDefault(i.Key) != i.Value);
+    }
+
     /// <summary>Gives every image name back to the image it had; names that are right already are left alone.</summary>
     /// <param name="release">Release whose tags help when an id alone is not found.</param>
     /// <returns>The names whose image is gone.</returns>

@@ -12,6 +12,8 @@ namespace WatchParty.Worker.Hosting;
 internal sealed class ControlServer(StateFolder state, Func<ControlRequest, CancellationToken, Task<VerbResult>> work, ProgressFeed progress, ILogger<ControlServer> logger) : BackgroundService
 {
     private const int LongestRequest = 64 * 1024;
+    private const int MostCallers = 32;
+    private static readonly TimeSpan RequestLimit = TimeSpan.FromSeconds(10);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -34,8 +36,10 @@ internal sealed class ControlServer(StateFolder state, Func<ControlRequest, Canc
             while (!stoppingToken.IsCancellationRequested)
             {
                 var client = await listener.AcceptAsync(stoppingToken);
-                open.RemoveAll(t => t.IsCompleted);
                 open.Add(AnswerAsync(client, stoppingToken));
+                // More of them wait to be accepted.
+                if (open.Count == MostCallers) { await Task.WhenAny(open).WaitAsync(stoppingToken); }
+                open.RemoveAll(t => t.IsCompleted);
             }
             await Task.WhenAll(open);
         }
@@ -53,13 +57,14 @@ internal sealed class ControlServer(StateFolder state, Func<ControlRequest, Canc
     {
         using var stream = new NetworkStream(client, ownsSocket: true);
         using var writing = new SemaphoreSlim(1);
-        using var gone = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        using var request = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        request.CancelAfter(RequestLimit);
         async Task SendAsync(ControlAnswer answer)
         {
             await writing.WaitAsync(CancellationToken.None);
             try
             {
-                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), CancellationToken.None);
+                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer.Masked(), ControlJson.Default.ControlAnswer), CancellationToken.None);
                 await stream.WriteAsync("\n"u8.ToArray(), CancellationToken.None);
             }
             catch (IOException)
@@ -74,14 +79,14 @@ internal sealed class ControlServer(StateFolder state, Func<ControlRequest, Canc
 
         try
         {
-            var line = await ReadLineAsync(stream, gone.Token);
-            if (JsonSerializer.Deserialize(line, ControlJson.Default.ControlRequest) is not { } request) { return; }
+            var line = await ReadLineAsync(stream, request.Token);
+            if (JsonSerializer.Deserialize(line, ControlJson.Default.ControlRequest) is not { } asked) { return; }
             void Forward(string text) => _ = SendAsync(new ControlAnswer(Progress: text));
             progress.Reported += Forward;
             VerbResult result;
             try
             {
-                result = await work(request, stoppingToken);
+                result = await work(asked, stoppingToken);
             }
             finally
             {

@@ -52,7 +52,7 @@ internal sealed class Doctor(
         {
             var version = (await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim().TrimStart('v');
             return [Version.TryParse(version.Split('-', '+')[0], out var parsed) && parsed < new Version(2, 17)
-                ? new("compose", CheckStatus.Error, $"version {version} has no --wait-timeout", "Install compose 2.17 or newer")
+                ? new("compose", CheckStatus.Error, $"version {version} is too old", "Install compose 2.17 or newer")
                 : new("compose", CheckStatus.Ok, $"version {version}")];
         });
         await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));
@@ -60,6 +60,9 @@ internal sealed class Doctor(
         checks.Add(state.OthersCanWrite
             ? new("state folder", CheckStatus.Warning, $"{state.Path} can be written by others", $"chmod 700 {state.Path}")
             : new("state folder", CheckStatus.Ok, state.Path));
+        checks.Add(state.BrokenHistories is [.., var newest]
+            ? new("history", CheckStatus.Warning, $"a damaged one was set aside as {newest}; what it alone knew is lost, such as which services were owed a fresh build", "Touch force-rebuild.flag if a clear was under way, check the disk, and delete the file")
+            : new("history", CheckStatus.Ok, state.Database));
         await TryAsync("disk", "Check the folder", () => DiskAsync(cancellationToken));
         return checks;
     }

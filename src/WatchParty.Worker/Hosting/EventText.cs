@@ -6,7 +6,7 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Hosting;
 
-/// <summary>The lines of one log event, safe to print: no value in it can pass for another event, move the cursor, or show a URL's password.</summary>
+/// <summary>Text that is safe to print: nothing in it can pass for another event, move the cursor, turn the direction of writing, or show a secret.</summary>
 internal static class EventText
 {
     private const int LineLimit = 16 * 1024;
@@ -15,7 +15,7 @@ internal static class EventText
     // Without quotes around text: the messages read as sentences.
     private static readonly MessageTemplateTextFormatter Message = new("{Message:lj}", CultureInfo.InvariantCulture);
 
-    /// <summary>The message, then the exception; every line but the first is indented, so that none of them looks like a first.</summary>
+    /// <summary>The message of a log event, then the exception; every line but the first is indented, so that none of them looks like a first.</summary>
     public static IEnumerable<string> Lines(LogEvent logEvent)
     {
         using var text = new StringWriter(CultureInfo.InvariantCulture);
@@ -26,12 +26,20 @@ internal static class EventText
         if (lines.Length > LinesLimit) { yield return $"  … and {lines.Length - LinesLimit} more lines"; }
     }
 
-    private static string Escape(string line)
+    /// <summary>Words for a terminal or a document: lines and tabs stay.</summary>
+    public static string Printable(string text) => string.Join('\n', Redaction.Apply(text).Replace("\r\n", "\n", StringComparison.Ordinal).Split('\n').Select(EscapeWhole));
+
+    /// <summary>Words of which a line break would make two messages.</summary>
+    public static string OneLine(string text) => EscapeWhole(Redaction.Apply(text).ReplaceLineEndings(" "));
+
+    private static string Escape(string line) =>
+        EscapeWhole(line.Length > LineLimit ? $"{line[..LineLimit]}… and {line.Length - LineLimit} more characters" : line);
+
+    internal static string EscapeWhole(string line)
     {
-        var cut = line.Length > LineLimit ? $"{line[..LineLimit]}… and {line.Length - LineLimit} more characters" : line;
-        if (!cut.Any(MustBeEscaped)) { return cut; }
-        var escaped = new StringBuilder(cut.Length + 16);
-        foreach (var c in cut)
+        if (!line.Any(MustBeEscaped)) { return line; }
+        var escaped = new StringBuilder(line.Length + 16);
+        foreach (var c in line)
         {
             if (MustBeEscaped(c)) { escaped.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}"); } else { escaped.Append(c); }
         }

@@ -23,6 +23,21 @@ internal readonly record struct FileStamp(FileKind Kind, ulong Device, ulong Ino
     /// <exception cref="IOException">The name could not be looked up, for example for want of permission.</exception>
     public static FileStamp? Of(string path) => OperatingSystem.IsLinux() ? UnixFile.Look(path) : OfAttributes(new FileInfo(path));
 
+    /// <summary>The stamp of what <paramref name="path"/> leads to in the end, or null when that is nothing.</summary>
+    /// <exception cref="IOException">As above.</exception>
+    public static FileStamp? OfTarget(string path)
+    {
+        try
+        {
+            return Of(new FileInfo(path).LinkTarget is null ? path : File.ResolveLinkTarget(path, returnFinalTarget: true)!.FullName);
+        }
+        catch (IOException) when (new FileInfo(path).LinkTarget is not null)
+        {
+            // A link to itself, or one that leads through too many others.
+            return null;
+        }
+    }
+
     /// <summary>The stamp of an open file.</summary>
     public static FileStamp Of(SafeFileHandle file, string path) =>
         OperatingSystem.IsLinux() ? UnixFile.Look(file) : OfAttributes(new FileInfo(path)) ?? throw new FileNotFoundException(path);

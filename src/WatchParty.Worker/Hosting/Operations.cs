@@ -38,8 +38,9 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
     /// <param name="always">Whether the deployed release is brought up even when nothing was interrupted.</param>
     public Task RecoverAsync(bool always, CancellationToken cancellationToken) => gate.RunAsync("recovery", async token =>
     {
-        await recovery.RunAsync(always, token);
-        return true;
+        var resumed = await recovery.RunAsync(always, token);
+        if (resumed is not null) { await TidyAsync(resumed, token); }
+        return resumed;
     }, cancellationToken);
 
     private static HousekeepingReport Counted(HousekeepingReport report)

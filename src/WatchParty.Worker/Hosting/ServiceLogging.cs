@@ -13,6 +13,8 @@ internal static class ServiceLogging
 {
     private const long FileSizeLimit = 32 * 1024 * 1024;
     private const int FilesKept = 14;
+    // Named, because a program published as one file has no assemblies to search.
+    private static readonly ConfigurationReaderOptions Reading = new(typeof(FileLoggerConfigurationExtensions).Assembly, typeof(ConsoleLoggerConfigurationExtensions).Assembly);
     private static int _fileReported;
 
     /// <summary>Builds the log as section <c>Serilog</c> of <paramref name="configuration"/> says (minimum levels, further sinks).</summary>
@@ -26,9 +28,9 @@ internal static class ServiceLogging
             .MinimumLevel.Information()
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .MinimumLevel.Override("Quartz", LogEventLevel.Warning)
-            // Named, because a program published as one file has no assemblies to search.
-            .ReadFrom.Configuration(configuration, new ConfigurationReaderOptions(typeof(FileLoggerConfigurationExtensions).Assembly, typeof(ConsoleLoggerConfigurationExtensions).Assembly))
+            .ReadFrom.Configuration(Only(configuration, sinks: false), Reading)
             .Enrich.FromLogContext()
+            .WriteTo.Sink(new MaskedSinks(new LoggerConfiguration().MinimumLevel.Verbose().ReadFrom.Configuration(Only(configuration, sinks: true), Reading).CreateLogger()))
             .WriteTo.Console(GoesToJournal() ? new JournalFormatter() : PlainFormatter.ForConsole, standardErrorFromLevel: LogEventLevel.Verbose);
         var hasOwnFile = configuration.GetSection("Serilog:WriteTo").GetChildren().Any(sink => sink.Value == "File" || sink["Name"] == "File");
         if (logFolder is not null && !hasOwnFile)
@@ -58,6 +60,13 @@ internal static class ServiceLogging
     }
 
     internal static bool IsStream(string journalStream, FileStamp file) => journalStream == $"{file.Device}:{file.Inode}";
+
+    private static IConfiguration Only(IConfiguration configuration, bool sinks)
+    {
+        static bool Is(string key, string section) => key.StartsWith($"Serilog:{section}", StringComparison.OrdinalIgnoreCase);
+        return new ConfigurationBuilder().AddInMemoryCollection(configuration.AsEnumerable()
+            .Where(p => Is(p.Key, "Using") || (Is(p.Key, "WriteTo") || Is(p.Key, "AuditTo")) == sinks)).Build();
+    }
 
     private static void ReportFileTrouble() => SelfLog.Enable(message =>
     {

@@ -1,3 +1,5 @@
+using WatchParty.Worker.Recording;
+
 namespace WatchParty.Worker.Hosting;
 
 /// <summary>The folder of everything that must outlive the process, for this user alone.</summary>
@@ -11,6 +13,9 @@ internal sealed class StateFolder
     public string Path { get; }
 
     public string Database => In("history.db");
+
+    /// <summary>Damaged histories that were set aside, for a person to look at and delete.</summary>
+    public IReadOnlyList<string> BrokenHistories => [.. HistoryFile.SetAside(Database)];
 
     public string Lock => In("worker.lock");
 

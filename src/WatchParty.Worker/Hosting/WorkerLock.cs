@@ -44,6 +44,19 @@ internal sealed partial class WorkerLock : IDisposable
         }
     }
 
+    /// <summary>Who holds it now, for people; null when nobody does, or when the system does not tell.</summary>
+    public static string? Holder(StateFolder folder)
+    {
+        try
+        {
+            return HolderOf(folder.Lock) is null ? null : WhoHolds(folder.Lock);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     public void Dispose()
     {
         try

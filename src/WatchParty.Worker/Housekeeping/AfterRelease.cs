@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Caching;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
@@ -16,7 +17,9 @@ internal sealed class AfterRelease(ImageRetention retention, ReleasePlanning pla
     {
         try
         {
+            KillPoints.Reach(KillPoint.Succeeded);
             await retention.ApplyAsync(dryRun: false, cancellationToken);
+            KillPoints.Reach(KillPoint.OldImagesRemoved);
             var release = long.Parse(report.Release!, CultureInfo.InvariantCulture);
             var built = report.Services.Where(s => s.Action == ServiceAction.Built).Select(s => s.Name).ToHashSet();
             var deployed = history.Deployed();

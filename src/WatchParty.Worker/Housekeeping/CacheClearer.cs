@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
@@ -44,10 +45,13 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
 
         // Before anything is removed: a clear that is killed half-way must still give a fresh build.
         freshMarks.Add(services, trigger);
+        KillPoints.Reach(KillPoint.ClearMarked);
         var before = (await cache.RecordsAsync(cancellationToken)).Count;
         await seals.RemoveAsync(services, cancellationToken);
+        KillPoints.Reach(KillPoint.ClearSealsRemoved);
         await RemoveOldImagesAsync(model, services, cancellationToken);
         var freed = await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
+        KillPoints.Reach(KillPoint.ClearImagesRemoved);
 
         // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.
         var others = (await LiveSet.ReadAsync(model, history.Deployed()?.Services ?? new Dictionary<string, DeployedService>(), cancellationToken)).Where(l => !services.Contains(l.Service.Name)).ToList();
@@ -55,11 +59,13 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
         var cold = await markAndSweep.MarkAsync(model, others, cancellationToken);
         warmTimes.Set(others.Select(o => o.Service.Name).Except(cold.Select(c => c.Name)), mark.Engine);
         freed += await cache.RemoveAsync(others.Count == 0 ? null : mark, keepCacheMounts: false, cancellationToken);
+        KillPoints.Reach(KillPoint.ClearSwept);
 
         var left = await cache.RecordsAsync(cancellationToken);
         var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)] };
         var after = left.Count;
         history.Save(report);
+        KillPoints.Reach(KillPoint.ClearRecorded);
         logger.Cleared(string.Join(", ", services), before, after, freed);
         return report;
     }

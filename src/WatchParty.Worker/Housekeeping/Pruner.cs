@@ -30,14 +30,18 @@ internal sealed class Pruner(
         var mark = await MarkAsync(model, deployed, cancellationToken);
         if (dryRun) { return await DryRunAsync(trigger, before.Count, mark, startedAt, cancellationToken); }
 
+        KillPoints.Reach(KillPoint.PruneMarked);
         var started = time.GetTimestamp();
         // Images first: a layer that an image shares with the cache is freed only when both have let go of it.
         var images = await retention.ApplyAsync(dryRun: false, cancellationToken);
+        KillPoints.Reach(KillPoint.PruneImagesRemoved);
         var freed = model is null ? 0 : await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
         if (mark.SweepBefore is { } moment) { freed += await markAndSweep.SweepAsync(moment, options.KeepCacheMounts, cancellationToken); }
         if (ByteSize.Parse(options.MaxCacheSize) is { } most) { freed += await cache.ShrinkAsync(most, cancellationToken); }
+        KillPoints.Reach(KillPoint.PruneSwept);
         RemoveOldLogs();
         await repository.TidyAsync(cancellationToken);
+        KillPoints.Reach(KillPoint.PruneTidied);
         var after = await cache.RecordsAsync(cancellationToken);
         var sweepSeconds = time.GetElapsedTime(started).TotalSeconds;
 
@@ -54,6 +58,7 @@ internal sealed class Pruner(
             mark.Seconds, Math.Round(sweepSeconds, 3), lost.Count > 0 ? $"the next build of {lost[0].Name} would run {lost[0].Step}" : null, startedAt, time.GetUtcNow())
         { Notes = notes };
         history.Save(report);
+        KillPoints.Reach(KillPoint.PruneRecorded);
         logger.Pruned(before.Count, after.Count, freed);
         if (report.Error is not null) { logger.LostWarmth(report.Error); }
         return report;

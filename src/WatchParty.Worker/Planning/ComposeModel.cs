@@ -3,12 +3,13 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace WatchParty.Worker.Planning;
 
 /// <summary>The application as <c>docker compose config</c> resolves it. Compose is the only interpreter of compose files; this reads its answer.</summary>
 /// <param name="Text">The JSON document. It holds the services' environment, secrets included, and is never logged or kept.</param>
-internal sealed record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
+internal sealed partial record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
 {
     /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its configuration.</summary>
     public string ConfigurationHash { get; } = HashWithoutBuilds(Text);
@@ -23,12 +24,16 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
     {
         try
         {
-            using var document = JsonDocument.Parse(text);
+            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
             var (secrets, configs) = (Files(document.RootElement, "secrets"), Files(document.RootElement, "configs"));
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
-                ? section.EnumerateObject().Select(s => ComposeService.Parse(project, s.Name, s.Value, secrets, configs)).ToImmutableArray()
+                ? section.EnumerateObject().Select(s => s.Value.ValueKind == JsonValueKind.Object
+                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, configs)
+                    : throw new FormatException($"the service {s.Name} is not a map")).ToImmutableArray()
                 : [];
+            // Compose takes "..", too; here names become folders, image names and arguments.
+            if (services.FirstOrDefault(s => !ServiceName().IsMatch(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
             return new ComposeModel(project, services, text);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
@@ -36,6 +41,9 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
             throw new WorkerException($"`docker compose config` printed a model that cannot be read: {e.Message}", Remedy.NeedsPerson, e);
         }
     }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9._-]*\z")]
+    private static partial Regex ServiceName();
 
     private static Dictionary<string, string> Files(JsonElement root, string section) =>
         ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
@@ -118,7 +126,10 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         mode?.StartsWith("service:", StringComparison.Ordinal) == true ? mode["service:".Length..] : null;
 
     /// <summary>Compose keeps <c>$</c> doubled in what it prints, because it reads it again.</summary>
-    public static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);
+    /// <exception cref="FormatException">The text has a character that no path and no argument can have.</exception>
+    public static string Plain(string text) => text.Contains('\0', StringComparison.Ordinal)
+        ? throw new FormatException("a value in it has a NUL character")
+        : text.Replace("$$", "$", StringComparison.Ordinal);
 
     private static IEnumerable<JsonElement> Items(JsonElement service, string name) =>
         Section(service, name) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray() : [];

@@ -11,12 +11,14 @@ namespace WatchParty.Worker.Planning;
 internal sealed class IgnorePattern
 {
     private static readonly SearchValues<char> Special = SearchValues.Create(@"*[]?^\");
+    private const int Longest = 300;
     private readonly Func<string, bool> _matches;
 
     private IgnorePattern(string pattern, bool isException)
     {
         IsException = isException;
-        _matches = Compile(pattern);
+        // Thousands of wildcards would take seconds. Taken so, too much counts as an input rather than too little.
+        _matches = pattern.Length > Longest ? _ => isException : Compile(pattern);
         var root = Without(Without(pattern, "/**"), "/*");
         LiteralRoot = root.AsSpan().ContainsAny(Special) ? null : root;
     }

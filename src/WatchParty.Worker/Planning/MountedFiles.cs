@@ -12,7 +12,7 @@ internal static class MountedFiles
         var restarts = new Dictionary<string, string>();
         foreach (var service in model.Services)
         {
-            var mounts = service.Mounts.Select(m => Path.GetRelativePath(folder, Path.TrimEndingDirectorySeparator(m)).Replace('\\', '/')).ToList();
+            var mounts = service.Mounts.Where(m => m.Length > 0).Select(m => Path.GetRelativePath(folder, Path.TrimEndingDirectorySeparator(m)).Replace('\\', '/')).ToList();
             var seen = changedPaths.Where(p => mounts.Any(m => m is "." || p == m || p.StartsWith(m + "/", StringComparison.Ordinal))).ToList();
             if (seen.Count > 0) { restarts[service.Name] = $"it mounts {seen[0]}{(seen.Count > 1 ? $" and {seen.Count - 1} more that" : ", which")} changed"; }
         }

@@ -1,5 +1,7 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Recording;
 
@@ -81,15 +83,26 @@ internal sealed class Database : IDisposable
         """,
     ];
 
+    /// <summary>Seconds.</summary>
+    public const int BusyTimeout = 30;
+
+    /// <summary>Parameters by which rows are found, and what is compared with the like of it later. All other text is words, and no secret of it is kept.</summary>
+    private static readonly FrozenSet<string> Identities = FrozenSet.ToFrozenSet(
+    [
+        "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis", "$digest", "$hash",
+        "$resources", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
+    ]);
+
     private readonly SqliteConnection _connection;
     private readonly Lock _lock = new();
 
     private Database(SqliteConnection connection) => _connection = connection;
 
     /// <exception cref="WorkerException">The file is no database, or was written by a newer version of the worker.</exception>
-    public static Database Open(string file)
+    /// <param name="busyTimeout">Seconds for which another program's lock is waited for, at each statement.</param>
+    public static Database Open(string file, int busyTimeout = BusyTimeout)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = 30 }.ToString());
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
         try
         {
             connection.Open();
@@ -101,7 +114,10 @@ internal sealed class Database : IDisposable
         catch (Exception e) when (e is SqliteException || e.InnerException is SqliteException)
         {
             connection.Dispose();
-            throw new WorkerException($"The history {file} cannot be opened: {(e.InnerException ?? e).Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
+            var fault = e as SqliteException ?? (SqliteException)e.InnerException!;
+            throw fault.SqliteErrorCode is SQLitePCL.raw.SQLITE_BUSY or SQLitePCL.raw.SQLITE_LOCKED
+                ? new WorkerException($"The history {file} is locked by another program. End that (`fuser {file}` names it)", Remedy.RetriedByItself, e)
+                : new WorkerException($"The history {file} cannot be opened: {fault.Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
         }
         catch
         {
@@ -178,7 +194,10 @@ internal sealed class Database : IDisposable
 #pragma warning disable CA2100 // Every statement is a constant of this folder; values are parameters.
         command.CommandText = sql;
 #pragma warning restore CA2100
-        foreach (var (name, value) in values) { command.Parameters.AddWithValue(name, value ?? DBNull.Value); }
+        foreach (var (name, value) in values)
+        {
+            command.Parameters.AddWithValue(name, value is string text && !Identities.Contains(name) ? Redaction.ApplyToDocument(text) : value ?? DBNull.Value);
+        }
         return command;
     }
 

@@ -4,7 +4,6 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
 using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Recording;
@@ -17,9 +16,15 @@ internal sealed record DeployedRelease(long Id, string Commit, string? Configura
     public string? ResourcesHash { get; init; }
 }
 
+/// <summary>A release that a killed worker left unfinished.</summary>
+/// <param name="State">What it was about to do.</param>
+internal sealed record UnfinishedRelease(long Id, string Commit, ReleaseState State);
+
 /// <summary>The record of releases, written as they go.</summary>
 internal sealed class History(Database database, TimeProvider time)
 {
+    private const string WorkerEnded = "the worker ended";
+
     /// <summary>Begins a row. The try of a commit that follows one that failed for a reason outside of it takes that one's row over,
     /// so that an engine that is away for a night leaves one row and not hundreds.</summary>
     public long Begin(string commit, string? previousCommit, string trigger, bool forced)
@@ -102,7 +107,7 @@ internal sealed class History(Database database, TimeProvider time)
         """, ("$id", release), ("$name", service), ("$action", action.ToString()), ("$reason", reason), ("$image", imageName));
 
     public void Note(long release, string note) =>
-        database.Execute("UPDATE release SET notes = json_insert(notes, '$[#]', $note) WHERE id = $id", ("$note", Redaction.Apply(note)), ("$id", release));
+        database.Execute("UPDATE release SET notes = json_insert(notes, '$[#]', $note) WHERE id = $id", ("$note", note), ("$id", release));
 
     public void SaveLog(long release, string file) => database.Execute("UPDATE release SET log = $file WHERE id = $id", ("$file", file), ("$id", release));
 
@@ -112,7 +117,7 @@ internal sealed class History(Database database, TimeProvider time)
 
     public void Finish(long release, ReleaseOutcome outcome, string? error, PhaseSeconds seconds) => database.Execute(
         "UPDATE release SET state = 'Done', outcome = $outcome, error = $error, seconds = $seconds, ended_at = $now WHERE id = $id",
-        ("$outcome", outcome.ToString()), ("$error", error is null ? null : Redaction.Apply(error)),
+        ("$outcome", outcome.ToString()), ("$error", error),
         ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
 
     /// <summary>Records that <paramref name="newer"/> replaced <paramref name="commit"/> before anything was done for it; one that was tried has its record already.</summary>
@@ -145,8 +150,45 @@ internal sealed class History(Database database, TimeProvider time)
     public IReadOnlyList<string> ImageNames() => database.Query("SELECT DISTINCT image_name FROM service WHERE inputs IS NOT NULL", r => r.GetString(0));
 
     /// <summary>Releases that a killed worker left unfinished, newest first.</summary>
-    public IReadOnlyList<(long Id, ReleaseState State)> Unfinished() => database.Query(
-        "SELECT id, state FROM release WHERE outcome IS NULL ORDER BY id DESC", r => (r.GetInt64(0), Enum.Parse<ReleaseState>(r.GetString(1))));
+    public IReadOnlyList<UnfinishedRelease> Unfinished() => database.Query(
+        "SELECT id, commit_id, state FROM release WHERE outcome IS NULL ORDER BY id DESC", r => new UnfinishedRelease(r.GetInt64(0), r.GetString(1), Enum.Parse<ReleaseState>(r.GetString(2))));
+
+    /// <summary>Closes a release that a killed worker left unfinished.</summary>
+    /// <returns>How often now the worker ended while it released this commit, since that was last healthy.</returns>
+    public long Interrupt(UnfinishedRelease release)
+    {
+        Finish(release.Id, ReleaseOutcome.Interrupted, $"{WorkerEnded} during {release.State}", PhaseSeconds.Zero);
+        return database.Scalar<long>("""
+            SELECT COUNT(*) FROM release WHERE commit_id = $commit AND outcome = 'Interrupted' AND error LIKE $ended || '%'
+            AND id > COALESCE((SELECT MAX(id) FROM release WHERE commit_id = $commit AND outcome = 'Succeeded'), 0)
+            """, ("$commit", release.Commit), ("$ended", WorkerEnded));
+    }
+
+    /// <summary>Image id by image name, of what was built or kept by <paramref name="release"/>.</summary>
+    public IReadOnlyDictionary<string, string> ImagesOf(long release) => ReadDeployed(release).Images;
+
+    public bool IsEmpty() => database.Scalar<long>("SELECT EXISTS (SELECT 1 FROM release)") == 0;
+
+    /// <summary>Takes up releases that another history had, with their numbers. Their inputs are not known, so the next release builds every service.</summary>
+    /// <param name="last">The highest number in use; the next release gets a higher one.</param>
+    public void TakeUp(IEnumerable<(long Id, string Commit, IReadOnlyDictionary<string, (string ImageName, string? ImageId)> Services)> releases, long last, string note) => database.Transaction(() =>
+    {
+        foreach (var (id, commit, services) in releases)
+        {
+            database.Execute("""
+                INSERT INTO release (id, commit_id, trigger, forced, state, outcome, notes, started_at, ended_at) VALUES ($id, $commit, 'taken up', 0, 'Done', 'Succeeded', json_array($note), $now, $now)
+                """, ("$id", id), ("$commit", commit), ("$note", note), ("$now", Now()));
+            foreach (var (name, (imageName, imageId)) in services)
+            {
+                database.Execute("INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id) VALUES ($id, 0, $name, 'Unchanged', 'its image was found on the engine', 0, $imageName, $imageId)",
+                    ("$id", id), ("$name", name), ("$imageName", imageName), ("$imageId", imageId));
+            }
+        }
+        if (database.Execute("UPDATE sqlite_sequence SET seq = max(seq, $last) WHERE name = 'release'", ("$last", last)) == 0)
+        {
+            database.Execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('release', $last)", ("$last", last));
+        }
+    });
 
     public ReleaseReport? Find(long release) => Read("WHERE id = $id", ("$id", release)).FirstOrDefault();
 
@@ -161,7 +203,7 @@ internal sealed class History(Database database, TimeProvider time)
         r => (r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetDouble(4), TextOrNull(r, 5)), ("$id", release));
 
     public void Quarantine(string commit, long release, string reason) => database.Execute(
-        "INSERT OR REPLACE INTO quarantine VALUES ($commit, $id, $reason, $now)", ("$commit", commit), ("$id", release), ("$reason", Redaction.Apply(reason)), ("$now", Now()));
+        "INSERT OR REPLACE INTO quarantine VALUES ($commit, $id, $reason, $now)", ("$commit", commit), ("$id", release), ("$reason", reason), ("$now", Now()));
 
     /// <summary>The release that failed and its error, when <paramref name="commit"/> is quarantined.</summary>
     public (long Release, string Reason)? Quarantined(string commit) => database.Query(

@@ -26,7 +26,7 @@ internal enum ReleaseOutcome
     /// <summary>The commit failed before; it is not tried again without a new commit or a person.</summary>
     Quarantined,
 
-    /// <summary>Something other than the commit stood in the way; it is tried again.</summary>
+    /// <summary>Something other than building or deploying stood in the way. It is tried again, save for a commit that was refused for its signature.</summary>
     Failed,
 
     /// <summary>A newer commit came before it was released. No container was touched.</summary>

@@ -63,8 +63,9 @@ internal sealed class NewestCommit(BuildOptions options, History history) : IDis
     /// <summary>The newest commit, each time after a poll; polls in between count once.</summary>
     public async IAsyncEnumerable<string> SeenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var _ in _seen.Reader.ReadAllAsync(cancellationToken))
+        while (true)
         {
+            await _seen.Reader.ReadAsync(cancellationToken);
             string newest;
             lock (_lock) { newest = _newest!; }
             yield return newest;

@@ -1,3 +1,5 @@
+using WatchParty.Worker.Hosting;
+
 namespace WatchParty.Worker.Releasing;
 
 /// <summary>Short lines that say what is going on now, for a terminal, a caller over the control socket, and systemd's status line.</summary>
@@ -10,6 +12,7 @@ internal sealed class ProgressFeed
 
     public void Report(string line)
     {
+        line = EventText.OneLine(line);
         Current = line;
         Reported?.Invoke(line);
     }

@@ -1,47 +1,138 @@
 using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Releasing;
 
-/// <summary>The first act after a start: what a killed worker left is closed, and the deployed release is brought up again.</summary>
+/// <summary>The first act after a start: what a killed worker left is settled, and the deployed release is brought up again.</summary>
 /// <remarks>A <c>compose up</c> that was killed leaves services down in two of three cases; the same command again heals every one.</remarks>
-internal sealed class Recovery(History history, Rollback rollback, ProgressFeed progress, ILogger<Recovery> logger)
+internal sealed class Recovery(
+    LostHistory lost, History history, Rollback rollback, ReleasePlanning planning, Deployer deployer, HealthVerifier verifier, RollbackImages rollbackImages,
+    GitRepository repository, ProgressFeed progress, ILogger<Recovery> logger)
 {
+    /// <summary>Times that a worker may end while it releases a commit before that is taken for the reason.</summary>
+    private const int MostTries = 3;
+
     /// <param name="always">Whether the deployed release is brought up even when nothing was interrupted.</param>
-    public async Task RunAsync(bool always, CancellationToken stop)
+    /// <returns>A release that was deployed already and is healthy; what follows a healthy release is still to be done.</returns>
+    public async Task<ReleaseReport?> RunAsync(bool always, CancellationToken stop)
     {
+        await TakeUpAsync(stop);
+        KillPoints.Reach(KillPoint.RecoveryBegun);
         var unfinished = history.Unfinished();
-        var deployed = history.Deployed();
-        if (deployed is not null && (always || unfinished.Count > 0))
+        var resumed = unfinished is [{ State: ReleaseState.Verifying } newest, ..] && await ResumeAsync(newest, stop) ? newest : null;
+        if (resumed is not null) { unfinished = [.. unfinished.Skip(1)]; }
+        var isUp = true;
+        if (history.Deployed() is { } deployed && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(deployed, stop); }
+        KillPoints.Reach(KillPoint.RecoveryBroughtUp);
+        foreach (var release in unfinished) { Settle(release, isUp); }
+        return resumed is null ? null : history.Find(resumed.Id);
+    }
+
+    private async Task TakeUpAsync(CancellationToken stop)
+    {
+        try
         {
-            progress.Report($"bringing release {deployed.Id} up again");
-            try
-            {
-                await rollback.BringBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images), whole: true, stop);
-                logger.BroughtUp(deployed.Id, deployed.Commit);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // The next release goes on from what is there; the site may even be well without us.
-                logger.NotBroughtUp(deployed.Id, e.Message);
-            }
+            await lost.TakeUpAsync(stop);
         }
-        foreach (var (id, state) in unfinished)
+        catch (Exception e) when (e is WorkerException or ToolFailedException or IOException or UnauthorizedAccessException)
         {
-            history.Finish(id, ReleaseOutcome.Interrupted, $"the worker ended during {state}", PhaseSeconds.Zero);
-            logger.Interrupted(id, state.ToString());
+            logger.NotTakenUp(e.Message);
         }
+    }
+
+    /// <summary>Ends a release that was deployed already when the worker was killed, so that its containers need not be made twice.</summary>
+    /// <returns>False when it does not run as it should; then it is undone like every other.</returns>
+    private async Task<bool> ResumeAsync(UnfinishedRelease release, CancellationToken stop)
+    {
+        try
+        {
+            if (await repository.HeadAsync(stop) != release.Commit) { return false; }
+            progress.Report($"checking release {release.Id}, which was interrupted");
+            var model = await planning.ModelAsync(release.Commit, stop);
+            if (await rollbackImages.DifferAsync(history.ImagesOf(release.Id), stop)) { return false; }
+            if ((await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop)).Services is not { IsEmpty: true }) { return false; }
+            await verifier.VerifyAsync(model, null, stop);
+            await rollbackImages.KeepAsync(model, release.Id, stop);
+            await repository.KeepAsync(release.Commit, release.Id, stop);
+            history.LiftQuarantine(release.Commit);
+            history.Finish(release.Id, ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
+            logger.Resumed(release.Id, release.Commit);
+            return true;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            logger.NotResumed(release.Id, e.Message);
+            return false;
+        }
+    }
+
+    private async Task<bool> BringUpAsync(DeployedRelease deployed, CancellationToken stop)
+    {
+        progress.Report($"bringing release {deployed.Id} up again");
+        try
+        {
+            await rollback.BringBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images), whole: true, stop);
+            logger.BroughtUp(deployed.Id, deployed.Commit);
+            return true;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // The next release goes on from what is there; the site may even be well without us.
+            logger.NotBroughtUp(deployed.Id, e.Message);
+            return false;
+        }
+    }
+
+    private void Settle(UnfinishedRelease release, bool isUp)
+    {
+        if (release.State == ReleaseState.RollingBack)
+        {
+            var blame = history.Quarantined(release.Commit) is { } quarantine && quarantine.Release == release.Id ? quarantine.Reason : "it was not healthy";
+            history.Finish(release.Id, isUp ? ReleaseOutcome.RolledBack : ReleaseOutcome.DeployFailed, blame, PhaseSeconds.Zero);
+            logger.WentBack(release.Id, blame);
+            return;
+        }
+        var tries = history.Interrupt(release);
+        logger.Interrupted(release.Id, release.State.ToString(), tries);
+        if (tries < MostTries) { return; }
+        history.Quarantine(release.Commit, release.Id, $"the worker ended {tries} times while it released this commit, the last time during {release.State}");
+        logger.GivenUp(release.Commit, tries);
     }
 }
 
 internal static partial class RecoveryLog
 {
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Ended {Count} processes that a worker before this one had started and that outlived it")]
+    public static partial void EndedLeftovers(this ILogger logger, int count);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The history was damaged and is now {File}; a new one is begun. Delete the file when nobody wants to look at it any more")]
+    public static partial void HistorySetAside(this ILogger logger, string file);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "What was deployed before this history could not be looked for: {Reason}")]
+    public static partial void NotTakenUp(this ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} ({Commit}) was interrupted while it was verified, and is healthy")]
+    public static partial void Resumed(this ILogger logger, long release, string commit);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted while it was verified, and is undone: {Reason}")]
+    public static partial void NotResumed(this ILogger logger, long release, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "The deployed release {Release} ({Commit}) is up")]
     public static partial void BroughtUp(this ILogger logger, long release, string commit);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The deployed release {Release} could not be brought up again: {Reason}")]
     public static partial void NotBroughtUp(this ILogger logger, long release, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted during {State}; its commit will be tried again")]
-    public static partial void Interrupted(this ILogger logger, long release, string state);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted while it went back, which is done now: {Reason}")]
+    public static partial void WentBack(this ILogger logger, long release, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted during {State}, try {Tries} of its commit")]
+    public static partial void Interrupted(this ILogger logger, long release, string state, long tries);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} is not tried again by itself: the worker ended {Tries} times while it released it")]
+    public static partial void GivenUp(this ILogger logger, string commit, long tries);
 }

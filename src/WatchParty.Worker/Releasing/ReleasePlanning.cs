@@ -1,5 +1,6 @@
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
@@ -10,6 +11,8 @@ namespace WatchParty.Worker.Releasing;
 internal sealed class ReleasePlanning(
     DeployOptions options, ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
 {
+    private const int LargestFile = 1024 * 1024;
+
     /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
     public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
     {
@@ -38,9 +41,13 @@ internal sealed class ReleasePlanning(
 
     public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken)
     {
+        RefuseEndlessFiles();
         try
         {
-            return ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(project, commit), cancellationToken));
+            Redaction.Learn(Secrets.InEnvFiles(project));
+            var model = ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(project, commit), cancellationToken));
+            Redaction.Learn(Secrets.In(model.Text, project));
+            return model;
         }
         catch (ToolFailedException e)
         {
@@ -51,6 +58,16 @@ internal sealed class ReleasePlanning(
                 throw new WorkerException("docker has no compose plugin. Install compose v2 (Debian: docker-compose; Docker's own packages: docker-compose-plugin).", Remedy.NeedsPerson, e);
             }
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
+        }
+    }
+
+    /// <summary>Before compose reads them, which it does as a whole. A file that only <c>COMPOSE_FILE</c> or an <c>include</c> names is not seen here, and has only
+    /// the limits of the command.</summary>
+    private void RefuseEndlessFiles()
+    {
+        if (project.ComposeFiles.FirstOrDefault(f => FileStamp.OfTarget(f) is { } file && (file.Kind != FileKind.Regular || file.Size > LargestFile)) is { } refused)
+        {
+            throw new WorkerException($"The compose file {refused} is not a regular file, or is larger than 1 MiB. Write one that compose can read at once", Remedy.NeedsPerson);
         }
     }
 

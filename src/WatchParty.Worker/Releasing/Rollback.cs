@@ -1,5 +1,10 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Verifying;
@@ -17,7 +22,8 @@ internal sealed record ReleaseBefore(long Release, string Commit, IReadOnlyDicti
 
 /// <summary>Brings an earlier release back: its commit, its images, its containers.</summary>
 internal sealed class Rollback(
-    WorkerOptions options, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, Deployer deployer, HealthVerifier verifier, TimeProvider time)
+    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, ImageBuilder builder, Deployer deployer,
+    HealthVerifier verifier, TimeProvider time, ILogger<Rollback> logger)
 {
     // A stop does not keep the working tree and the image names from being put right, which takes a second.
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(20);
@@ -37,15 +43,16 @@ internal sealed class Rollback(
                     release.Deployed(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
                     return failure with { Error = $"{failure.Error}. {why}" };
                 }
-                release.Enter(ReleaseState.RollingBack, "verify");
+                release.GoesBack(failure);
+                KillPoints.Reach(KillPoint.RollbackBegun);
                 // What concerns the whole application on the way there does so on the way back.
                 await BringBackAsync(before, whole: deployment.Services is null, CancellationToken.None);
                 release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
+                KillPoints.Reach(KillPoint.RollbackDone);
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
             }
             using var limit = new CancellationTokenSource(QuickLimit, time);
-            await PutBackAsync(before, limit.Token);
-            return failure;
+            return await PutBackAsync(before, limit.Token) is { Count: > 0 } gone ? failure with { Error = $"{failure.Error}. {Gone(before, gone)}" } : failure;
         }
         catch (Exception e)
         {
@@ -58,10 +65,13 @@ internal sealed class Rollback(
     public async Task<Deployment> BringBackAsync(ReleaseBefore before, bool whole, CancellationToken cancellationToken)
     {
         var left = await repository.HeadAsync(cancellationToken);
-        await PutBackAsync(before, cancellationToken);
+        var gone = await PutBackAsync(before, cancellationToken);
+        KillPoints.Reach(KillPoint.RollbackPutBack);
         var model = await planning.ModelAsync(before.Commit, cancellationToken);
+        if (gone.Count > 0) { await BuildAgainAsync(before, gone, cancellationToken); }
         var deployment = await deployer.DecideAsync(model, await planning.RestartsAsync(model, left, before.Commit, cancellationToken), whole, cancellationToken);
         var complaint = await deployer.UpAsync(before.Commit, deployment, cancellationToken);
+        KillPoints.Reach(KillPoint.RollbackUp);
         await verifier.VerifyAsync(model, complaint, cancellationToken);
         return deployment;
     }
@@ -72,12 +82,37 @@ internal sealed class Rollback(
         : null;
 
     /// <summary>Puts the working tree and the image names back, so that whoever starts the application by hand gets the release that serves.</summary>
-    private async Task PutBackAsync(ReleaseBefore before, CancellationToken cancellationToken)
+    /// <returns>The image names whose image is gone from the engine.</returns>
+    private async Task<IReadOnlyList<string>> PutBackAsync(ReleaseBefore before, CancellationToken cancellationToken)
     {
         await repository.CheckOutAsync(before.Commit, "going back", cancellationToken);
-        if (await rollbackImages.RestoreAsync(before.Images, before.Release, cancellationToken) is { Count: > 0 } gone)
-        {
-            throw new WorkerException($"the image of {string.Join(", ", gone)} for release {before.Release} is gone from this engine", Remedy.NeedsPerson);
-        }
+        return await rollbackImages.RestoreAsync(before.Images, before.Release, cancellationToken);
     }
+
+    /// <summary>Builds the images of an earlier release that somebody removed from its commit, which is checked out. No container is touched.</summary>
+    private async Task BuildAgainAsync(ReleaseBefore before, IReadOnlyList<string> gone, CancellationToken cancellationToken)
+    {
+        logger.BuildsAgain(before.Release, string.Join(", ", gone));
+        var plan = await planning.PlanAsync(before.Commit, null, new ReleaseRequest("going back"), cancellationToken);
+        plan = plan with { Services = [.. plan.Services.Select(s => gone.Contains(s.Service.Image) ? s : s with { Action = ServiceAction.Unchanged })] };
+        using var log = new BuildLog(Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{before.Release}-again.log")));
+        try
+        {
+            await builder.BuildAsync(plan, log, note => logger.Noted(before.Release, note), cancellationToken);
+        }
+        catch (BuildFailedException e)
+        {
+            throw new WorkerException($"{Gone(before, gone)}, and cannot be built again: {e.Message}", Remedy.NeedsPerson, e);
+        }
+        await rollbackImages.KeepAsync(plan.Model, before.Release, cancellationToken);
+    }
+
+    private static string Gone(ReleaseBefore before, IReadOnlyList<string> gone) =>
+        $"the image of {string.Join(", ", gone)} for release {before.Release} is gone from this engine";
+}
+
+internal static partial class RollbackLog
+{
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The images of release {Release} are gone from this engine ({Images}); they are built again from its commit")]
+    public static partial void BuildsAgain(this ILogger logger, long release, string images);
 }

@@ -18,7 +18,6 @@ internal sealed class ReleaseRecorder(
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
-        if (request.ForceRebuild) { history.LiftQuarantine(found.Commit); }
         var id = history.Begin(found.Commit, found.Deployed?.Commit, request.Trigger, request.ForceRebuild);
         var file = Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{id}.log"));
         history.SaveLog(id, file);
@@ -112,6 +111,21 @@ internal sealed class RunningRelease(
         }
     }
 
+    /// <summary>The release before is about to come back. The blame is recorded first, so that a worker killed on the way does not try the commit again.</summary>
+    public void GoesBack(ReleaseFailure failure)
+    {
+        try
+        {
+            Blame(failure);
+            Enter(ReleaseState.RollingBack, "verify");
+        }
+        catch (WorkerException e)
+        {
+            // A disk that is full must not keep a bad release serving. A worker killed now takes it for a deployment, and goes back all the same.
+            logger.NotRecorded(id, e.Message);
+        }
+    }
+
     public ReleaseReport Succeeded()
     {
         history.LiftQuarantine(found.Commit);
@@ -120,9 +134,14 @@ internal sealed class RunningRelease(
 
     public ReleaseReport Failed(ReleaseFailure failure)
     {
+        Blame(failure);
+        return Finish(failure.Outcome, failure.Error);
+    }
+
+    private void Blame(ReleaseFailure failure)
+    {
         // A release of the deployed commit that fails is not the commit's fault: it served until then, and serves again.
         if (failure.CommitAtFault && found.Commit != found.Deployed?.Commit) { history.Quarantine(found.Commit, id, failure.Error); }
-        return Finish(failure.Outcome, failure.Error);
     }
 
     private ReleaseReport Finish(ReleaseOutcome outcome, string? error)
@@ -186,6 +205,9 @@ internal static partial class ReleaseLog
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} ended early: {Reason}")]
     public static partial void GaveWay(this ILogger logger, long release, string commit, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Release {Release} goes back without a record of it: {Reason}")]
+    public static partial void NotRecorded(this ILogger logger, long release, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Release {Release} of commit {Commit}: {Outcome}. {Error}")]
     public static partial void Failed(this ILogger logger, long release, string commit, string outcome, string? error);

@@ -25,6 +25,11 @@ internal sealed class NightlyPruneJob(Operations operations, ILogger<NightlyPrun
         {
             logger.PruneFailed(e.Message);
         }
+        // Made up for at the start, it would otherwise end every start.
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            logger.PruneFailedUnexpectedly(e);
+        }
     }
 }
 
@@ -57,4 +62,7 @@ internal static partial class NightlyPruneSetup
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The prune failed and is tried again at its next time: {Reason}")]
     public static partial void PruneFailed(this ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The prune failed because of an unexpected fault of the worker, and is tried again at its next time")]
+    public static partial void PruneFailedUnexpectedly(this ILogger logger, Exception exception);
 }

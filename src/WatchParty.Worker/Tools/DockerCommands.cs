@@ -7,6 +7,9 @@ namespace WatchParty.Worker.Tools;
 /// <summary>Every docker CLI call of the worker, as a value. The CLI is used only where a plugin is the real implementation: compose and buildx.</summary>
 internal static class DockerCommands
 {
+    // A model of 300 services with 40 variables each needs less than a fifth of it.
+    private const long ConfigMemoryLimit = 1024 * 1024 * 1024;
+
     public static ToolCommand ContextEndpoint() =>
         new("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}") { Timeout = TimeSpan.FromSeconds(20) };
 
@@ -22,6 +25,7 @@ internal static class DockerCommands
             Timeout = TimeSpan.FromSeconds(30),
             Grace = TimeSpan.FromSeconds(1),
             ProcessorLimit = TimeSpan.FromSeconds(20),
+            MemoryLimit = ConfigMemoryLimit,
             OutputLimit = 16 * 1024 * 1024,
         };
 
@@ -33,17 +37,19 @@ internal static class DockerCommands
             Timeout = TimeSpan.FromSeconds(30),
             Grace = TimeSpan.FromSeconds(1),
             ProcessorLimit = TimeSpan.FromSeconds(20),
+            MemoryLimit = ConfigMemoryLimit,
         };
 
-    /// <summary>Starts what differs and waits for health; builds nothing.</summary>
+    /// <summary>Starts what differs; builds nothing, and waits for nothing but what <c>depends_on</c> says.</summary>
+    /// <remarks>Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that ended well for a
+    /// failure (pkg/compose/start.go), and its answer at its limit is a coin toss up to 5.5.0.</remarks>
     /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose 2.29.2
     /// the hash of a service has its dependencies in it, and without them it would be replaced.</param>
-    /// <param name="waitTimeout">Rounded up to whole seconds. Compose's own answer at this limit is a coin toss up to 5.5.0, so it is not the last word.</param>
+    /// <param name="waitTimeout">How long what others depend on may take to become healthy.</param>
     public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
         Compose(project, commit,
         [
-            "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait",
-            "--wait-timeout", Math.Ceiling(waitTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+            "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans",
             .. services.Count > 0 ? services.Prepend("--") : [],
         ]) with
         {
@@ -64,7 +70,7 @@ internal static class DockerCommands
             .. pull ? ["--pull"] : Array.Empty<string>(),
             .. targets,
         ];
-        return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout };
+        return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout, SilenceLimit = options.SilenceTimeout };
     }
 
     /// <summary>Runs <paramref name="targets"/> of the model through the cache and makes nothing of them.</summary>
@@ -129,6 +135,12 @@ internal static class DockerCommands
 /// <param name="Environment">Variables for every call, such as <c>DOCKER_HOST</c>.</param>
 internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument, ImmutableDictionary<string, string?> Environment)
 {
+    private static readonly string[] DefaultFiles =
+        [.. from name in new[] { "compose", "docker-compose" } from part in new[] { "", ".override" } from ending in new[] { ".yaml", ".yml" } select name + part + ending];
+
+    /// <summary>Full paths of the configured compose files, or of those that compose would look for; not all of them need exist.</summary>
+    public IEnumerable<string> ComposeFiles => (Options.Files is { Length: > 0 } files ? files : DefaultFiles).Select(f => Path.GetFullPath(f, Folder));
+
     public static ComposeProject From(WorkerOptions options) => new(
         options.Repository.Path, options.Compose, options.Build.CommitArgument,
         options.Docker.Endpoint is { } endpoint

@@ -20,13 +20,14 @@ internal sealed record EngineVersion(string Version, string ApiVersion, string? 
 
 internal sealed record EngineDetails(string Driver, string[][]? DriverStatus, string DockerRootDir, DateTimeOffset SystemTime);
 
-internal sealed record ImageDetails(string Id, string[]? RepoTags, string[]? RepoDigests, long Size, ImageConfiguration? Config);
+internal sealed record ImageDetails([property: JsonRequired] string Id, string[]? RepoTags, string[]? RepoDigests, long Size, ImageConfiguration? Config);
 
 internal sealed record ImageConfiguration(Dictionary<string, string>? Labels);
 
-internal sealed record ImageSummary(string Id, string[]? RepoTags, long Size, long Created);
+internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created);
 
-internal sealed record ContainerSummary(string Id, string[] Names, string ImageID, string State, Dictionary<string, string> Labels)
+internal sealed record ContainerSummary(
+    [property: JsonRequired] string Id, [property: JsonRequired] string[] Names, [property: JsonRequired] string ImageID, [property: JsonRequired] string State, [property: JsonRequired] Dictionary<string, string> Labels)
 {
     public string Service => Labels.GetValueOrDefault("com.docker.compose.service", "");
 
@@ -34,9 +35,10 @@ internal sealed record ContainerSummary(string Id, string[] Names, string ImageI
     public bool OneOff => string.Equals(Labels.GetValueOrDefault("com.docker.compose.oneoff"), "True", StringComparison.OrdinalIgnoreCase);
 }
 
-internal sealed record ContainerDetails(string Id, string Name, string Image, int RestartCount, ContainerState State, ContainerHostConfiguration HostConfig);
+internal sealed record ContainerDetails(
+    [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount, [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig);
 
-internal sealed record ContainerState(string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health)
+internal sealed record ContainerState([property: JsonRequired] string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health)
 {
     /// <summary>When it was last started, as the engine writes it.</summary>
     public string StartedAt { get; init; } = "";
@@ -51,7 +53,7 @@ internal sealed record ContainerHostConfiguration(ContainerRestartPolicy? Restar
 internal sealed record ContainerRestartPolicy(string? Name);
 
 /// <summary>One record of the builder cache, as <c>/system/df</c> lists it up to API 1.51.</summary>
-internal sealed record CacheRecord(string ID, string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
+internal sealed record CacheRecord([property: JsonRequired] string ID, [property: JsonRequired] string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
 {
     /// <summary>Records that it was made from; they stay as long as it does. The engine's name for it begins with a space (moby api/types).</summary>
     [JsonPropertyName(" Parents")]
@@ -66,7 +68,7 @@ internal sealed record ImagePruneAnswer(long SpaceReclaimed);
 
 internal sealed record EngineError(string? Message);
 
-[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true, NumberHandling = JsonNumberHandling.AllowReadingFromString)]
+[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true, RespectNullableAnnotations = true, NumberHandling = JsonNumberHandling.AllowReadingFromString)]
 [JsonSerializable(typeof(EngineVersion))]
 [JsonSerializable(typeof(EngineDetails))]
 [JsonSerializable(typeof(ImageDetails))]

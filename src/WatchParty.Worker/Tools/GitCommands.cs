@@ -83,6 +83,14 @@ internal static class GitCommands
     public static ToolCommand Describe(string folder, string commit) =>
         Read(folder, "log", "--max-count=1", "--no-show-signature", "--no-decorate", "--encoding=UTF-8", "--format=%H%x00%s%x00%an%x00%ct", commit, "--");
 
+    /// <summary>Exit code 0 only when the commit has a good SSH signature of a key in <paramref name="signers"/>.</summary>
+    public static ToolCommand VerifySignature(string folder, string commit, string signers) => Read(
+        folder,
+        "-c", "gpg.format=ssh", "-c", "gpg.ssh.program=ssh-keygen", "-c", $"gpg.ssh.allowedSignersFile={signers}", "-c", "gpg.minTrustLevel=fully",
+        // git goes by the signature and not by gpg.format: one of another kind would be asked of programs and keys that are not meant here.
+        "-c", "gpg.program=false", "-c", "gpg.openpgp.program=false", "-c", "gpg.x509.program=false",
+        "verify-commit", commit);
+
     public static ToolCommand IsAncestor(string folder, string ancestor, string commit) => Read(folder, "merge-base", "--is-ancestor", ancestor, commit);
 
     public static ToolCommand LocalEdits(string folder) =>
@@ -96,6 +104,9 @@ internal static class GitCommands
     /// <summary>Paths of <paramref name="commit"/> that the index does not know, with mode and object.</summary>
     public static ToolCommand NewPaths(string folder, string commit) =>
         Read(folder, "diff-index", "--cached", "-z", "--no-renames", "--no-abbrev", "--diff-filter=D", commit, "--");
+
+    /// <summary>Object and name of the refs whose names begin with <paramref name="prefix"/>.</summary>
+    public static ToolCommand Refs(string folder, string prefix) => Read(folder, "for-each-ref", "--format=%(objectname) %(refname)", prefix);
 
     public static ToolCommand RefsWith(string folder, string commit) => Read(folder, "for-each-ref", "--contains", commit, "--format=%(refname)");
 
@@ -137,7 +148,9 @@ internal static class GitCommands
 
     public static string Head(string branch) => $"refs/heads/{branch}";
 
-    public static string Release(long release) => $"refs/watchparty/release/{release.ToString(CultureInfo.InvariantCulture)}";
+    public const string Releases = "refs/watchparty/release/";
+
+    public static string Release(long release) => $"{Releases}{release.ToString(CultureInfo.InvariantCulture)}";
 
     public static string Saved(string commit) => $"refs/watchparty/saved/{commit}";
 

@@ -27,6 +27,7 @@ internal sealed class GitConfiguration(RepositoryOptions options, GitProcess git
         var key = $"remote.{options.Remote}.url";
         var url = settings.FirstOrDefault(s => s.Key == key)?.Value
             ?? throw new WorkerException($"Repository:Remote is {options.Remote}, which the checkout {git.Folder} does not know. Write a name that `git remote` lists there", Remedy.NeedsPerson);
+        Redaction.Learn(Secrets.PasswordsIn(url));
         return GitRemote.Create(options.Remote, url, git.Folder, Ssh(settings));
     }
 

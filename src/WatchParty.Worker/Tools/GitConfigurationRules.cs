@@ -52,7 +52,7 @@ internal static partial class GitConfigurationRules
 
     private static string? Fix(GitSetting setting)
     {
-        var section = setting.Key[..setting.Key.IndexOf('.', StringComparison.Ordinal)];
+        var section = setting.Key.Split('.')[0];
         var variable = setting.Key[(setting.Key.LastIndexOf('.') + 1)..];
         const string global = "move it to the global configuration of the service's user";
         const string remove = "remove it with `git config --local --unset-all`";

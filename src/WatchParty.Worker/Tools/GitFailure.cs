@@ -18,6 +18,7 @@ internal static partial class GitFailure
         ("Permission denied", "Let the service's user read and write the checkout"),
         ("insufficient permission", "Let the service's user read and write the checkout"),
         ("Read-only file system", "Let the service write to the checkout (ReadWritePaths= of its unit)"),
+        ("index file", "Make the index again, in the checkout: rm .git/index && git reset"),
         ("transport '", "Use an https, ssh or path URL for the remote"),
     ];
 
@@ -41,7 +42,7 @@ internal static partial class GitFailure
         var listed = string.Join(", ", lines.Skip(at + 1).TakeWhile(l => l.Listed).Select(l => l.Text));
         var line = Redaction.Apply($"{lines[at].Text}{(listed.Length > 0 ? " " : "")}{listed}{said}");
         line = Milliseconds().Replace(Prefix().Replace(line, ""), "").TrimEnd('.');
-        return line.Length > 300 ? string.Concat(line.AsSpan(0, 300), "…") : line;
+        return Redaction.Shorten(line, 300);
     }
 
     /// <summary>The reason, followed by what to do where that is known.</summary>

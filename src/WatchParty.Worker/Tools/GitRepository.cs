@@ -18,6 +18,8 @@ internal sealed record CommitInfo(string Commit, string Subject, string Author, 
 /// to while the checkout's own configuration could start programs.</remarks>
 internal sealed partial class GitRepository(RepositoryOptions options, ToolRunner runner, TimeProvider time, ILogger<GitRepository> logger)
 {
+    private const int ShortestEntry = 8;
+
     /// <summary>Variables on top of the process's own, for tests; a null value removes one.</summary>
     public ImmutableDictionary<string, string?> Environment { get; init; } = ImmutableDictionary<string, string?>.Empty;
 
@@ -56,9 +58,15 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
             throw new WorkerException($"The remote {remote.Name} cannot be read: {GitFailure.Describe(result.ErrorTail)}", Remedy.RetriedByItself);
         }
         LocalRemote = remote.GitFolder();
+        return TipOf(result.Output, branch);
+    }
+
+    /// <summary>The commit of <paramref name="branch"/> in what <c>git ls-remote</c> prints, or null.</summary>
+    internal static string? TipOf(string output, string branch)
+    {
         // The pattern also finds branches that merely end like it.
         var ending = $"\t{GitCommands.Head(branch)}";
-        var line = result.Output.Split('\n').FirstOrDefault(l => l.EndsWith(ending, StringComparison.Ordinal));
+        var line = output.Split('\n').FirstOrDefault(l => l.EndsWith(ending, StringComparison.Ordinal));
         return line is null ? null : Id(line[..^ending.Length]);
     }
 
@@ -91,6 +99,25 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
         throw await HasCommitAsync(commit, cancellationToken)
             ? new WorkerException($"Objects of {commit[..7]} are missing or broken in {Git.Folder}: {GitFailure.Reason(check.ErrorTail)}. Repair it with `git fetch --refetch`, or clone the application again", Remedy.NeedsPerson)
             : new WorkerException($"{commit[..7]} is not on branch {branch} of {remote.Name} any more", Remedy.RetriedByItself);
+    }
+
+    /// <summary>Makes sure that <paramref name="commit"/>, which must be here, is signed by one of <c>Repository:AllowedSigners</c>, where that is set.</summary>
+    /// <exception cref="WorkerException">It is not; or, then not for the commit's sake, the signature cannot be looked at.</exception>
+    public async Task RefuseUnsignedAsync(string commit, CancellationToken cancellationToken)
+    {
+        if (options.AllowedSigners is not { Length: > 0 } file) { return; }
+        if (SignersFile.Fault(file, Git.Folder) is { } fault) { throw new WorkerException($"Repository:AllowedSigners cannot be relied on: {fault.Problem}. {fault.Fix}", Remedy.NeedsPerson); }
+        var result = await Git.TryAsync(GitCommands.VerifySignature(Git.Folder, Id(commit), file), cancellationToken);
+        if (result.ExitCode == 0) { return; }
+        var words = result.ErrorTail;
+        if (words.Contains("cannot run ssh-keygen", StringComparison.Ordinal) || words.Contains("unsupported value for gpg.format", StringComparison.Ordinal))
+        {
+            throw new WorkerException("Signatures cannot be looked at, which Repository:AllowedSigners asks for. Install ssh-keygen (openssh-client) and git 2.34 or newer", Remedy.NeedsPerson);
+        }
+        var reason = words.Trim().Length == 0 ? "it is not signed"
+            : words.Contains("No principal matched", StringComparison.Ordinal) ? $"its key is not in {file}: {GitFailure.Reason(words.Replace("No principal matched.", "", StringComparison.Ordinal))}"
+            : $"its signature is not a good one: {GitFailure.Reason(words)}";
+        throw new WorkerException($"{commit[..7]} was refused, because Repository:AllowedSigners is set and {reason}. Push a commit signed by one of {file}", Remedy.NeedsNewCommit);
     }
 
     /// <summary>Moves the followed branch and the files to <paramref name="commit"/>, which must be here.</summary>
@@ -140,6 +167,14 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     public Task KeepAsync(string commit, long release, CancellationToken cancellationToken) =>
         Git.OutputAsync(GitCommands.SetRef(Git.Folder, GitCommands.Release(release), Id(commit)), $"The commit of release {release} cannot be kept", cancellationToken);
 
+    /// <summary>Commit by release, of those that <see cref="KeepAsync"/> keeps.</summary>
+    public async Task<IReadOnlyDictionary<long, string>> KeptAsync(CancellationToken cancellationToken)
+    {
+        var lines = (await Git.OutputAsync(GitCommands.Refs(Git.Folder, GitCommands.Releases), "The commits kept cannot be listed", cancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines.Select(l => l.Split(' ')).Where(p => p.Length == 2 && long.TryParse(p[1][GitCommands.Releases.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            .ToDictionary(p => long.Parse(p[1][GitCommands.Releases.Length..], CultureInfo.InvariantCulture), p => Id(p[0]));
+    }
+
     /// <summary>Undoes <see cref="KeepAsync"/>; a release that is not kept is no error.</summary>
     public Task ForgetAsync(long release, CancellationToken cancellationToken) =>
         Git.OutputAsync(GitCommands.DeleteRef(Git.Folder, GitCommands.Release(release)), $"The commit of release {release} cannot be let go", cancellationToken);
@@ -154,7 +189,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     /// <summary>Settings of the checkout that could start programs, each with what to do instead; empty when all is well.</summary>
     public Task<IReadOnlyList<string>> DangerousConfigurationAsync(CancellationToken cancellationToken) => Configuration.RefusedAsync(cancellationToken);
 
-    private static List<TreeEntry> ParseTree(string output)
+    internal static List<TreeEntry> ParseTree(string output)
     {
         List<TreeEntry> entries = [];
         var rest = output.AsSpan();
@@ -163,6 +198,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
             // "mode type object TAB path"
             var entry = rest[..end];
             var tab = entry.IndexOf('\t');
+            if (tab < ShortestEntry) { throw new WorkerException("git printed a list of files that cannot be read", Remedy.RetriedByItself); }
             var space = entry.LastIndexOf(' ') is var last && last < tab ? last : entry[..tab].LastIndexOf(' ');
             entries.Add(new TreeEntry(entry[..6].ToString(), entry[(space + 1)..tab].ToString(), entry[(tab + 1)..].ToString()));
             rest = rest[(end + 1)..];

@@ -16,6 +16,9 @@ internal readonly partial record struct ProcessGroup(Process Process, bool IsLea
 
     public void Kill() => Signal(Sigkill);
 
+    /// <summary>Ends one process that is not a child; that it has ended already is no error. Unix only.</summary>
+    public static void End(int pid, bool force) => _ = SendSignal(pid, force ? Sigkill : Sigterm);
+
     private void Signal(int signal)
     {
         try
@@ -28,7 +31,7 @@ internal readonly partial record struct ProcessGroup(Process Process, bool IsLea
             else
             {
                 // A group that has ended answers ESRCH, which is what is wanted.
-                _ = KillGroup(-Process.Id, signal);
+                _ = SendSignal(-Process.Id, signal);
             }
         }
         catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
@@ -38,5 +41,5 @@ internal readonly partial record struct ProcessGroup(Process Process, bool IsLea
     }
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int KillGroup(int pid, int signal);
+    private static partial int SendSignal(int pid, int signal);
 }

@@ -28,6 +28,9 @@ internal sealed record ToolCommand
     /// <summary>Wall-clock limit; the whole process group is ended when it passes.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(2);
 
+    /// <summary>Longest time without any output; the group is ended when it passes. None when null.</summary>
+    public TimeSpan? SilenceLimit { get; init; }
+
     /// <summary>Time between the polite end (SIGTERM) and the forced one (SIGKILL) of the process group.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -37,6 +40,9 @@ internal sealed record ToolCommand
 
     /// <summary>Processor time limit of the program and its children; none when null. Unix only.</summary>
     public TimeSpan? ProcessorLimit { get; init; }
+
+    /// <summary>Most memory for the data of the program and of each of its children, in bytes; none when null. Unix only.</summary>
+    public long? MemoryLimit { get; init; }
 
     /// <summary>Largest standard output kept, in bytes; a program that prints more is ended and reported.</summary>
     public int OutputLimit { get; init; } = 64 * 1024 * 1024;

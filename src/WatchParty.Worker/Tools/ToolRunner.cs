@@ -8,7 +8,7 @@ namespace WatchParty.Worker.Tools;
 /// <summary>Reads one stream of a running program to its end.</summary>
 internal delegate Task StreamReading(Stream stream, CancellationToken cancellationToken);
 
-/// <summary>Runs a <see cref="ToolCommand"/>: no shell, both streams read to their end, a limit on time and output,
+/// <summary>Runs a <see cref="ToolCommand"/>: no shell, both streams read to their end, limits on time, silence and output,
 /// and nothing of the program left behind afterwards.</summary>
 /// <remarks>On Unix a program gets a process group of its own (<c>setsid</c>), because
 /// <see cref="Process.Kill(bool)"/> misses children that lost their parent; their open pipe would then block the wait.</remarks>
@@ -19,7 +19,7 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
 
     /// <summary>Runs <paramref name="command"/> and returns its result whatever the exit code.</summary>
     /// <param name="standardError">Reads standard error live; without it only the last lines are kept.</param>
-    /// <exception cref="ToolFailedException">The program could not be started, or passed its time or output limit.</exception>
+    /// <exception cref="ToolFailedException">The program could not be started, or passed a limit.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the process group has ended when this is thrown.</exception>
     public async Task<ToolResult> RunAsync(ToolCommand command, StreamReading? standardError, CancellationToken cancellationToken)
     {
@@ -32,15 +32,17 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         using var errorEnd = process.StandardError;
         logger.Started(command, process.Id);
         using var limit = new CancellationTokenSource(command.Timeout, time);
+        using var silence = new CancellationTokenSource(command.SilenceLimit ?? Timeout.InfiniteTimeSpan, time);
         using var overflow = new CancellationTokenSource();
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token, overflow.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token, silence.Token, overflow.Token);
         using var abandon = new CancellationTokenSource();
 
+        Stream Heard(Stream stream) => command.SilenceLimit is { } longest ? new HeardStream(stream, () => silence.CancelAfter(longest)) : stream;
         var tail = new TailBuffer();
         var reading = Task.WhenAll(
             WriteInputAsync(process, command.Input, abandon.Token),
-            ReadErrorAsync(process, standardError, tail, abandon.Token));
-        var output = ReadOutputAsync(process, command.OutputLimit, overflow, abandon.Token);
+            ReadErrorAsync(Heard(process.StandardError.BaseStream), standardError, tail, abandon.Token));
+        var output = ReadOutputAsync(Heard(process.StandardOutput.BaseStream), command.OutputLimit, overflow, abandon.Token);
         try
         {
             await process.WaitForExitAsync(stop.Token);
@@ -50,8 +52,9 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
             await EndAsync(group, command.Grace);
             await DrainAsync(Task.WhenAll(reading, output), group, abandon);
             cancellationToken.ThrowIfCancellationRequested();
-            throw new ToolFailedException(command, null, overflow.IsCancellationRequested
-                ? $"printed more than {command.OutputLimit / 1024 / 1024} MiB"
+            throw new ToolFailedException(command, null,
+                overflow.IsCancellationRequested ? $"printed more than {command.OutputLimit / 1024 / 1024} MiB"
+                : silence.IsCancellationRequested ? $"printed nothing for {command.SilenceLimit:c}"
                 : $"did not end within {command.Timeout:c}", tail.ToString());
         }
 
@@ -100,17 +103,34 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         if (!OperatingSystem.IsWindows())
         {
             if (command.ProcessorLimit is { } processor) { line = ["prlimit", $"--cpu={(int)processor.TotalSeconds}", .. line]; }
+            // Not the address space: programs in Go reserve far more of that than they use.
+            if (command.MemoryLimit is { } memory) { line = ["prlimit", $"--data={memory}", .. line]; }
             if (command.InGroup) { line = ["setsid", .. line]; }
         }
         info.FileName = line.First();
         foreach (var argument in line.Skip(1)) { info.ArgumentList.Add(argument); }
         try
         {
-            return Process.Start(info)!;
+            var process = Process.Start(info)!;
+            EndFirstWhenMemoryRunsOut(process);
+            return process;
         }
         catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
         {
             throw new ToolFailedException(command, null, $"cannot start: {e.Message}");
+        }
+    }
+
+    private static void EndFirstWhenMemoryRunsOut(Process process)
+    {
+        if (!OperatingSystem.IsLinux()) { return; }
+        try
+        {
+            File.WriteAllText($"/proc/{process.Id}/oom_score_adj", "500");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended already.
         }
     }
 
@@ -140,9 +160,8 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         }
     }
 
-    private static async Task ReadErrorAsync(Process process, StreamReading? reading, TailBuffer tail, CancellationToken cancellationToken)
+    private static async Task ReadErrorAsync(Stream stream, StreamReading? reading, TailBuffer tail, CancellationToken cancellationToken)
     {
-        var stream = process.StandardError.BaseStream;
         if (reading is not null)
         {
             await reading(stream, cancellationToken);
@@ -153,10 +172,9 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         while ((read = await stream.ReadAsync(buffer.Memory, cancellationToken)) > 0) { tail.Add(buffer.Memory.Span[..read]); }
     }
 
-    private static async Task<string> ReadOutputAsync(Process process, int limit, CancellationTokenSource overflow, CancellationToken cancellationToken)
+    private static async Task<string> ReadOutputAsync(Stream stream, int limit, CancellationTokenSource overflow, CancellationToken cancellationToken)
     {
         using var kept = new MemoryStream();
-        var stream = process.StandardOutput.BaseStream;
         using var buffer = MemoryPool<byte>.Shared.Rent(64 * 1024);
         int read;
         while ((read = await stream.ReadAsync(buffer.Memory, cancellationToken)) > 0)

@@ -91,6 +91,7 @@ internal sealed class DropFile(string folder, DropFileKind kind)
             }
             // Nothing can remove a file only if it is unchanged. So it is moved out of reach of a touch first, compared there, and put back.
             Rename(FlagPath, _aside);
+            KillPoints.Reach(KillPoint.FlagAside);
             if (FileStamp.Of(_aside) is { } aside && !claimed.IsSameFileAs(aside))
             {
                 PutBack();
@@ -125,7 +126,7 @@ internal sealed class DropFile(string folder, DropFileKind kind)
         {
             // The scripts that wait for it often run as another user, whatever the service's umask.
             if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(stream.SafeFileHandle, ForEveryoneToRead); }
-            JsonSerializer.Serialize(stream, result, DropFileJson.Default.DropFileResultDocument);
+            JsonSerializer.Serialize(stream, result with { Error = result.Error is null ? null : EventText.Printable(result.Error) }, DropFileJson.Default.DropFileResultDocument);
             stream.WriteByte((byte)'\n');
             stream.Flush(flushToDisk: true);
         }

@@ -24,6 +24,9 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     /// <summary>Time between two periodic looks. Default 2 seconds.</summary>
     public TimeSpan LookEvery { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Whether events of the file system shorten the wait. Default true.</summary>
+    public bool WithEvents { get; init; } = true;
+
     private TimeSpan LongestLook => LookEvery + LongestSettling + TimeSpan.FromSeconds(30);
 
     /// <summary>Watches until <paramref name="cancellationToken"/>, then throws <see cref="OperationCanceledException"/>.</summary>
@@ -43,7 +46,7 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
             cancellationToken.ThrowIfCancellationRequested();
             expectedWithin(LongestLook);
             var (folderStamp, trouble) = LookAtFolder();
-            hint.Renew(folderStamp);
+            if (WithEvents) { hint.Renew(folderStamp); }
             var again = false;
             foreach (var flag in _flags)
             {
@@ -135,6 +138,7 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     {
         if (result.Error is null) { logger.WorkDone(flag.FlagPath, result.Outcome); } else { logger.WorkNotDone(flag.FlagPath, result.Outcome, result.Error); }
         Write(flag, result, startedAt);
+        KillPoints.Reach(KillPoint.FlagResultWritten);
         var end = flag.Finish(claimed, out var reason);
         if (end == DropFileEnd.TouchedAgain)
         {

@@ -15,10 +15,12 @@ internal sealed class ReleasingService(
     Heartbeat heartbeat, TimeProvider time, ILogger<ReleasingService> logger) : BackgroundService
 {
     private const string Loop = "releases";
+    private const int MostFaults = 3;
 
     private string? _failedCommit;
     private int _failures;
     private long _failedAt;
+    private int _faults;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -36,6 +38,12 @@ internal sealed class ReleasingService(
                 Count(commit, failed: true);
                 logger.NotReleased(commit, e.Message);
             }
+            // A bug that one commit brings out is no reason to leave the others; if nothing goes any more, a new process may do better.
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested && ++_faults < MostFaults)
+            {
+                Count(commit, failed: true);
+                logger.FailedUnexpectedly(e, commit);
+            }
             finally
             {
                 // What it waits for next is the poller, which is watched itself.
@@ -52,6 +60,7 @@ internal sealed class ReleasingService(
             report = await release(new ReleaseRequest("poll", Newest: newest), stop);
             // While it waited for other work a newer one than the one it was asked for may have come.
             Count(report.Commit, report.Outcome == ReleaseOutcome.Failed);
+            _faults = 0;
         }
         finally
         {
@@ -80,4 +89,7 @@ internal static partial class ReleasingLog
 {
     [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released and is tried again: {Reason}")]
     public static partial void NotReleased(this ILogger logger, string commit, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released because of an unexpected fault of the worker, and is tried again")]
+    public static partial void FailedUnexpectedly(this ILogger logger, Exception exception, string commit);
 }

@@ -12,13 +12,13 @@ internal sealed class UnhealthyException(string message) : Exception(message);
 /// <summary>The worker's own judgement of a deployment. Every service has its containers, from the expected image; those with a
 /// health check are healthy; the others keep running for a settling time without a restart; and the probes answer.</summary>
 /// <remarks><c>compose up --wait</c> calls a service without a health check healthy as soon as it was seen running once,
-/// also when it then crashes in a loop (pkg/compose/start.go), so its exit code is not the proof.</remarks>
+/// also when it then crashes in a loop (pkg/compose/start.go), so it is not asked.</remarks>
 internal sealed class HealthVerifier(DeployOptions options, DockerEngine engine, HttpClient http, ProgressFeed progress, TimeProvider time)
 {
     /// <summary>Restarts while we watch that make a crash loop. One or two are an application that waited for another.</summary>
     private const int CrashLoop = 3;
 
-    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(150);
 
     /// <param name="composeComplaint">What compose said when it was not content; it is part of the error.</param>
     /// <exception cref="UnhealthyException">Not healthy within <c>Deploy:WaitTimeout</c>, or certain not to become so.</exception>
@@ -117,7 +117,7 @@ internal sealed class HealthVerifier(DeployOptions options, DockerEngine engine,
     private static string LastOutput(ContainerHealth health)
     {
         var text = (health.Log is { Length: > 0 } log ? log[^1].Output?.Trim() : null) is { Length: > 0 } output ? output.ReplaceLineEndings(" ") : "its health check has said nothing";
-        return text.Length > 300 ? text[..300] + "…" : text;
+        return Redaction.Shorten(text, 300);
     }
 
     /// <summary>A container since we first saw it.</summary>

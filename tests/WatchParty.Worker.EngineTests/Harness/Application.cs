@@ -11,9 +11,14 @@ internal sealed record Container(string Id, string Image, string Status, int Res
 /// developer's clone, the worker's configuration and state. Its compose project, image names and ports clash with nothing.</summary>
 internal sealed class Application : IAsyncDisposable
 {
-    private static readonly string Root = FindRoot();
-    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "watchparty-worker");
+    /// <summary>Folder of this source tree.</summary>
+    public static readonly string Root = FindRoot();
+
+    /// <summary>The program under test: compiled ahead as it is shipped where test.sh says so, else as it was built.</summary>
+    public static readonly string Program = Environment.GetEnvironmentVariable("WATCHPARTY_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "watchparty-worker");
+
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private static readonly string[] Passed = ["DOCKER_HOST", "DOCKER_CONFIG", "DOTNET_ROOT", "HOME"];
     private const string ImageFormat = "{{.Repository}}:{{.Tag}}";
     private const string InspectFormat = """{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.Image}} {{.State.Status}} {{.RestartCount}} {{.State.StartedAt}}""";
     private static int _number;
@@ -164,6 +169,10 @@ internal sealed class Application : IAsyncDisposable
     /// <summary>Begins a verb that the test means to kill.</summary>
     public Task<Service> StartAsync(params string[] arguments) => Task.FromResult(Start(arguments, []));
 
+    /// <summary>What a service needs that another than the test starts.</summary>
+    public IEnumerable<KeyValuePair<string, string?>> VariablesForAnotherManager() => _environment
+        .Concat(Passed.Select(name => new KeyValuePair<string, string?>(name, Environment.GetEnvironmentVariable(name))));
+
     private Service Start(string[] arguments, (string Name, string Value)[] environment)
     {
         var all = new Dictionary<string, string?>(_environment);
@@ -184,8 +193,16 @@ internal sealed class Application : IAsyncDisposable
     public async Task<JsonObject> ReleasedAsync(string commit, string outcome = "Succeeded")
     {
         JsonObject? last = null;
+        var looked = 0L;
         await Eventually.HoldsAsync(
-            async () => (last = await LastReleaseAsync()) is not null && (string?)last["commit"] == commit && (string?)last["outcome"] == outcome && (string?)last["state"] == "Done",
+            async () =>
+            {
+                // A look costs a second of a processor, which the service needs itself; so as a rule it is its log that says when to look.
+                var said = _services.Any(s => !s.HasEnded && s.Log.LastIndexOf($" of commit {commit}", StringComparison.Ordinal) is >= 0 and var at && !s.Log.AsSpan(at + commit.Length + 11).StartsWith(" begins", StringComparison.Ordinal));
+                if (looked != 0 && !said && TimeProvider.System.GetElapsedTime(looked) < TimeSpan.FromSeconds(3)) { return false; }
+                looked = TimeProvider.System.GetTimestamp();
+                return (last = await LastReleaseAsync()) is not null && (string?)last["commit"] == commit && (string?)last["outcome"] == outcome && (string?)last["state"] == "Done";
+            },
             $"{outcome} of {commit}", () => $"last release: {last}\n{string.Join('\n', _services.Select(s => s.Log))}");
         return last!;
     }

@@ -30,6 +30,29 @@ internal sealed class Service : IAsyncDisposable
 
     public Task SaysAsync(string words) => Eventually.HoldsAsync(() => Log.Contains(words, StringComparison.Ordinal) || HasEnded, $"'{words}' in the log", () => Log);
 
+    /// <summary>Waits until it has ended by itself.</summary>
+    /// <returns>The exit code; 137 for SIGKILL.</returns>
+    public async Task<int> EndsAsync()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2), TimeProvider.System);
+        try
+        {
+            await _process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Assert.Fail($"The service did not end. {Log}");
+        }
+        return _process.ExitCode;
+    }
+
+    /// <summary>Ends it alone with SIGKILL; what it started goes on.</summary>
+    public async Task KillAloneAsync()
+    {
+        if (!_process.HasExited) { _process.Kill(); }
+        await _process.WaitForExitAsync();
+    }
+
     /// <summary>Ends it with SIGTERM, as systemd does.</summary>
     /// <returns>The exit code and the time it took.</returns>
     public async Task<(int ExitCode, TimeSpan Elapsed)> StopAsync()

@@ -1,4 +1,5 @@
 using WatchParty.Worker.Building;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Building;
 
@@ -32,15 +33,38 @@ public sealed class BuildLogTests : IDisposable
     [Theory]
     [InlineData('x')]
     [InlineData('ü')]
-    public void Log_LargerThanTheLimit_CountsWhatItDoesNotKeep(char letter)
+    public void Log_LargerThanTheLimit_KeepsItsBeginningAndItsEndAndCountsTheRest(char letter)
     {
         var lines = Write(Enumerable.Repeat(new string(letter, Mebibyte), 20).Append("the end"));
 
-        Assert.InRange(new FileInfo(_file).Length, 14 * Mebibyte, (16 * Mebibyte) + 200);
-        // Where it is cut it says so; a short line still fits.
+        Assert.InRange(new FileInfo(_file).Length, 14 * Mebibyte, 16 * Mebibyte);
         Assert.StartsWith("[The log is cut here, because it may have 16 MiB", lines[^3], StringComparison.Ordinal);
-        Assert.Equal("the end", lines[^2]);
-        Assert.Equal($"[{(20 - (lines.Length - 3)) * Mebibyte * (letter == 'ü' ? 2 : 1)} bytes were not kept]", lines[^1]);
+        Assert.Equal($"[{(20 - (lines.Length - 3)) * ((Mebibyte * (letter == 'ü' ? 2 : 1)) + 1)} bytes were not kept]", lines[^2]);
+        Assert.Equal("the end", lines[^1]);
+    }
+
+    [Fact]
+    public void Log_OfAGigabyte_StaysBelowItsLimitWithItsLastLinesAndNoSecret()
+    {
+        var line = new string('x', 4000) + " https://user:token@example.org/x";
+
+        var lines = Write(Enumerable.Repeat(line, 260_000).Append("the end"));
+
+        Assert.InRange(new FileInfo(_file).Length, 15 * Mebibyte, 16 * Mebibyte);
+        Assert.Equal("the end", lines[^1]);
+        Assert.InRange(lines.SkipWhile(l => !l.StartsWith("[The log", StringComparison.Ordinal)).Count(), 200, 300);
+        Assert.DoesNotContain(lines, l => l.Contains("token", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Log_ThatIsJustTooLarge_MissesNothing()
+    {
+        string[] all = [.. Enumerable.Range(0, (15 * Mebibyte / 1000) + 500).Select(i => $"{i:d8}{new string('x', 991)}")];
+
+        var lines = Write(all);
+
+        Assert.Equal(all, lines.Where(l => l[0] != '['));
+        Assert.Single(lines, l => l[0] == '[');
     }
 
     [Fact]
@@ -51,5 +75,22 @@ public sealed class BuildLogTests : IDisposable
         using var reader = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
 
         Assert.True(reader.CanRead);
+    }
+
+    [Fact]
+    public void Log_OfASecretThatComesInPieces_MasksIt()
+    {
+        Redaction.Learn(["inTw0Pieces"]);
+        using (var log = new BuildLog(_file))
+        {
+            log.Write("sha256:a", 1, "first\ninTw0"u8);
+            log.Write("sha256:b", 1, "other\n"u8);
+            log.Write("sha256:a", 2, "errors\n"u8);
+            log.Write("sha256:a", 1, "Pie"u8);
+            log.Write("sha256:a", 1, "ces\nlast line\nwithout"u8);
+            log.End("sha256:a");
+            log.Write("sha256:b", 1, "open"u8);
+        }
+        Assert.Equal(["first", "other", "errors", "***", "last line", "without", "open"], File.ReadAllLines(_file));
     }
 }

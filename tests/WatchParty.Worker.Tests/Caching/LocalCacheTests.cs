@@ -26,6 +26,26 @@ public sealed class LocalCacheTests : IDisposable
         Assert.Equal(0, LocalCache.SizeOf(Path.Combine(_folder, "nowhere")));
     }
 
+    [Theory]
+    [InlineData("../../outside")]
+    [InlineData("/etc/passwd")]
+    [InlineData("")]
+    public void Digest_ThatIsAPath_IsNeverOpened(string digest)
+    {
+        File.WriteAllText(Path.Combine(_folder, "index.json"), $$"""{ "layers": [ { "digest": "{{digest}}", "size": 9 } ] }""");
+        Assert.Equal($"it names '{digest}', which is no digest", LocalCache.FaultOf(_folder));
+    }
+
+    [Fact]
+    public void Manifests_ThatNameEachOther_AreReadOnce()
+    {
+        const string text = """{ "manifests": [ { "digest": "sha256:aa", "size": 120, "mediaType": "application/vnd.oci.image.index" } ] }""";
+        Directory.CreateDirectory(Path.Combine(_folder, "blobs", "sha256"));
+        File.WriteAllText(Path.Combine(_folder, "index.json"), text);
+        File.WriteAllText(Path.Combine(_folder, "blobs", "sha256", "aa"), text.PadRight(120));
+        Assert.Null(LocalCache.FaultOf(_folder));
+    }
+
     [Fact]
     public void Layer_ThatIsMissingOrCutShort_IsNamed()
     {

@@ -215,6 +215,8 @@ public sealed class VerbTests : IAsyncLifetime
 
         // What changes nothing needs no lock.
         Assert.Equal(0, (await VerbAsync("history")).ExitCode);
+        Assert.Contains($"\nlock:     held by process {holder.Id} (flock)\n", (await VerbAsync("status")).Output, StringComparison.Ordinal);
+        Assert.Equal($"process {holder.Id} (flock)", Json((await VerbAsync("status", "--json")).Output).GetProperty("lock").GetString());
         holder.StandardInput.Close();
         await holder.WaitForExitAsync();
     }

@@ -55,7 +55,7 @@ public sealed class WorkerOptionsReaderTests : IDisposable
             ("Prune:Cron", FilePath, "0 30 3 * * ?"),
             ("Prune:KeepReleases", FilePath, "digits only"),
             ("Prune:TimeZone", FilePath, "Europe/Berlin"),
-            ("Repository:Brnch", FilePath, "Path, Remote, Branch, PollInterval, LocalChanges, SshCommand"),
+            ("Repository:Brnch", FilePath, "Path, Remote, Branch, PollInterval, LocalChanges, SshCommand, AllowedSigners"),
             ("Repository:LocalChanges", FilePath, "one of these names"),
             ("Repository:Path", FilePath, "full path"),
             ("Repository:PollInterval", FilePath, "00:00:30"),
@@ -151,7 +151,7 @@ public sealed class WorkerOptionsReaderTests : IDisposable
 
         Assert.Equal("/srv/watch-party", options.Repository.Path);
         Assert.Equal(("origin", null, TimeSpan.FromSeconds(30), LocalChanges.Stash), (options.Repository.Remote, options.Repository.Branch, options.Repository.PollInterval, options.Repository.LocalChanges));
-        Assert.Equal(("GIT_COMMIT_HASH", TimeSpan.FromHours(1)), (options.Build.CommitArgument, options.Build.Timeout));
+        Assert.Equal(("GIT_COMMIT_HASH", TimeSpan.FromHours(1), TimeSpan.FromMinutes(30)), (options.Build.CommitArgument, options.Build.Timeout, options.Build.SilenceTimeout));
         Assert.Equal((TimeSpan.FromMinutes(3), true), (options.Deploy.WaitTimeout, options.Deploy.Rollback));
         Assert.Equal(("0 30 3 * * ?", null, 3), (options.Prune.Cron, options.Prune.TimeZone, options.Prune.KeepReleases));
         Assert.Equal("/var/lib/watchparty", options.State.Folder);

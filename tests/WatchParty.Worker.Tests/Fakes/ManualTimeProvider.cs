@@ -26,6 +26,12 @@ internal sealed class ManualTimeProvider : TimeProvider
         return timer;
     }
 
+    /// <summary>When the next timer is due; null when nothing waits for the clock.</summary>
+    public DateTimeOffset? NextDue
+    {
+        get { lock (_gate) { return _timers.MinBy(t => t.Due)?.Due; } }
+    }
+
     /// <summary>Moves the clock; every timer that becomes due fires at its own time, in order.</summary>
     public void Advance(TimeSpan by)
     {

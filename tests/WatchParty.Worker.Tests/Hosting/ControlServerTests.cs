@@ -177,6 +177,31 @@ public sealed class ControlServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Callers_ThatSayNothing_AreBoundedInNumberAndOthersWaitForThem()
+    {
+        var silent = new List<Socket>();
+        while (silent.Count < 32)
+        {
+            try
+            {
+                silent.Add(await ConnectAsync());
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.WouldBlock)
+            {
+                // More at once than the server has taken yet.
+                await Task.Yield();
+            }
+        }
+        var asked = AskAsync(new ControlRequest("ping", "test"));
+        await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System);
+        Assert.False(asked.IsCompleted);
+
+        foreach (var socket in silent) { socket.Dispose(); }
+
+        Assert.NotNull(await asked.WaitAsync(TimeSpan.FromSeconds(20), TimeProvider.System));
+    }
+
+    [Fact]
     public async Task Request_InPieces_IsPutTogether()
     {
         using var socket = await ConnectAsync();

@@ -27,6 +27,18 @@ public sealed class HeartbeatTests
         Assert.True(heartbeat.Alive(out _));
     }
 
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(1)]
+    public void A_clock_that_is_put_forward_or_back_changes_nothing(int days)
+    {
+        var clock = new JumpingClock();
+        var heartbeat = new Heartbeat(clock);
+        heartbeat.Expect("poll", TimeSpan.FromMinutes(30));
+        clock.Offset = TimeSpan.FromDays(days);
+        Assert.True(heartbeat.Alive(out _));
+    }
+
     [Fact]
     public void One_silent_loop_is_enough_and_the_longest_overdue_is_named()
     {
@@ -96,6 +108,14 @@ public sealed class HeartbeatTests
         await service.StartAsync(default);
         await service.ExecuteTask!;
         Assert.Empty(socket.Drain());
+    }
+
+    /// <summary>Time goes on as ever, and only what the clock shows is put elsewhere.</summary>
+    private sealed class JumpingClock : TimeProvider
+    {
+        public TimeSpan Offset { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Offset;
     }
 
     private sealed class Lines : ILogger<WatchdogService>

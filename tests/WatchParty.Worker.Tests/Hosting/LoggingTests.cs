@@ -113,6 +113,25 @@ public sealed class LoggingTests : IDisposable
     }
 
     [Fact]
+    public void A_sink_of_the_configuration_gets_nothing_that_could_not_be_printed()
+    {
+        var own = Path.Combine(_root, "own.log");
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["Serilog:WriteTo:0:Name"] = "File",
+            ["Serilog:WriteTo:0:Args:path"] = own,
+        }).Build();
+        using (var log = ServiceLogging.Create(configuration, null))
+        {
+            log.Error(new InvalidOperationException("https://u:p4ssw@h"), "Commit {Subject} of {Author} with {Count} files {Paths}", "fix\n2026-01-01 [FTL] forged\u001b[2J", "a\u202eb", 3, new List<string> { "https://u:p4ssw@h/x" });
+        }
+        var text = File.ReadAllText(own);
+        Assert.Contains("Commit fix 2026-01-01 [FTL] forged\\u001b[2J of a\\u202eb with 3 files", text, StringComparison.Ordinal);
+        Assert.Contains("https://***@h/x", text, StringComparison.Ordinal);
+        Assert.Contains("InvalidOperationException: https://***@h", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_file_that_cannot_be_opened_is_reported_once_and_the_log_goes_on()
     {
         var file = Path.Combine(_root, "file");

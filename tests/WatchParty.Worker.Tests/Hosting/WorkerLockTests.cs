@@ -66,6 +66,25 @@ public sealed class WorkerLockTests : IDisposable
     }
 
     [Fact]
+    public async Task A_script_that_waits_under_flock_has_its_turn_when_the_worker_is_done()
+    {
+        var held = Take(out var words);
+        using var script = Process.Start(new ProcessStartInfo("flock", ["-w", "30", "-E", "77", _folder.Lock, "-c", "echo mine"]) { RedirectStandardOutput = true })!;
+        var output = script.StandardOutput.ReadToEndAsync();
+        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System);
+        Assert.False(script.HasExited);
+        // Who waits is not who holds.
+        Assert.Equal(words, WorkerLock.Holder(_folder));
+
+        held!.Dispose();
+
+        Assert.Equal("mine\n", await output.WaitAsync(TimeSpan.FromSeconds(20), TimeProvider.System));
+        await script.WaitForExitAsync();
+        Assert.Equal(0, script.ExitCode);
+        Assert.Null(WorkerLock.Holder(_folder));
+    }
+
+    [Fact]
     public void The_kernel_frees_it_when_its_holder_is_killed_and_the_words_left_behind_are_not_believed()
     {
         const string Script = "exec 9>>\"$0\"; flock 9; echo 'process 99999999, run, since then' >&9; echo held; exec sleep 60";

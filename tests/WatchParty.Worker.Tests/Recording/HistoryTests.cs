@@ -104,7 +104,7 @@ public sealed class HistoryTests : IDisposable
         var id = History.Begin(Commit, null, "poll", forced: false);
         History.Enter(id, (ReleaseState)state);
 
-        Assert.Equal([(id, (ReleaseState)state)], _bench.Elsewhere(h => h.Unfinished()));
+        Assert.Equal([new(id, Commit, (ReleaseState)state)], _bench.Elsewhere(h => h.Unfinished()));
     }
 
     [Fact]
@@ -114,13 +114,51 @@ public sealed class HistoryTests : IDisposable
         var second = History.Begin(Other, null, "poll", forced: false);
         History.Enter(second, ReleaseState.Verifying);
 
-        Assert.Equal([(second, ReleaseState.Verifying), (first, ReleaseState.Planning)], History.Unfinished());
+        Assert.Equal([new(second, Other, ReleaseState.Verifying), new(first, Commit, ReleaseState.Planning)], History.Unfinished());
         Assert.Equal((ReleaseOutcome.Interrupted, ReleaseState.Verifying, null), (History.Find(second)!.Outcome, History.Find(second)!.State, History.Find(second)!.EndedAt));
         Assert.Null(History.Deployed());
 
         History.Finish(second, ReleaseOutcome.Interrupted, null, PhaseSeconds.Zero);
         History.Finish(first, ReleaseOutcome.Interrupted, null, PhaseSeconds.Zero);
         Assert.Empty(History.Unfinished());
+    }
+
+    [Fact]
+    public void Release_ThatTheWorkerDidNotOutlive_IsCountedUntilItsCommitIsHealthy()
+    {
+        long Interrupted() => History.Interrupt(new(History.Begin(Commit, null, "poll", forced: false), Commit, ReleaseState.Building));
+
+        Assert.Equal([1, 2, 3], new[] { Interrupted(), Interrupted(), Interrupted() });
+        Assert.Equal((ReleaseOutcome.Interrupted, "the worker ended during Building"), (History.Last(1)[0].Outcome, History.Last(1)[0].Error));
+        // A stop that was asked for is not the commit's doing.
+        History.Finish(History.Begin(Other, null, "poll", forced: false), ReleaseOutcome.Interrupted, "the worker was stopped", PhaseSeconds.Zero);
+        Assert.Equal(1, History.Interrupt(new(History.Begin(Other, null, "poll", forced: false), Other, ReleaseState.Planning)));
+        _bench.Release(Commit, ReleaseOutcome.Succeeded);
+        Assert.Equal(1, Interrupted());
+    }
+
+    [Fact]
+    public void Releases_OfALostHistory_AreTakenUpWithTheirNumbers()
+    {
+        Assert.True(History.IsEmpty());
+        Dictionary<string, (string, string?)> Services(long release) => new() { ["web"] = ("app-web:latest", $"sha256:{release}") };
+
+        History.TakeUp([(7, Commit, Services(7)), (5, Other, Services(5))], last: 9, "found");
+
+        Assert.False(History.IsEmpty());
+        Assert.Equal((7, Commit, "sha256:7"), (History.Deployed()!.Id, History.Deployed()!.Commit, History.Deployed()!.Images["app-web:latest"]));
+        Assert.Equal((5, Other), (History.FindHealthy(5)!.Id, History.FindHealthy(5)!.Commit));
+        Assert.Null(History.Deployed()!.Services["web"].Inputs);
+        Assert.Equal(["found"], History.Find(7)!.Notes!);
+        Assert.Equal(10, History.Begin(Commit, null, "poll", forced: false));
+    }
+
+    [Fact]
+    public void Number_ThatWasGivenBefore_IsNotGivenAgainWhenNothingCouldBeTakenUp()
+    {
+        History.TakeUp([], last: 41, "found");
+
+        Assert.Equal(42, History.Begin(Commit, null, "poll", forced: false));
     }
 
     [Fact]

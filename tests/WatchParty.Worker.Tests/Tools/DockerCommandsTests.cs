@@ -35,6 +35,7 @@ public sealed class DockerCommandsTests
         var command = DockerCommands.ComposeConfig(Plain, "abc");
 
         Assert.Equal((TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(20), 16 * 1024 * 1024), (command.Timeout, command.ProcessorLimit, command.OutputLimit));
+        Assert.Equal((1L << 30, 1L << 30), (command.MemoryLimit, DockerCommands.ComposeHashes(Plain, "app", "{}").MemoryLimit));
     }
 
     [Fact]
@@ -52,23 +53,21 @@ public sealed class DockerCommandsTests
         Assert.DoesNotContain("GIT_COMMIT_HASH", command.Environment.Keys);
     }
 
-    [Theory]
-    [InlineData(180.0, "180")]
-    [InlineData(1.2, "2")]
-    public void Up_BuildsNothingAndWaitsInWholeSeconds(double seconds, string text)
+    [Fact]
+    public void Up_BuildsNothingAndLeavesTheWaitingToUs()
     {
-        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(seconds));
+        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3));
 
         Assert.Equal(
-            ["compose", "--ansi", "never", "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans", "--wait", "--wait-timeout", text],
+            ["compose", "--ansi", "never", "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"],
             command.Arguments.AsEnumerable());
         Assert.Equal("abc", command.Environment["GIT_COMMIT_HASH"]);
-        Assert.True(command.Timeout > TimeSpan.FromSeconds(seconds));
+        Assert.True(command.Timeout > TimeSpan.FromMinutes(3));
     }
 
     [Fact]
     public void Up_OfSomeServices_NamesThemLast() =>
-        Assert.Equal(["--wait-timeout", "5", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(5));
+        Assert.Equal(["--remove-orphans", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(4));
 
     [Fact]
     public void Hashes_AreAskedOfTheResolvedModel()
@@ -82,11 +81,11 @@ public sealed class DockerCommandsTests
     [Fact]
     public void Bake_ReadsTheModelFromItsInputAndNamesItsTargets()
     {
-        var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7) };
+        var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7), SilenceTimeout = TimeSpan.FromMinutes(3) };
         var command = DockerCommands.Bake(Full, options, "{}", ["backend", "frontend"], withoutCache: false, pull: false);
 
         Assert.Equal(["buildx", "bake", "--progress", "rawjson", "--file", "-", "backend", "frontend"], command.Arguments.AsEnumerable());
-        Assert.Equal(("{}", Folder, TimeSpan.FromMinutes(7)), (command.Input, command.WorkingDirectory, command.Timeout));
+        Assert.Equal(("{}", Folder, TimeSpan.FromMinutes(7), TimeSpan.FromMinutes(3)), (command.Input, command.WorkingDirectory, command.Timeout, command.SilenceLimit));
         Assert.Equal(("1", "disabled", "unix:///run/other.sock"), (command.Environment["BUILDX_NO_DEFAULT_ATTESTATIONS"], command.Environment["BUILDX_METADATA_PROVENANCE"], command.Environment["DOCKER_HOST"]));
     }
 

@@ -333,6 +333,28 @@ public sealed class GitCheckoutTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task CheckOut_WithABrokenIndex_ChangesNothingAndSaysHowToRepairIt()
+    {
+        var pushed = await _sandbox.PushAsync("second", ("app.txt", "two\n"));
+        var repository = _sandbox.Repository();
+        await repository.FetchAsync(pushed, None);
+        var index = Path.Combine(_sandbox.Checkout, ".git", "index");
+        var bytes = await File.ReadAllBytesAsync(index);
+        bytes[20] ^= 0xff;
+        await File.WriteAllBytesAsync(index, [0, .. bytes[1..]]);
+
+        var error = await Assert.ThrowsAsync<WorkerException>(() => repository.CheckOutAsync(pushed, "a push", None));
+
+        Assert.Equal(Remedy.NeedsPerson, error.Remedy);
+        Assert.Contains("rm .git/index && git reset", error.Message, StringComparison.Ordinal);
+        Assert.Equal("one\n", _sandbox.Read("app.txt"));
+        File.Delete(index);
+        await _sandbox.InCheckoutAsync("reset", "--quiet");
+        await repository.CheckOutAsync(pushed, "a push", None);
+        Assert.Equal("two\n", _sandbox.Read("app.txt"));
+    }
+
+    [Fact]
     public async Task CheckOut_OfACommitWithASubmodule_RefusesOneThatCopiesFromThisMachine()
     {
         var tree = await _sandbox.GitAsync(_sandbox.Author, "rev-parse", "HEAD");

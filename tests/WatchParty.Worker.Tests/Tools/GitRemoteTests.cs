@@ -82,6 +82,24 @@ public sealed class GitRemoteTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Http_OfAHostThatDoesNotExist_IsRetried()
+    {
+        await UseAsync("http://watchparty.invalid/app.git");
+
+        Assert.Contains("Could not resolve host", (await FailsAsync(_sandbox.Repository())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Https_OfAServerThatDoesNotSpeakIt_IsRetried()
+    {
+        using var server = new GitHttpServer(Path.Combine(_sandbox.Root, "srv"), "ann", "s3cret");
+        await UseAsync(server.Url("app.git").Replace("http:", "https:", StringComparison.Ordinal));
+
+        Assert.Contains("unable to access", (await FailsAsync(_sandbox.Repository())).Message, StringComparison.Ordinal);
+        Assert.Equal(0, server.Requests);
+    }
+
+    [Fact]
     public async Task Http_WithASubmodule_BringsItsFiles()
     {
         using var server = new GitHttpServer(Path.Combine(_sandbox.Root, "srv"), "ann", "s3cret");

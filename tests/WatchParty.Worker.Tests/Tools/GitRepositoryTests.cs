@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 
@@ -78,6 +80,28 @@ public sealed class GitRepositoryTests : IAsyncLifetime
 
         Assert.Equal(Remedy.NeedsPerson, error.Remedy);
         Assert.Contains("Repository:Remote", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RemoteHead_OfARemoteThatTakesTheCallAndSaysNothing_IsGivenUpAtTheLimit()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        await _sandbox.InCheckoutAsync("remote", "set-url", "origin", $"git://127.0.0.1:{((IPEndPoint)silent.LocalEndpoint).Port}/app.git");
+        var clock = new ManualTimeProvider();
+        var repository = new GitRepository(_sandbox.Options(), new ToolRunner(clock, _sandbox.Programs), clock, _sandbox.Log) { Environment = _sandbox.Environment };
+
+        var looking = repository.RemoteHeadAsync(None);
+        using var call = await silent.AcceptTcpClientAsync();
+        clock.Advance(GitCommands.LookLimit - TimeSpan.FromSeconds(1));
+        Assert.False(looking.IsCompleted);
+        clock.Advance(TimeSpan.FromSeconds(1));
+
+        var error = await Assert.ThrowsAsync<WorkerException>(() => looking.WaitAsync(TimeSpan.FromSeconds(20), TimeProvider.System));
+        Assert.Equal(Remedy.RetriedByItself, error.Remedy);
+        Assert.Contains("did not end within 00:00:30", error.Message, StringComparison.Ordinal);
+        // The program has ended: what it held open is closed.
+        await call.GetStream().CopyToAsync(Stream.Null).WaitAsync(TimeSpan.FromSeconds(20), TimeProvider.System);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 
@@ -38,6 +39,108 @@ public sealed class ToolRunnerTests
         Assert.Contains("did not end within 00:00:01", error.Message, StringComparison.Ordinal);
         Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(15));
         await AssertEndsAsync(int.Parse(error.Tail));
+    }
+
+    [Fact]
+    public async Task Run_OfAProgramThatPrintsNothingAnyMore_IsEndedWithItsGroup()
+    {
+        var command = Shell("for i in 1 2 3 4; do echo $i; sleep 0.2; done; sh -c 'echo $$ >&2; exec sleep 60' & wait") with { SilenceLimit = TimeSpan.FromSeconds(2.5), Grace = TimeSpan.FromSeconds(1) };
+
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(command, None));
+
+        Assert.Contains("printed nothing for 00:00:02.5", error.Message, StringComparison.Ordinal);
+        await AssertEndsAsync(int.Parse(error.Tail));
+    }
+
+    [Fact]
+    public async Task Run_OfAProgramThatKeepsPrinting_IsNotSilentHoweverLongItTakes()
+    {
+        var heard = 0;
+        var command = Shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.5; done") with { SilenceLimit = TimeSpan.FromSeconds(2.5) };
+
+        var result = await Runner.RunAsync(command, async (stream, token) =>
+        {
+            var buffer = new byte[16];
+            int read;
+            while ((read = await stream.ReadAsync(buffer, token)) > 0) { heard += read; }
+        }, None);
+
+        Assert.Equal((0, 12), (result.ExitCode, heard));
+    }
+
+    [Fact]
+    public async Task Run_OfAProgramThatIsBusyForEver_EndsAtItsProcessorLimit()
+    {
+        var result = await Runner.RunAsync(Shell("while :; do :; done") with { ProcessorLimit = TimeSpan.FromSeconds(1) }, None);
+
+        // SIGXCPU or SIGKILL, which come at the same time.
+        Assert.Contains(result.ExitCode, new[] { 128 + 24, 128 + 9 });
+    }
+
+    [Fact]
+    public async Task Run_OfABuildThatPrintsHundredsOfMegabytesWithoutALine_KeepsALittleOfIt()
+    {
+        long kept = 0, largest = 0;
+        var started = GC.GetTotalMemory(forceFullCollection: true);
+        var most = 0L;
+
+        var result = await Runner.RunAsync(Shell("head -c 300000000 /dev/zero | tr '\\0' x >&2"), (stream, token) => BuildTrace.ReadAsync(stream, e =>
+        {
+            var text = Assert.IsType<TextEvent>(e).Line;
+            kept += text.Length;
+            largest = Math.Max(largest, text.Length);
+            most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: false));
+        }, token), None);
+
+        Assert.Equal(0, result.ExitCode);
+        Assert.InRange(largest, 1000, 64 * 1024);
+        Assert.InRange(kept, 1000, 64 * 1024);
+        // Other tests run at the same time.
+        Assert.InRange(most - started, long.MinValue, 200_000_000);
+    }
+
+    [Fact]
+    public async Task Run_WithAMemoryLimit_FailsInsteadOfTakingMore()
+    {
+        var greedy = new ToolCommand("dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1");
+
+        Assert.Equal(0, (await Runner.RunAsync(greedy, None)).ExitCode);
+        var result = await Runner.RunAsync(greedy with { MemoryLimit = 64 * 1024 * 1024 }, None);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("memory exhausted", result.ErrorTail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_OfAnyProgram_LetsItEndBeforeTheWorkerWhenMemoryRunsOut() =>
+        Assert.Equal("500\n", await Runner.OutputOfAsync(Shell("sleep 0.3; cat /proc/self/oom_score_adj"), None));
+
+    [Fact]
+    public async Task Run_WithoutProcessesLeft_FailsAndGoesAgainLater()
+    {
+        // One that may have no process beside it: what a machine without free ones looks like to the program.
+        var starved = new ToolCommand("setpriv", "--reuid", "65533", "--clear-groups", "prlimit", "--nproc=1", "sh", "-c", "sleep 0.1 | cat; true | cat");
+        if (Environment.UserName != "root") { starved = new ToolCommand("prlimit", "--nproc=1", "sh", "-c", "sleep 0.1 | cat"); }
+
+        var result = await Runner.RunAsync(starved, None);
+
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Equal("well\n", await Runner.OutputOfAsync(Shell("echo well"), None));
+    }
+
+    /// <summary>What the end of a whole group is worth: the same program ended alone leaves the grandchild.</summary>
+    [Fact]
+    public async Task Grandchild_OfAProgramThatIsEndedAlone_LivesOn()
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("setsid", ["sh", "-c", "sh -c 'exec sleep 60' & echo $!; wait"]) { RedirectStandardOutput = true })!;
+        var grandchild = int.Parse((await process.StandardOutput.ReadLineAsync())!);
+
+        process.Kill();
+        await process.WaitForExitAsync();
+
+        await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+        Assert.True(IsAlive(grandchild));
+        new ProcessGroup(process, IsLeader: true).Kill();
+        await AssertEndsAsync(grandchild);
     }
 
     [Theory]

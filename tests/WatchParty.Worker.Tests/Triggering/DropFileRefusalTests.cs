@@ -35,6 +35,19 @@ public sealed class DropFileRefusalTests : DropFileTests
         Assert.Equal("backend", File.ReadAllText(target));
     }
 
+    /// <summary>What the refusal is worth: who simply reads the flag has the target's first line, and who simply writes to it has changed the target.</summary>
+    [Fact]
+    public void A_reader_and_a_writer_that_follow_links_reach_the_target()
+    {
+        var target = Path.Combine(Bench.Root, "secret");
+        File.WriteAllText(target, "secret");
+        File.CreateSymbolicLink(Bench.Clear, target);
+        Assert.Equal("secret", File.ReadAllText(Bench.Clear));
+        File.WriteAllText(Bench.Clear, "changed");
+        Assert.Equal("changed", File.ReadAllText(target));
+        Assert.Equal("it is a link", new Worker.Triggering.DropFile(Bench.Folder, Worker.Triggering.DropFileKind.ClearCache).Claim()!.Refusal);
+    }
+
     [Fact]
     public async Task A_dangling_link_is_removed_and_its_target_not_made()
     {

@@ -130,6 +130,21 @@ public sealed class GitPollerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Run_AfterTheWholeProcessStoodStill_LooksOnceAndNotForEachMissedInterval()
+    {
+        Start();
+        await NextHeadAsync();
+        while (_clock.NextDue is null) { await Task.Yield(); }
+
+        _clock.Advance(TimeSpan.FromHours(5));
+
+        await NextHeadAsync();
+        Assert.InRange(await _clock.AdvanceToNextTimerAsync(_stop.Token), Interval, Interval * 1.2);
+        await NextHeadAsync();
+        Assert.False(_heads.Reader.TryRead(out _));
+    }
+
+    [Fact]
     public async Task Run_BeforeEveryLookAndWait_SaysWhenItWillBeHeardOfAgain()
     {
         Start();

@@ -169,6 +169,47 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Bug_InOneRelease_LeavesTheLoopAliveAndTheThirdInARowEndsIt()
+    {
+        async Task FailAsync()
+        {
+            _record.Time.Advance(10 * _options.Repository.PollInterval);
+            _newest.See(A);
+            (await NextAsync()).Fail(new InvalidOperationException("a bug"));
+            await HasNothingToDoAsync(A);
+        }
+        await FailAsync();
+        await FailAsync();
+        _newest.See(B);
+        (await NextAsync()).End(ReleaseOutcome.Succeeded);
+        await FailAsync();
+        await FailAsync();
+        Assert.False(_service.ExecuteTask!.IsCompleted);
+
+        await FailAsync();
+
+        Assert.Equal("a bug", (await Assert.ThrowsAsync<InvalidOperationException>(() => _service.ExecuteTask.WaitAsync(_limit.Token))).Message);
+        Assert.Equal(4, _log.Entries.Count(e => e.Message.Contains("unexpected fault", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Commits_ThatComeByTheHundredDuringABuild_LeadToOneMoreReleaseAndAllAreRecorded()
+    {
+        _newest.See(A);
+        var first = await NextAsync();
+        var pushed = Enumerable.Range(1, 100).Select(i => $"{i:x40}").ToList();
+        foreach (var commit in pushed) { _newest.See(commit); }
+        first.End(ReleaseOutcome.Succeeded);
+
+        var second = await NextAsync();
+
+        Assert.Equal(pushed[^1], second.Commit);
+        second.End(ReleaseOutcome.Succeeded);
+        await HasNothingToDoAsync(pushed[^1]);
+        Assert.Equal([("Succeeded", pushed[^1]), .. pushed.SkipLast(1).Reverse().Select(c => ("Superseded", c)), ("Succeeded", A)], _record.History.Last(200).Select(r => (r.Outcome.ToString(), r.Commit)));
+    }
+
+    [Fact]
     public async Task Watchdog_DuringARelease_ExpectsItsEndAndWhenIdleNothing()
     {
         _newest.See(A);

@@ -1,0 +1,201 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using WatchParty.Worker.EngineTests.Harness;
+using WatchParty.Worker.Hosting;
+
+namespace WatchParty.Worker.EngineTests.Reliability;
+
+/// <summary>What the worker does when it is killed.</summary>
+internal enum Work { Commit, BadCommit, ForcedRebuild, Clear, Prune, Rollback }
+
+/// <summary>One kill.</summary>
+/// <param name="Point">Where; at a random time when null.</param>
+/// <param name="MostNew">Containers of the new release that may be made: 2 where a retry is recorded.</param>
+/// <param name="MostOld">Containers of earlier releases that may be made on the way back.</param>
+internal sealed record Kill(Work Work, KillPoint? Point, int MostNew = 0, int MostOld = 0)
+{
+    public string Name => Point is { } point ? $"{Work}/{point}" : $"{Work}/random";
+
+    /// <summary>Every point, once, with what happens there.</summary>
+    public static IReadOnlyList<Kill> All { get; } =
+    [
+        .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.RecoveryBegun and <= KillPoint.SealRecorded).Select(p => p == KillPoint.DeployedUp
+            // What runs is not known to be all of the release, so the one before comes back first.
+            ? new Kill(Work.Commit, p, MostNew: 2, MostOld: 1)
+            : new Kill(Work.Commit, p, MostNew: 1)),
+        new Kill(Work.ForcedRebuild, KillPoint.Built, MostNew: 1),
+        .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.RollbackBegun and <= KillPoint.RollbackDone).Select(p => new Kill(Work.BadCommit, p, MostNew: 1, MostOld: 1)),
+        new Kill(Work.Rollback, KillPoint.ManualRollbackBegun),
+        new Kill(Work.Rollback, KillPoint.ManualRollbackUp, MostOld: 2),
+        .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.ClearMarked and <= KillPoint.FlagAside).Select(p => new Kill(Work.Clear, p)),
+        .. Enum.GetValues<KillPoint>().Where(p => p >= KillPoint.PruneMarked).Select(p => new Kill(Work.Prune, p)),
+    ];
+}
+
+/// <summary>Kills the worker again and again on one application, each time with other work, starts it again and asks the oracle.</summary>
+internal sealed class KillRuns : IAsyncDisposable
+{
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);
+
+    private readonly Application _app;
+    private readonly Oracle _oracle;
+    private Service _service = null!;
+    private Expected _good = new("", "");
+    private int _number;
+
+    private KillRuns(Application app)
+    {
+        _app = app;
+        _oracle = new Oracle(app);
+    }
+
+    /// <summary>Seconds from the start of a worker that finds a new commit until that serves, without a kill.</summary>
+    public List<double> Clean { get; } = [];
+
+    /// <summary>The same from the start after a kill.</summary>
+    public List<double> Recoveries { get; } = [];
+
+    private string Order => _app.In("kill-at");
+
+    /// <summary>An application with three releases, and the worker that follows it.</summary>
+    public static async Task<KillRuns> BeginAsync()
+    {
+        var web = SmallApplication.Service("web", """
+                ports: ["127.0.0.1:${WEB_PORT}:8000"]
+                healthcheck: {test: [CMD, wget, -q, -O, /dev/null, "http://127.0.0.1:8000/health"], interval: 200ms, timeout: 2s, retries: 8}
+
+            """);
+        var app = await Application.OfAsync([.. SmallApplication.Web, ("compose.yaml", SmallApplication.Compose(web))]);
+        app.Configure("Deploy:SettleTime", "00:00:00.2");
+        var runs = new KillRuns(app);
+        await runs.ReleaseAsync();
+        for (var clean = 0; clean < 2; clean++)
+        {
+            await runs._service.KillAloneAsync();
+            await runs.ReleaseAsync();
+        }
+        return runs;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _oracle.DisposeAsync();
+        await _app.DisposeAsync();
+    }
+
+    /// <param name="killAfter">Time from the push to the kill where the kill has no point.</param>
+    public async Task<IReadOnlyList<Finding>> RunAsync(Kill kill, TimeSpan killAfter)
+    {
+        _oracle.TakeCreations();
+        _app.TakeDockerCalls();
+        var (before, touched) = (_good, TimeProvider.System.GetUtcNow());
+        List<Finding?> findings = [];
+        await BeKilledAsync(kill, killAfter);
+        var log = _service.Log;
+
+        var started = TimeProvider.System.GetTimestamp();
+        await StartAsync();
+        if (kill.Work is not Work.Commit) { await _service.SaysAsync("is up"); }
+        findings.Add(await _oracle.SettlesAsync(_good, before, Bound));
+        if (kill.Work == Work.Commit) { Recoveries.Add(TimeProvider.System.GetElapsedTime(started).TotalSeconds); }
+        findings.Add(kill.Work switch
+        {
+            Work.BadCommit => await StaysAsync(),
+            Work.Prune => await PruneAsync(),
+            Work.Clear or Work.ForcedRebuild => await AnswersAsync(kill.Work, touched),
+            _ => null,
+        });
+        findings.AddRange(Doubles(kill));
+        findings.Add(await _oracle.LeakAsync());
+        List<Finding> found = [.. findings.OfType<Finding>().Select(f => f with { What = $"{kill.Name}: {f.What}" })];
+        if (found.Count > 0) { found[^1] = found[^1] with { What = $"{found[^1].What}\nkilled:\n{log}\nafter it:\n{_service.Log}" }; }
+        return found;
+    }
+
+    /// <summary>Brings about a good state for the next run, after one that found something.</summary>
+    public async Task BeginAgainAsync()
+    {
+        File.Delete(Order);
+        await _service.KillAloneAsync();
+        await ReleaseAsync();
+    }
+
+    /// <summary>Starts the worker with a new commit to release.</summary>
+    private async Task ReleaseAsync()
+    {
+        var before = _good;
+        _good = await PushAsync("ok");
+        var started = TimeProvider.System.GetTimestamp();
+        await StartAsync();
+        Assert.True(await _oracle.SettlesAsync(_good, before, Bound) is null, _service.Log);
+        Clean.Add(TimeProvider.System.GetElapsedTime(started).TotalSeconds);
+    }
+
+    private async Task StartAsync() => _service = await _app.StartServiceAsync((KillPoints.Variable, Order));
+
+    private async Task<Expected> PushAsync(string status)
+    {
+        var content = string.Create(CultureInfo.InvariantCulture, $"number {++_number}.");
+        return new Expected(await _app.PushAsync(("web/content.txt", content + "\n"), ("web/status", status + "\n")), content);
+    }
+
+    private async Task BeKilledAsync(Kill kill, TimeSpan killAfter)
+    {
+        // A recovery is killed that has a commit to go on with.
+        var atStart = kill.Point is KillPoint.RecoveryBegun or KillPoint.RecoveryBroughtUp;
+        if (atStart) { await _service.KillAloneAsync(); }
+        if (kill.Point is { } point) { await File.WriteAllTextAsync(Order, point.ToString()); }
+        if (kill.Work == Work.Commit) { _good = await PushAsync("ok"); }
+        if (kill.Work == Work.BadCommit) { await PushAsync("broken"); }
+        if (kill.Work is Work.Clear or Work.ForcedRebuild) { await File.WriteAllTextAsync(Flag(kill.Work), ""); }
+        if (atStart) { await StartAsync(); }
+        if (kill.Work is Work.Prune or Work.Rollback)
+        {
+            var verb = await _app.RunAsync(kill.Work == Work.Prune ? "prune" : "rollback", "--json");
+            // Its request is not kept: who asked has to know that it was not done.
+            Assert.True(verb.ExitCode != 0, $"{kill.Name}: the verb of a killed worker says that all is well: {verb.All}");
+        }
+        if (kill.Point is null)
+        {
+            await Task.Delay(killAfter, TimeProvider.System);
+            await _service.KillAloneAsync();
+        }
+        Assert.True(await _service.EndsAsync() == 137, $"{kill.Name} was not reached: {_service.Log}");
+    }
+
+    private async Task<Finding?> PruneAsync()
+    {
+        var prune = await _app.RunAsync("prune", "--json");
+        return prune.ExitCode == 0 ? null : new Finding(Harm.Lost, $"the prune after it: {prune.All}");
+    }
+
+    /// <summary>Every touch is followed by work that started later, and then the flag is gone.</summary>
+    private async Task<Finding?> AnswersAsync(Work work, DateTimeOffset touched)
+    {
+        // One that was moved aside comes back.
+        await Eventually.HoldsAsync(() => !File.Exists(Path.Combine(_app.Checkout, $".{Path.GetFileName(Flag(work))}.claimed")) && !File.Exists(Flag(work)), $"the end of {Flag(work)}");
+        var result = JsonNode.Parse(await File.ReadAllTextAsync(Path.ChangeExtension(Flag(work), ".result.json")))!;
+        return (string?)result["outcome"] is "Cleared" or "Succeeded" && DateTimeOffset.Parse((string)result["startedAt"]!, CultureInfo.InvariantCulture) >= touched
+            ? null : new Finding(Harm.Lost, $"the result of the flag: {result}");
+    }
+
+    /// <summary>Two polls later the commit that was not healthy has not been tried again.</summary>
+    private async Task<Finding?> StaysAsync()
+    {
+        await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
+        return await _oracle.DifferenceAsync(_good) is { } difference ? new Finding(Harm.Down, $"it did not stay: {difference}") : null;
+    }
+
+    private IEnumerable<Finding> Doubles(Kill kill)
+    {
+        var made = _oracle.TakeCreations().GroupBy(c => c).Select(g => (g.Key, Count: g.Count())).ToList();
+        if (made.Sum(m => m.Count) > kill.MostNew + kill.MostOld || made.Any(m => m.Count > Math.Max(kill.MostNew, 1)))
+        {
+            yield return new Finding(Harm.Double, $"containers were made: {string.Join(", ", made)}");
+        }
+        var builds = _app.TakeBuilds();
+        if (builds.Count > (kill.Work is Work.Commit or Work.BadCommit or Work.ForcedRebuild ? 2 : 0)) { yield return new Finding(Harm.Double, $"{builds.Count} builds"); }
+    }
+
+    private string Flag(Work work) => Path.Combine(_app.Checkout, work == Work.Clear ? "clear-cache.flag" : "force-rebuild.flag");
+}
