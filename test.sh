@@ -67,11 +67,13 @@ flock util-linux
 unshare util-linux
 chattr e2fsprogs
 systemd-analyze systemd
+aiosmtpd python3-aiosmtpd
 LIST
 }
 
 set_up() {
   local program package lacking=()
+  if program=$(prometheus); then PATH=$PATH:$program; else echo "There is no Prometheus here: the tests with it will be skipped."; fi
   command -v dotnet >/dev/null || missing "The .NET SDK 10 is missing (dotnet is not on the PATH)."
   PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
   while read -r program package; do
@@ -84,6 +86,13 @@ set_up() {
   title "Installing ${lacking[*]}"
   install_packages "${lacking[@]}" || missing "apt-get could not install ${lacking[*]}; the reason is above."
 }
+
+# Prints the folder of Prometheus' programs. Unpacked and not installed: with all that it depends on it would be many packages, and a service.
+prometheus() (
+  # shellcheck source=tests/engine/packages.sh
+  . tests/engine/packages.sh
+  fetch_packages prometheus "$(native_suite)/prometheus" && echo "$cache/prometheus/usr/bin"
+)
 
 install_packages() {
   local policy=/usr/sbin/policy-rc.d code=0

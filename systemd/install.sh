@@ -15,7 +15,8 @@ Usage: install.sh [options]
   --purge             with --uninstall: remove those too
 
 Files: /opt/watchparty-worker (program), /etc/watchparty/appsettings.json (configuration, never overwritten),
-/var/lib/watchparty (state, and home of the user), /etc/systemd/system/watchparty-worker.service.
+/var/lib/watchparty (state, and home of the user), /etc/systemd/system/watchparty-worker.service, /usr/local/bin/watchparty-worker (a
+link to the program), its man page and the completions of bash, zsh and fish.
 USAGE
 }
 
@@ -49,6 +50,11 @@ program=$destdir/opt/watchparty-worker
 configuration=$destdir/etc/watchparty
 state=$destdir/var/lib/watchparty
 unit=$destdir/etc/systemd/system/$service
+link=$destdir/usr/local/bin/watchparty-worker
+manual=$destdir/usr/local/share/man/man1/watchparty-worker.1
+completion_bash=$destdir/usr/share/bash-completion/completions/watchparty-worker
+completion_zsh=$destdir/usr/local/share/zsh/site-functions/_watchparty-worker
+completion_fish=$destdir/usr/share/fish/vendor_completions.d/watchparty-worker.fish
 
 case $repository in '' | /*) ;; *) fail "--repository needs a full path, not $repository" ;; esac
 
@@ -65,6 +71,8 @@ if [ "$uninstall" = yes ]; then
     rm -f "$unit" "$unit.d/10-repository.conf"
     rmdir "$unit.d" 2>/dev/null || true
     rm -rf "$program" "$program.new" "$program.old"
+    rm -f "$manual" "$completion_bash" "$completion_zsh" "$completion_fish"
+    [ ! -L "$link" ] || rm -f "$link"
     if systemd_runs; then systemctl daemon-reload; fi
     if [ "$purge" = yes ]; then
         rm -rf "$configuration" "$state"
@@ -121,10 +129,24 @@ mkdir -m 0755 "$program.new"
 cp -R "$from/." "$program.new/"
 chmod -R u=rwX,go=rX "$program.new"
 chmod 0755 "$program.new/watchparty-worker"
+mkdir "$program.new/scripts"
+cp "$source_tree/scripts/clear-cache.sh" "$program.new/scripts/"
+chmod 0755 "$program.new/scripts" "$program.new/scripts/clear-cache.sh"
 if real; then chown -R root:root "$program.new"; fi
 if [ -e "$program" ]; then mv "$program" "$program.old"; fi
 mv "$program.new" "$program"
 rm -rf "$program.old"
+
+umask 022
+# place FILE TARGET: readable for everybody, the folder made if need be.
+place() { mkdir -p "$(dirname -- "$2")" && cp "$1" "$2" && chmod 0644 "$2"; }
+place "$source_tree/docs/watchparty-worker.1" "$manual"
+place "$here/completions/watchparty-worker.bash" "$completion_bash"
+place "$here/completions/watchparty-worker.zsh" "$completion_zsh"
+place "$here/completions/watchparty-worker.fish" "$completion_fish"
+mkdir -p "$(dirname -- "$link")"
+# Somebody's own program of that name stays.
+if [ -L "$link" ] || ! [ -e "$link" ]; then ln -sfn /opt/watchparty-worker/watchparty-worker "$link"; fi
 
 [ -d "$configuration" ] || mkdir -m 0750 "$configuration"
 if [ -e "$configuration/appsettings.json" ]; then

@@ -6,10 +6,12 @@ using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Housekeeping;
+using WatchParty.Worker.Notifying;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Scheduling;
+using WatchParty.Worker.Telemetry;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
 using WatchParty.Worker.Verifying;
@@ -26,6 +28,7 @@ internal static class WorkerServices
         .AddTools()
         .AddRecording(state)
         .AddReleasing()
+        .AddNotifying()
         .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
         .AddSingleton(_ => new PruneSchedule(options.Prune))
         .AddSingleton<GitPoller>()
@@ -45,6 +48,9 @@ internal static class WorkerServices
             p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ReleasingService>>()))
         .AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
+        .AddSingleton(p => new MetricsRegistry(p.GetRequiredService<WorkGate>(), p.GetRequiredService<History>(), () => p.GetRequiredService<GitPoller>().State))
+        .AddHostedService(p => new OtlpExport(options.Telemetry, p.GetRequiredService<MetricsRegistry>()))
+        .AddHostedService(p => new PollWatch(() => p.GetRequiredService<GitPoller>().State, options, p.GetRequiredService<Notifier>(), p.GetRequiredService<TimeProvider>()))
         .AddNightlyPrune(new PruneSchedule(options.Prune))
         .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone);
 
@@ -65,6 +71,12 @@ internal static class WorkerServices
         .AddSingleton(state)
         .AddSingleton(_ => Database.Open(state.Database))
         .AddSingleton<History>().AddSingleton<FreshMarks>();
+
+    private static IServiceCollection AddNotifying(this IServiceCollection services) => services
+        .AddSingleton<Courier>().AddSingleton<Notifier>().AddSingleton<CommitStatus>().AddSingleton<ReleaseListeners>()
+        .AddSingleton<IReleaseListener>(p => p.GetRequiredService<Notifier>())
+        .AddSingleton<IReleaseListener>(p => p.GetRequiredService<CommitStatus>())
+        .AddSingleton<IReleaseListener, ReleaseTelemetry>();
 
     private static IServiceCollection AddReleasing(this IServiceCollection services) => services
         .AddSingleton<ProgressFeed>()

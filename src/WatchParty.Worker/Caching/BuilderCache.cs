@@ -1,5 +1,6 @@
 using System.Globalization;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Telemetry;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;
@@ -18,9 +19,14 @@ internal sealed class BuilderCache(BuildOptions options, DockerEngine engine, To
     public async Task<Moment> NowAsync(CancellationToken cancellationToken) =>
         new(options.Builder is null ? (await engine.InfoAsync(cancellationToken)).Time : time.GetUtcNow(), time.GetTimestamp());
 
-    public async Task<IReadOnlyList<CacheRecord>> RecordsAsync(CancellationToken cancellationToken) => options.Builder is { } builder
-        ? ParseUsage(await runner.OutputOfAsync(DockerCommands.BuilderUsage(builder), cancellationToken))
-        : await engine.CacheRecordsAsync(cancellationToken);
+    public async Task<IReadOnlyList<CacheRecord>> RecordsAsync(CancellationToken cancellationToken)
+    {
+        var records = options.Builder is { } builder
+            ? ParseUsage(await runner.OutputOfAsync(DockerCommands.BuilderUsage(builder), cancellationToken))
+            : await engine.CacheRecordsAsync(cancellationToken);
+        Metrics.CacheSeen(records);
+        return records;
+    }
 
     /// <summary>Removes what was last used before <paramref name="since"/>, or everything when that is null.</summary>
     /// <param name="keepCacheMounts">Whether the contents of cache mounts stay.</param>

@@ -7,7 +7,7 @@ namespace WatchParty.Worker.Cli;
 /// <summary>The verbs. Standard output is data, standard error is words.</summary>
 internal static class CommandLine
 {
-    public static async Task<int> RunAsync(string[] arguments)
+    internal static RootCommand Root()
     {
         var common = new CommonOptions();
         var run = RunVerb.Create(common);
@@ -19,15 +19,23 @@ internal static class CommandLine
             PlanVerb.Create(common),
             HistoryVerb.Create(common),
             ShowVerb.Create(common),
+            LogsVerb.Create(common),
             StatusVerb.Create(common),
             ClearCacheVerb.Create(common),
             PruneVerb.Create(common),
             RollbackVerb.Create(common),
             DoctorVerb.Create(common),
+            NotifyVerb.Create(common),
+            CompletionsVerb.Create(),
         };
         root.Action = run.Action;
+        HelpExamples.AddTo(root);
+        return root;
+    }
 
-        var parsed = root.Parse(arguments);
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var parsed = Root().Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors) { await Output.ErrorAsync(error.Message); }

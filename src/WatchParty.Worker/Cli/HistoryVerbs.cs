@@ -32,20 +32,13 @@ internal static class ShowVerb
 {
     public static Command Create(CommonOptions common)
     {
-        var release = new Argument<string>("RELEASE") { Description = "Number of a release, or the beginning of a commit" };
+        var release = ReleaseArgument.Create(needed: true);
         var command = new Command("show", "Show one release: services with reasons, every step, notes, error.") { release };
         command.SetAction(async (arguments, _) =>
         {
             await using var session = VerbSession.Open(common, arguments);
             var history = session.Get<History>();
-            var wanted = arguments.GetValue(release)!;
-            var report = (long.TryParse(wanted, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? history.Find(id) : null)
-                ?? (wanted.Length >= 4 && wanted.All(char.IsAsciiHexDigit) ? history.FindByCommit(wanted.ToLowerInvariant()) : null);
-            if (report is null)
-            {
-                await Output.ErrorAsync($"There is no release {wanted}. `history` lists them.");
-                return ExitCode.Failed;
-            }
+            if (await ReleaseArgument.FindAsync(history, arguments.GetValue(release)) is not { } report) { return ExitCode.Failed; }
             if (arguments.GetValue(common.Json))
             {
                 await Output.DocumentAsync(JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport));
@@ -59,7 +52,8 @@ internal static class ShowVerb
             var reasons = report.Services.SelectMany(s => s.Missed.Select(m => (s.Name, m.Step, m.Reason))).ToLookup(m => (m.Name, m.Step), m => m.Reason);
             foreach (var service in history.Steps(long.Parse(report.Release!, CultureInfo.InvariantCulture)).GroupBy(s => s.Service))
             {
-                await Output.LineAsync($"  {service.Key}:");
+                var cached = service.Count(s => s.State == "Cached");
+                await Output.LineAsync($"  {service.Key}: {Bar.Of(cached, service.Count())} {cached} of {service.Count()} cached");
                 foreach (var step in service)
                 {
                     await Output.LineAsync($"    {(step.State == "Cached" ? "cached" : ReleaseText.Seconds(step.Seconds)),8}  [{step.Stage}] {step.Text.ReplaceLineEndings(" ")}{(step.Error is null ? "" : "  FAILED")}");

@@ -51,11 +51,30 @@ internal static class PlanVerb
                 "Quarantined" => $"Nothing: commit {ReleaseText.Short(found.Commit)} is quarantined: {found.Quarantine!.Value.Reason}",
                 _ => $"Release of commit {ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
             });
-            foreach (var service in plan?.Services ?? []) { await Output.LineAsync($"  {service.Name,-20} {ActionOf(service),-10} {EventText.OneLine(ReasonOf(service))}{(service.Fresh ? " (without cache)" : "")}"); }
+            if (plan is not null) { foreach (var line in Lines(plan)) { await Output.LineAsync(line); } }
             if (note is not null) { await Output.ErrorAsync($"note: {note}"); }
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>In the manner of a diff: + is built, ~ is restarted, - is removed; what stays as it is has no sign.</summary>
+    internal static IEnumerable<string> Lines(ReleasePlan plan)
+    {
+        var width = plan.Services.Select(s => s.Name.Length).DefaultIfEmpty(0).Max();
+        foreach (var service in plan.Services)
+        {
+            var (sign, does) = ActionOf(service) switch
+            {
+                ServiceAction.Built => ('+', service.Fresh ? "build without cache" : "build"),
+                ServiceAction.Restarted => ('~', "restart"),
+                ServiceAction.Removed => ('-', "remove"),
+                _ => (' ', "stays"),
+            };
+            yield return $"  {sign} {service.Name.PadRight(width)}  {does}: {EventText.OneLine(ReasonOf(service))}";
+        }
+        int Count(ServiceAction action) => plan.Services.Count(s => ActionOf(s) == action);
+        yield return $"{Count(ServiceAction.Built)} to build, {Count(ServiceAction.Restarted)} to restart, {Count(ServiceAction.Removed)} to remove, {Count(ServiceAction.Unchanged)} as they are.";
     }
 
     private static ServiceAction ActionOf(ServicePlan service) => service is { Action: ServiceAction.Unchanged, RestartReason: not null } ? ServiceAction.Restarted : service.Action;

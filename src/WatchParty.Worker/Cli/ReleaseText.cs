@@ -44,7 +44,7 @@ internal static class ReleaseText
                 report.Release!, report.StartedAt?.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) ?? "", Short(report.Commit), report.Trigger,
                 report.State == ReleaseState.Done ? report.Outcome.ToString() : $"{report.State}…",
                 built.Count == 0 ? "-" : string.Join(", ", built),
-                report.Steps.Total == 0 ? "-" : $"{report.Steps.Cached}/{report.Steps.Total}",
+                report.Steps.Total == 0 ? "-" : $"{Bar.Of(report.Steps.Cached, report.Steps.Total)} {report.Steps.Cached}/{report.Steps.Total}",
                 report.Seconds.Total.ToString("0.0", CultureInfo.InvariantCulture),
             }.Select(EventText.OneLine).Select(Markup.Escape).ToArray());
         }

@@ -12,10 +12,12 @@ internal static class StatusVerb
 {
     public static Command Create(CommonOptions common)
     {
-        var command = new Command("status", "Say what is deployed, what is going on, and what waits.");
+        var watch = new Option<bool>("--watch", "-w") { Description = "Show what goes on as it changes, until Ctrl-C" };
+        var command = new Command("status", "Say what is deployed, what is going on, and what waits.") { watch };
         command.SetAction(async (arguments, _) =>
         {
             await using var session = VerbSession.Open(common, arguments);
+            if (arguments.GetValue(watch)) { return await StatusWatch.RunAsync(session.State, session.Get<TimeProvider>(), session.Stop); }
             var history = session.Get<History>();
             var asked = await ControlClient.AskAsync(session.State, new ControlRequest("status", VerbSession.Caller), _ => { }, session.Stop);
             var service = asked?.Document is { } document ? JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus) : null;

@@ -11,6 +11,17 @@ internal sealed class WorkerOptions
     public PruneOptions Prune { get; set; } = new();
     public DockerOptions Docker { get; set; } = new();
     public StateOptions State { get; set; } = new();
+
+    /// <summary>Who is told of releases that fail, are taken back or are well again. Default: nobody.</summary>
+    public NotificationOptions[] Notifications { get; set; } = [];
+
+    public TelemetryOptions Telemetry { get; set; } = new();
+
+    public CommitStatusOptions CommitStatus { get; set; } = new();
+
+    /// <summary>Address at which people reach the status page, for the links in messages, for example <c>https://deploy.example.org</c>.
+    /// Default: messages have no link, because the address that the page listens on is seldom one that others can open.</summary>
+    public string? PublicAddress { get; set; }
 }
 
 internal sealed class RepositoryOptions
@@ -146,6 +157,12 @@ internal sealed class PruneOptions
 
     /// <summary>Releases whose images are kept for rollback, 1 to 100. Default 3.</summary>
     public int KeepReleases { get; set; } = 3;
+}
+
+internal sealed class TelemetryOptions
+{
+    /// <summary>Address of a collector that metrics and traces are sent to, as OTLP over HTTP: <c>http://127.0.0.1:4318</c>. Default: none.</summary>
+    public string? OtlpEndpoint { get; set; }
 }
 
 internal sealed class DockerOptions

@@ -49,7 +49,11 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
                 Report(child, "unknown key", $"Known here: {string.Join(", ", properties.Keys)}");
                 continue;
             }
-            if (property.PropertyType.Namespace == typeof(WorkerOptions).Namespace && property.PropertyType.IsClass)
+            if (property.PropertyType is { IsArray: true } list && list != typeof(string[]))
+            {
+                property.SetValue(target, BindEach(child, list.GetElementType()!));
+            }
+            else if (property.PropertyType.Namespace == typeof(WorkerOptions).Namespace && property.PropertyType.IsClass)
             {
                 if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", $"Write its keys inside: {string.Join(", ", property.PropertyType.GetProperties().Select(p => p.Name))}"); }
                 Bind(child, property.GetValue(target)!);
@@ -68,6 +72,20 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
                 BindValue(child, target, property, text);
             }
         }
+    }
+
+    private Array BindEach(IConfigurationSection section, Type element)
+    {
+        if (section.Value is { Length: > 0 }) { Report(section, "is a list of sections, not a value", "Write [ { ... } ] with its keys inside"); }
+        var children = section.GetChildren().ToList();
+        var list = Array.CreateInstance(element, children.Count);
+        foreach (var (index, child) in children.Index())
+        {
+            if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", $"Write its keys inside: {string.Join(", ", element.GetProperties().Select(p => p.Name))}"); }
+            list.SetValue(Activator.CreateInstance(element), index);
+            Bind(child, list.GetValue(index)!);
+        }
+        return list;
     }
 
     private bool IsText(IConfigurationSection section) => IsText(section, typeof(string));

@@ -49,9 +49,15 @@ internal static partial class WorkerOptionsRules
         Rule(options.Build.CacheRegistry is null || RegistryForm().IsMatch(options.Build.CacheRegistry), "Build:CacheRegistry", $"'{options.Build.CacheRegistry}' is not the address of a registry", "Write host, port and path, for example registry.example:5000/cache");
         Rule(options.Prune.KeepReleases is >= 1 and <= 100, "Prune:KeepReleases", $"{options.Prune.KeepReleases} is out of range", "Write a number from 1 to 100");
         Rule(options.Docker.Endpoint is null || EndpointForm().IsMatch(options.Docker.Endpoint), "Docker:Endpoint", $"'{options.Docker.Endpoint}' is not an endpoint the worker can use", "Write unix:///var/run/docker.sock, npipe:////./pipe/docker_engine or tcp://host:2376");
+        Rule(options.PublicAddress is null || IsHttp(options.PublicAddress), "PublicAddress", $"'{options.PublicAddress}' is not an HTTP address", "Write for example https://deploy.example.org");
+        Rule(options.Telemetry.OtlpEndpoint is null || IsHttp(options.Telemetry.OtlpEndpoint), "Telemetry:OtlpEndpoint", $"'{options.Telemetry.OtlpEndpoint}' is not an HTTP address", "Write for example http://127.0.0.1:4318");
+        faults.AddRange(NotificationRules.Check(options.Notifications));
+        faults.AddRange(CommitStatusRules.Check(options.CommitStatus));
         Rule(Path.IsPathFullyQualified(options.State.Folder), "State:Folder", $"'{options.State.Folder}' is not an absolute path", "Write the full path of a folder that only the service may write");
         return faults;
     }
+
+    internal static bool IsHttp(string? address) => Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
 
     [GeneratedRegex(@"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$")]
     private static partial Regex SafeName();

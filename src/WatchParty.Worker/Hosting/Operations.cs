@@ -2,6 +2,7 @@ using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Housekeeping;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Telemetry;
 
 namespace WatchParty.Worker.Hosting;
 
@@ -29,10 +30,10 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
         gate.RunAsync($"rollback ({trigger})", token => rollback.RunAsync(release, trigger, token), cancellationToken);
 
     public Task<HousekeepingReport> ClearAsync(IReadOnlyList<string> targets, string trigger, CancellationToken cancellationToken) =>
-        gate.RunAsync($"clear-cache ({trigger})", token => clearer.RunAsync(targets, trigger, token), cancellationToken);
+        gate.RunAsync($"clear-cache ({trigger})", async token => Counted(await clearer.RunAsync(targets, trigger, token)), cancellationToken);
 
     public Task<HousekeepingReport> PruneAsync(bool dryRun, string trigger, CancellationToken cancellationToken) =>
-        gate.RunAsync($"prune ({trigger})", token => pruner.RunAsync(trigger, dryRun, token), cancellationToken);
+        gate.RunAsync($"prune ({trigger})", async token => Counted(await pruner.RunAsync(trigger, dryRun, token)), cancellationToken);
 
     /// <param name="always">Whether the deployed release is brought up even when nothing was interrupted.</param>
     public Task RecoverAsync(bool always, CancellationToken cancellationToken) => gate.RunAsync("recovery", async token =>
@@ -41,6 +42,12 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
         if (resumed is not null) { await TidyAsync(resumed, token); }
         return resumed;
     }, cancellationToken);
+
+    private static HousekeepingReport Counted(HousekeepingReport report)
+    {
+        Metrics.Kept(report);
+        return report;
+    }
 
     private async Task TidyAsync(ReleaseReport report, CancellationToken cancellationToken)
     {

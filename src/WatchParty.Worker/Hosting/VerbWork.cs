@@ -12,7 +12,7 @@ namespace WatchParty.Worker.Hosting;
 internal sealed record VerbResult(int ExitCode, string? Document, string? Error = null);
 
 /// <summary>Runs the verbs that change something; in the service for callers of its socket, or in the verb's own process.</summary>
-internal sealed class VerbWork(Operations operations, ServiceStatusSource status)
+internal sealed class VerbWork(Operations operations, ServiceStatusSource status, TimeProvider time)
 {
     public async Task<VerbResult> RunAsync(ControlRequest request, CancellationToken cancellationToken)
     {
@@ -24,7 +24,8 @@ internal sealed class VerbWork(Operations operations, ServiceStatusSource status
                 "rollback" => Of(await operations.RollBackAsync(request.Release, request.AskedBy, cancellationToken)),
                 "clear-cache" => Of(await operations.ClearAsync(request.Targets ?? [], $"clear-cache by {request.AskedBy}", cancellationToken)),
                 "prune" => Of(await operations.PruneAsync(request.DryRun, $"prune by {request.AskedBy}", cancellationToken)),
-                "status" => new VerbResult(ExitCode.Done, JsonSerializer.Serialize(status.Now(), ControlJson.Default.ServiceStatus)),
+                "status" => Status(),
+                "watch" => await WatchAsync(cancellationToken),
                 _ => new VerbResult(ExitCode.BadUsage, null, $"The service does not know the verb {request.Verb}; it may be of another version."),
             };
         }
@@ -37,6 +38,15 @@ internal sealed class VerbWork(Operations operations, ServiceStatusSource status
             return new VerbResult(ExitCode.Interrupted, null, "Stopped before the work was done.");
         }
     }
+
+    /// <summary>The status after a moment in which the caller gets every line of progress. A caller who went away is so noticed soon.</summary>
+    private async Task<VerbResult> WatchAsync(CancellationToken cancellationToken)
+    {
+        await Task.Delay(TimeSpan.FromSeconds(1), time, cancellationToken);
+        return Status();
+    }
+
+    private VerbResult Status() => new(ExitCode.Done, JsonSerializer.Serialize(status.Now(), ControlJson.Default.ServiceStatus));
 
     private static VerbResult Of(ReleaseReport report) => new(
         report.Outcome switch

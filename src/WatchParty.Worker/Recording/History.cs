@@ -129,6 +129,9 @@ internal sealed class History(Database database, TimeProvider time)
 
     public string? DeployedCommit() => database.Scalar<string>("SELECT commit_id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT 1");
 
+    /// <summary>When a release last went well; null before the first.</summary>
+    public DateTimeOffset? LastSuccess() => database.Scalar<long>("SELECT ended_at FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT 1") is > 0 and var at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null;
+
     /// <summary>The newest release that was healthy.</summary>
     public DeployedRelease? Deployed() => Healthy(1) is [var newest, ..] ? newest : null;
 
@@ -221,6 +224,15 @@ internal sealed class History(Database database, TimeProvider time)
     {
         database.Execute("INSERT OR IGNORE INTO fact VALUES ('first-start', $now)", ("$now", Now().ToString(CultureInfo.InvariantCulture)));
         return DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(database.Scalar<string>("SELECT value FROM fact WHERE name = 'first-start'")!, CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>What was noted under <paramref name="name"/> for a later process; null when nothing was.</summary>
+    public string? Fact(string name) => database.Scalar<string>("SELECT value FROM fact WHERE name = $name", ("$name", name));
+
+    public void SetFact(string name, string? value)
+    {
+        if (value is null) { database.Execute("DELETE FROM fact WHERE name = $name", ("$name", name)); }
+        else { database.Execute("INSERT OR REPLACE INTO fact VALUES ($name, $value)", ("$name", name), ("$value", value)); }
     }
 
     private DeployedRelease ReadDeployed(long id)

@@ -14,7 +14,7 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Begins the record of releases.</summary>
 internal sealed class ReleaseRecorder(
-    DeployOptions options, History history, FreshMarks freshMarks, StateFolder state, ProgressFeed progress, TimeProvider time, ILogger<ReleaseRecorder> logger)
+    DeployOptions options, History history, FreshMarks freshMarks, StateFolder state, ProgressFeed progress, ReleaseListeners listeners, TimeProvider time, ILogger<ReleaseRecorder> logger)
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
@@ -22,7 +22,8 @@ internal sealed class ReleaseRecorder(
         var file = Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{id}.log"));
         history.SaveLog(id, file);
         logger.Begins(id, found.Commit, request.Trigger);
-        return new RunningRelease(id, found, clock, history, freshMarks, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, logger);
+        listeners.Began(id, found.Commit, request.Trigger);
+        return new RunningRelease(id, found, clock, history, freshMarks, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, listeners, logger);
     }
 
     /// <summary>The answer when there is nothing to release. Nothing is written.</summary>
@@ -34,7 +35,7 @@ internal sealed class ReleaseRecorder(
 
 /// <summary>One release while it goes: every method writes the record before it returns.</summary>
 internal sealed class RunningRelease(
-    long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ILogger logger) : IDisposable
+    long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ReleaseListeners listeners, ILogger logger) : IDisposable
 {
     private ReleasePlan? _plan;
     private SiteWatch? _watch;
@@ -156,7 +157,9 @@ internal sealed class RunningRelease(
         else if (outcome == ReleaseOutcome.Superseded) { logger.GaveWay(id, found.Commit, error!); }
         else { logger.Failed(id, found.Commit, outcome.ToString(), error); }
         progress.Report($"release {id}: {outcome}");
-        return history.Find(id)!;
+        var report = history.Find(id)!;
+        listeners.Ended(report);
+        return report;
     }
 
     private static string DockerfileName(ServicePlan plan) =>

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Telemetry;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;
@@ -121,6 +122,7 @@ internal sealed class GitPoller(GitRepository repository, RepositoryOptions opti
 
     private void Failed(string reason)
     {
+        Metrics.PollFailed();
         var before = _state;
         if (before.Error == reason) { return; }
         logger.Failing(reason);

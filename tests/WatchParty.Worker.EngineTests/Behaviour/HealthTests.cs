@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Nodes;
 using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Behaviour;
@@ -9,9 +10,11 @@ namespace WatchParty.Worker.EngineTests.Behaviour;
 public sealed class HealthTests
 {
     [Fact]
-    public async Task A_service_without_a_health_check_that_crashes_again_and_again_is_taken_back()
+    public async Task A_service_without_a_health_check_that_crashes_again_and_again_is_taken_back_and_people_are_told()
     {
+        using var inbox = new Inbox();
         await using var app = await Application.OfAsync(SmallApplication.WebAndSide);
+        app.Configure("Notifications", new JsonArray(new JsonObject { ["Kind"] = "Webhook", ["Url"] = inbox.Address }));
         app.Configure("Deploy:SettleTime", "00:00:03");
         (await app.OnceAsync()).Succeeded();
         var image = await app.ImageAsync("side:latest");
@@ -21,7 +24,15 @@ public sealed class HealthTests
         Assert.Equal(image, (await app.ContainersAsync())["side"].Image);
         Assert.Equal("running", (await app.ContainersAsync())["side"].Status);
         Assert.Contains("commit: ", await app.GetAsync("/version"), StringComparison.Ordinal);
+        Assert.Equal("""["Rollback","Quarantine"] Release 2 was taken back ["side"]""", Told(inbox));
+
+        await app.PushAsync("side/serve.sh", $"# better\n{SmallApplication.Server}");
+        (await app.OnceAsync()).Succeeded();
+        Assert.Equal("""["Recovery","Success"] Release 3 is deployed, all is well again ["side"]""", Told(inbox));
+        Assert.Equal(2, inbox.Messages.Count);
     }
+
+    private static string Told(Inbox inbox) => inbox.Messages.Last() is var last ? $"{last["events"]!.ToJsonString()} {last["title"]} {last["services"]!.ToJsonString()}" : "";
 
     [Fact]
     public async Task A_port_that_another_program_has_takes_the_release_back()

@@ -67,7 +67,7 @@ public sealed class ReleaseTextTests
 
         var rows = writer.ToString().Split('\n').Select(l => l.Split('│', StringSplitOptions.TrimEntries)).Where(c => c.Length > 5).ToList();
         Assert.Equal(["release", "when", "commit", "trigger", "outcome", "built", "cached/steps", "seconds"], rows[0]);
-        Assert.Equal(["7", "", "0123456", "once by [ann]", "Succeeded", "backend, web (fresh)", "9/17", "11.4"], rows[1]);
+        Assert.Equal(["7", "", "0123456", "once by [ann]", "Succeeded", "backend, web (fresh)", $"{Bar.Of(9, 17)} 9/17", "11.4"], rows[1]);
         Assert.Equal(["8", "", "0123456", "poll", "Building…", "-", "-", "11.4"], rows[2]);
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 
@@ -41,7 +42,7 @@ public sealed class VerbTests : IAsyncLifetime
         return Task.CompletedTask;
     }
 
-    private async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    private Process Start(params string[] arguments)
     {
         var info = new ProcessStartInfo(Environment.ProcessPath!, [Path.Combine(AppContext.BaseDirectory, "watchparty-worker.dll"), .. arguments])
         {
@@ -51,7 +52,12 @@ public sealed class VerbTests : IAsyncLifetime
         };
         foreach (var (name, value) in _git.Environment) { info.Environment[name] = value; }
         info.Environment["PATH"] = Path.Combine(_folder, "bin");
-        using var process = Process.Start(info)!;
+        return Process.Start(info)!;
+    }
+
+    private async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    {
+        using var process = Start(arguments);
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
@@ -213,6 +219,136 @@ public sealed class VerbTests : IAsyncLifetime
         Assert.Equal($"process {holder.Id} (flock)", Json((await VerbAsync("status", "--json")).Output).GetProperty("lock").GetString());
         holder.StandardInput.Close();
         await holder.WaitForExitAsync();
+    }
+
+    [Fact]
+    public async Task Once_ThatFails_IsToldOverEveryChannelBeforeTheProgramEnds()
+    {
+        using var receiver = new HttpReceiver();
+        using var forge = new HttpReceiver();
+
+        var (code, _, _) = await VerbAsync("once",
+            "--set", "Notifications:0:Kind=Webhook", "--set", $"Notifications:0:Url={receiver.Address}",
+            "--set", "CommitStatus:Provider=Gitea", "--set", $"CommitStatus:Address={forge.Address}", "--set", "CommitStatus:Project=o/n", "--set", "CommitStatus:Token=t");
+
+        Assert.Equal(1, code);
+        var told = Assert.Single(receiver.All).Json;
+        Assert.Equal(("Failure", "Release 1 could not be made"), (told.GetProperty("event").GetString(), told.GetProperty("title").GetString()));
+        Assert.Contains("docker is not on PATH", told.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal(["pending", "error"], forge.All.Select(r => r.Json.GetProperty("state").GetString()));
+    }
+
+    [Fact]
+    public async Task Notify_TriesEveryChannelOnceAndSaysWhichGotThrough()
+    {
+        using var receiver = new HttpReceiver();
+        using var refusing = new HttpReceiver((context, _) => context.Response.StatusCode = 503);
+        string[] set = ["--set", "Notifications:0:Kind=Webhook", "--set", $"Notifications:0:Url={receiver.Address}", "--set", "Notifications:1:Kind=Slack", "--set", $"Notifications:1:Url={refusing.Address}/secret"];
+
+        var (code, output, _) = await VerbAsync(["notify", "--test", .. set]);
+        Assert.Equal((1, "webhook: sent\nslack: not sent, because the answer was 503 Service Unavailable\n"), (code, output));
+        Assert.Equal("Test", (await receiver.NextAsync()).Json.GetProperty("event").GetString());
+        Assert.Single(refusing.All);
+
+        (code, output, _) = await VerbAsync(["notify", "--test", "webhook", "--json", .. set]);
+        Assert.Equal((0, true), (code, Json(output).GetProperty("channels")[0].GetProperty("sent").GetBoolean()));
+
+        Assert.Equal(2, (await VerbAsync(["notify", "--test", "pigeon", .. set])).ExitCode);
+        Assert.Equal(2, (await VerbAsync("notify", "--test")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Logs_PrintsTheBuildLog_AndFollowsItToTheEndOfTheRelease()
+    {
+        Assert.Equal((1, "Nothing was released yet.\n"), await VerbAsync("logs") is var (none, _, words) ? (none, words) : default);
+        var log = Path.Combine(State, "logs", "release-1.log");
+        using var database = Database.Open(Path.Combine(State, "history.db"));
+        var history = new History(database, TimeProvider.System);
+        var id = history.Begin(new string('a', 40), null, "poll", forced: false);
+        history.SaveLog(id, log);
+        await File.WriteAllTextAsync(log, "first\n");
+
+        Assert.Equal((0, "first\n"), await VerbAsync("logs", "aaaa") is var (code, output, _) ? (code, output) : default);
+
+        var following = VerbAsync("logs", "--follow");
+        await File.AppendAllTextAsync(log, "second\n");
+        await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, CancellationToken.None);
+        Assert.False(following.IsCompleted);
+        await File.AppendAllTextAsync(log, "third\n");
+        history.Finish(id, ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
+        Assert.Equal((0, "first\nsecond\nthird\n"), await following is var (end, all, _) ? (end, all) : default);
+
+        Assert.Equal(1, (await VerbAsync("logs", "99")).ExitCode);
+        File.Delete(log);
+        Assert.Contains("has no build log any more", (await VerbAsync("logs")).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Watch_OfAService_PrintsALineForEachThingThatHappens_UntilItIsStopped_AndTheCollectorHearsOfIt()
+    {
+        using var collector = new HttpReceiver();
+        using var service = Start("run", "--config", Config, "--set", $"Telemetry:OtlpEndpoint={collector.Address}");
+        // Nobody reads it, and it must not fill its pipe.
+        var log = Task.WhenAll(service.StandardOutput.ReadToEndAsync(), service.StandardError.ReadToEndAsync());
+        for (var tries = 0; tries < 400 && !File.Exists(Path.Combine(State, "worker.sock")); tries++) { await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, CancellationToken.None); }
+
+        using var watch = Start("status", "--watch", "--config", Config);
+        var line = await watch.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Matches("^[0-9:]{8} .+", line);
+        await StopAsync(watch);
+        Assert.Equal(0, watch.ExitCode);
+
+        await StopAsync(service);
+        await log;
+        Assert.Equal(0, service.ExitCode);
+        var sent = string.Concat(collector.All.Where(r => r.Path == "/v1/metrics").Select(r => System.Text.Encoding.UTF8.GetString(r.Body)));
+        Assert.Contains("watchparty.info", sent, StringComparison.Ordinal);
+
+        static async Task StopAsync(Process process)
+        {
+            using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"])) { await kill.WaitForExitAsync(); }
+            await process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+        }
+    }
+
+    [Fact]
+    public async Task Watch_WithoutAService_EndsWith1AndSaysWhatToDo()
+    {
+        var (code, _, error) = await VerbAsync("status", "--watch");
+
+        Assert.Equal(1, code);
+        Assert.Contains("The service is not running", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_OfAVerb_EndsWithExamples_AlsoWhereAnArgumentIsMissing()
+    {
+        var (code, output, error) = await RunAsync("show", "--help");
+
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("Examples:\n  watchparty-worker show 12\n      release 12, every step of it and why it ran\n", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Completion_OfBash_OffersWhatTheProgramKnows()
+    {
+        var program = Path.Combine(_folder, "watchparty-worker");
+        await File.WriteAllTextAsync(program, $"#!/bin/sh\nexec '{Environment.ProcessPath}' '{Path.Combine(AppContext.BaseDirectory, "watchparty-worker.dll")}' \"$@\"\n");
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var (code, script, _) = await RunAsync("completions", "bash");
+        Assert.Equal(0, code);
+
+        async Task<string> AfterAsync(string line, params string[] words)
+        {
+            using var bash = Process.Start(new ProcessStartInfo("bash", ["-c", $"{script}\nCOMP_WORDS=('{program}' {string.Join(' ', words.Select(w => $"'{w}'"))}) COMP_CWORD={words.Length} COMP_LINE='{line}' COMP_POINT={line.Length}\n_watchparty_worker\necho \"${{COMPREPLY[*]}}\""]) { RedirectStandardOutput = true })!;
+            var answers = await bash.StandardOutput.ReadToEndAsync();
+            await bash.WaitForExitAsync();
+            return answers.Trim();
+        }
+
+        Assert.Equal("clear-cache", await AfterAsync("watchparty-worker cle", "cle"));
+        Assert.Equal("--force-rebuild", await AfterAsync("watchparty-worker once --f", "once", "--f"));
+        foreach (var shell in (string[])["zsh", "fish"]) { Assert.Contains("[suggest:", (await RunAsync("completions", shell)).Output, StringComparison.Ordinal); }
     }
 
     [Fact]

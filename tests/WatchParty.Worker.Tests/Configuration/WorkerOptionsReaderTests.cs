@@ -86,12 +86,63 @@ public sealed class WorkerOptionsReaderTests : IDisposable
             ? element.EnumerateObject().SelectMany(p => Leaves(p.Value, $"{path}:{p.Name}"))
             : [path];
         static IEnumerable<string> Keys(Type type, string path) => type.GetProperties().SelectMany(p =>
-            p.PropertyType.Namespace == type.Namespace && p.PropertyType.IsClass ? Keys(p.PropertyType, $"{path}:{p.Name}") : [$"{path}:{p.Name}"]);
+            p.PropertyType.Namespace == type.Namespace && p.PropertyType is { IsClass: true, IsArray: false } ? Keys(p.PropertyType, $"{path}:{p.Name}") : [$"{path}:{p.Name}"]);
 
         Assert.Equal(
             Keys(typeof(WorkerOptions), "Worker").Order(StringComparer.Ordinal),
             Leaves(document.RootElement.GetProperty("Worker"), "Worker").Order(StringComparer.Ordinal));
     }
+
+    [Fact]
+    public void Notifications_AreAListOfSections_FromAFileAndFromVariables()
+    {
+        _environment["Worker__Notifications__1__Kind"] = "slack";
+        _environment["Worker__Notifications__1__Url"] = "https://hooks.slack.example/x";
+        _environment["Worker__Notifications__1__On"] = "Failure,Success";
+
+        var options = Read("""{ "Worker": { "Notifications": [ { "Kind": "Email", "Host": "mail", "From": "a@b.example", "To": [ "c@d.example" ] } ] } }""");
+
+        Assert.Equal(["email", "slack"], options.Notifications.Select(n => n.CalledBy()));
+        Assert.Equal(("mail", 587, MailSecurity.StartTls), (options.Notifications[0].Host, options.Notifications[0].Port, options.Notifications[0].Security));
+        Assert.Equal(["c@d.example"], options.Notifications[0].To);
+        Assert.Equal(["Failure", "Success"], options.Notifications[1].On);
+    }
+
+    [Theory]
+    [InlineData("""{ "Url": "https://x.example/" }""", "Kind")]
+    [InlineData("""{ "Kind": "Pigeon" }""", "Kind", "Kind")]
+    [InlineData("""{ "Kind": "Slack" }""", "Url")]
+    [InlineData("""{ "Kind": "Slack", "Url": "hooks.slack.com/x" }""", "Url")]
+    [InlineData("""{ "Kind": "Slack", "Url": "https://x.example/", "UrlFile": "/dev/null" }""", "UrlFile")]
+    [InlineData("""{ "Kind": "Slack", "UrlFile": "url.txt" }""", "UrlFile")]
+    [InlineData("""{ "Kind": "Slack", "UrlFile": "/nowhere/url" }""", "UrlFile")]
+    [InlineData("""{ "Kind": "Ntfy", "Url": "https://ntfy.sh/" }""", "Url")]
+    [InlineData("""{ "Kind": "Webhook", "Url": "https://x.example/", "On": [ "Failure", "Weather" ] }""", "On")]
+    [InlineData("""{ "Kind": "Webhook", "Url": "https://x.example/", "Colour": "red" }""", "Colour")]
+    [InlineData("""{ "Kind": "Email" }""", "Host", "From", "To")]
+    [InlineData("""{ "Kind": "Email", "Host": "m", "From": "no address", "To": [ "c@d.example", "x y z@" ], "Port": 0 }""", "Port", "From", "To")]
+    [InlineData("""{ "Kind": "Email", "Host": "m", "From": "a@b.example", "To": "c@d.example", "User": "u", "Security": "None" }""", "Password", "Security")]
+    [InlineData("\"slack\"", "0", "Kind")]
+    public void Notification_WithFaults_NamesTheKeyOfEach(string channel, params string[] keys)
+    {
+        var faults = FaultsOf($$"""{ "Worker": { "Notifications": [ {{channel}} ] } }""");
+
+        Assert.Equal(keys, faults.Select(f => f.Key.Split(':')[^1]));
+        Assert.All(faults, f => Assert.StartsWith("Notifications:0", f.Key, StringComparison.Ordinal));
+        Assert.All(faults, f => Assert.NotEmpty(f.Fix));
+    }
+
+    [Fact]
+    public void Notifications_OfOneName_AreAFault() => Assert.Equal("Notifications:1:Name", Assert.Single(FaultsOf(
+        """{ "Worker": { "Notifications": [ { "Kind": "Slack", "Url": "https://x.example/" }, { "Kind": "Slack", "Url": "https://y.example/" } ] } }""")).Key);
+
+    [Theory]
+    [InlineData("""{ "Provider": "GitHub" }""", "Project", "Token")]
+    [InlineData("""{ "Provider": "GitHub", "Project": "name", "Token": "t" }""", "Project")]
+    [InlineData("""{ "Provider": "Gitea", "Project": "o/n", "TokenFile": "/nowhere/token" }""", "Address", "TokenFile")]
+    [InlineData("""{ "Provider": "GitLab", "Project": "a/b/c", "Token": "t", "Address": "gitlab", "Context": "" }""", "Address")]
+    public void CommitStatus_WithFaults_NamesTheKeyOfEach(string section, params string[] keys) => Assert.Equal(
+        keys.Select(k => $"CommitStatus:{k}"), FaultsOf($$"""{ "Worker": { "CommitStatus": {{section}} } }""").Select(f => f.Key));
 
     [Fact]
     public void Options_WithoutConfiguration_HaveTheDocumentedDefaults()

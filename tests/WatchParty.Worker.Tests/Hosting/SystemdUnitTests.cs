@@ -52,6 +52,10 @@ public sealed class SystemdUnitTests : IDisposable
         }
         Assert.Contains("ReadWritePaths=\"-/srv/my \\\"app\\\" 100%%\"", File.ReadAllText($"{Unit}.d/10-repository.conf"), StringComparison.Ordinal);
 
+        foreach (var file in Others) { Assert.Equal("-rw-r--r--", Mode(Path.Combine(_root, "dest", file))); }
+        Assert.Equal("-rwxr-xr-x", Mode(Path.Combine(Path.GetDirectoryName(Program)!, "scripts/clear-cache.sh")));
+        Assert.Equal("/opt/watchparty-worker/watchparty-worker", new FileInfo(Path.Combine(_root, "dest/usr/local/bin/watchparty-worker")).LinkTarget);
+
         File.WriteAllText(Configuration, "{\"edited\": true}");
         File.WriteAllText(Path.Combine(State, "history.db"), "kept");
         File.WriteAllText(Program + ".of-the-old-version", "");
@@ -73,6 +77,7 @@ public sealed class SystemdUnitTests : IDisposable
             RunInstaller("--uninstall");
             Assert.False(File.Exists(Program));
             Assert.False(File.Exists(Unit));
+            Assert.All(Others.Append("usr/local/bin/watchparty-worker"), f => Assert.False(Path.Exists(Path.Combine(_root, "dest", f)) || new FileInfo(Path.Combine(_root, "dest", f)).LinkTarget is not null));
             Assert.True(File.Exists(Configuration));
             Assert.True(Directory.Exists(State));
         }
@@ -94,6 +99,12 @@ public sealed class SystemdUnitTests : IDisposable
         Assert.NotEqual("", output);
         Assert.Empty(Directory.GetFileSystemEntries(_root));
     }
+
+    private static readonly string[] Others =
+    [
+        "usr/local/share/man/man1/watchparty-worker.1", "usr/share/bash-completion/completions/watchparty-worker",
+        "usr/local/share/zsh/site-functions/_watchparty-worker", "usr/share/fish/vendor_completions.d/watchparty-worker.fish",
+    ];
 
     private void Install(string version, params string[] arguments)
     {

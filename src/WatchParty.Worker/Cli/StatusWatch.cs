@@ -1,0 +1,47 @@
+using System.Text.Json;
+using Spectre.Console;
+using WatchParty.Worker.Hosting;
+
+namespace WatchParty.Worker.Cli;
+
+/// <summary><c>status --watch</c>: bars that move on a terminal, a line for each thing that happens otherwise. Until Ctrl-C.</summary>
+internal static class StatusWatch
+{
+    public static async Task<int> RunAsync(StateFolder state, TimeProvider time, CancellationToken stop)
+    {
+        try
+        {
+            if (Console.IsOutputRedirected)
+            {
+                return await FollowAsync(state, new LiveStatus(), line => Console.Out.WriteLine($"{time.GetLocalNow():HH:mm:ss} {EventText.OneLine(line)}"), () => { }, stop);
+            }
+            var live = new LiveStatus();
+            Text View() => new(string.Join('\n', live.Lines(time.GetUtcNow(), AnsiConsole.Profile.Width)));
+            return await AnsiConsole.Live(View()).AutoClear(false).StartAsync(display => FollowAsync(state, live, _ => display.UpdateTarget(View()), () => display.UpdateTarget(View()), stop));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return ExitCode.Done;
+        }
+    }
+
+    /// <param name="happened">Gets each line of progress that is new.</param>
+    /// <param name="updated">Called about once a second.</param>
+    private static async Task<int> FollowAsync(StateFolder state, LiveStatus live, Action<string> happened, Action updated, CancellationToken stop)
+    {
+        var known = "";
+        while (true)
+        {
+            var answer = await ControlClient.AskAsync(state, new ControlRequest("watch", VerbSession.Caller), line => { if (live.See(line)) { happened(line); } }, stop);
+            if (answer?.Document is not { } document)
+            {
+                await Output.ErrorAsync(answer?.Error ?? "The service is not running, so there is nothing to watch. `systemctl status watchparty-worker` says why.");
+                return ExitCode.Failed;
+            }
+            live.Update(JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus)!);
+            var work = live.Status!.Work ?? "idle";
+            if (work != known) { happened(known = work); }
+            updated();
+        }
+    }
+}
