@@ -273,8 +273,8 @@ public sealed class ServiceTests : IAsyncLifetime
     {
         (await _app.OnceAsync()).Succeeded();
         var version = await _app.GetAsync("/version");
-        // The new container never becomes healthy, so that the deployment still runs when it is killed.
-        var compose = SmallApplication.WebAndSide[0].Text!.Replace("start_period: 1s", "start_period: 300s", StringComparison.Ordinal);
+        // The new container never becomes healthy, and another waits for it, so that the deployment still runs when it is killed.
+        var compose = SmallApplication.WebAndSide[0].Text!.Replace("start_period: 1s", "start_period: 300s", StringComparison.Ordinal) + "    depends_on: {web: {condition: service_healthy}}\n";
         await _app.PushAsync(("web/status", "broken\n"), ("compose.yaml", compose));
         var service = await _app.StartServiceAsync();
         await service.SaysAsync("is up");
