@@ -67,6 +67,7 @@ flock util-linux
 unshare util-linux
 chattr e2fsprogs
 systemd-analyze systemd
+chromium chromium
 LIST
 }
 

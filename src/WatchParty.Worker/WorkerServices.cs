@@ -10,6 +10,7 @@ using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Scheduling;
+using WatchParty.Worker.Status;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
 using WatchParty.Worker.Verifying;
@@ -46,7 +47,8 @@ internal static class WorkerServices
         .AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
         .AddNightlyPrune(new PruneSchedule(options.Prune))
-        .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone);
+        .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone)
+        .AddStatus(options.Status);
 
     private static IServiceCollection AddConfiguration(this IServiceCollection services, WorkerOptions options) => services
         .AddSingleton(options).AddSingleton(options.Repository).AddSingleton(options.Build).AddSingleton(options.Deploy)

@@ -49,7 +49,7 @@ internal sealed class TheWorker(Application app) : Contestant("worker", app)
         await _service.SaysAsync($"of commit {commit} is healthy");
         await Eventually.HoldsAsync(IsIdleAsync, "an idle service", () => _service.Log);
         var release = (await App.LastReleaseAsync())!;
-        Console.Error.WriteLine(release["seconds"]!.ToJsonString());
+        await Console.Error.WriteLineAsync(release["seconds"]!.ToJsonString());
         var steps = release["services"]!.AsArray().Select(s => s!["steps"]!).ToList();
         var total = steps.Sum(s => (int)s["total"]!);
         return ((double)release["seconds"]!["total"]!, total == 0 ? "nothing built" : $"{steps.Sum(s => (int)s["cached"]!)}/{total}");

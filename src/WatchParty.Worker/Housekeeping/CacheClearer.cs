@@ -57,7 +57,7 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
         freed += await cache.RemoveAsync(others.Count == 0 ? null : mark, keepCacheMounts: false, cancellationToken);
 
         var left = await cache.RecordsAsync(cancellationToken);
-        var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)] };
+        var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)], BytesAfter = left.Sum(r => r.Size) };
         var after = left.Count;
         history.Save(report);
         logger.Cleared(string.Join(", ", services), before, after, freed);
