@@ -9,7 +9,7 @@ internal sealed class BuildLog(string file) : IDisposable
 {
     private const long Limit = 16 * 1024 * 1024;
 
-    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read), new UTF8Encoding(false));
+    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read), new UTF8Encoding(false)) { AutoFlush = true };
     private long _written;
     private long _dropped;
 

@@ -31,7 +31,7 @@ public sealed class StatusPageTests
         // Nobody loads the page again from here on.
         var pushed = await app.PushAsync("web/content.txt", "watched\n");
         await page.WaitForSelectorAsync("section.busy .phases .current");
-        await page.WaitForFunctionAsync("() => document.getElementById('trail')?.textContent.includes('[web ')");
+        await page.WaitForSelectorAsync("#trail li:has-text('COPY . .')");
         await page.WaitForSelectorAsync($"[data-commit='{pushed}']");
         await page.WaitForSelectorAsync(".large .badge.good");
 

@@ -35,7 +35,7 @@ internal static class Waterfall
         var width = Math.Max(Least, Width * step.Seconds / end);
         var x = Math.Min(Width * from / end, Width - width);
         return Html.Of($"""
-            <tr><td class="text"><span class="stage">{step.Stage}</span> <code>{step.Text}</code>{(missed?.Reason is { } reason ? Html.Of($"<span class=\"why\">ran because {reason}{(missed.Avoidable ? " – avoidable" : "")}</span>") : Html.Empty)}{(step.Error is { } error ? Html.Of($"<span class=\"why bad\">{error}</span>") : Html.Empty)}</td>
+            <tr><td class="text">{(step.Stage.Length == 0 ? Html.Empty : Html.Of($"<span class=\"stage\">{step.Stage}</span> "))}<code>{step.Text}</code>{(missed?.Reason is { } reason ? Html.Of($"<span class=\"why\">ran because {reason}{(missed.Avoidable ? " – avoidable" : "")}</span>") : Html.Empty)}{(step.Error is { } error ? Html.Of($"<span class=\"why bad\">{error}</span>") : Html.Empty)}</td>
             <td class="number">{kind switch { "cached" => "cached", "pending" => Words(step.State), _ => ReleaseText.Seconds(step.Seconds) }}</td>
             <td class="bar"><svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="{kind}" x="{Show.Number(x)}" width="{Show.Number(width)}" height="10"/></svg></td></tr>
             """);
