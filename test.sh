@@ -68,6 +68,7 @@ unshare util-linux
 chattr e2fsprogs
 systemd-analyze systemd
 aiosmtpd python3-aiosmtpd
+chromium chromium
 LIST
 }
 

@@ -11,6 +11,7 @@ using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Scheduling;
+using WatchParty.Worker.Status;
 using WatchParty.Worker.Telemetry;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
@@ -52,7 +53,8 @@ internal static class WorkerServices
         .AddHostedService(p => new OtlpExport(options.Telemetry, p.GetRequiredService<MetricsRegistry>()))
         .AddHostedService(p => new PollWatch(() => p.GetRequiredService<GitPoller>().State, options, p.GetRequiredService<Notifier>(), p.GetRequiredService<TimeProvider>()))
         .AddNightlyPrune(new PruneSchedule(options.Prune))
-        .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone);
+        .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone)
+        .AddStatus(options.Status);
 
     private static IServiceCollection AddConfiguration(this IServiceCollection services, WorkerOptions options) => services
         .AddSingleton(options).AddSingleton(options.Repository).AddSingleton(options.Build).AddSingleton(options.Deploy)

@@ -31,7 +31,7 @@ internal static class HistoryBenchmark
     }
 
     /// <summary>An application with so many releases of two services and 16 steps, and one real one on top.</summary>
-    private static async Task<Application> PrepareAsync(int releases)
+    internal static async Task<Application> PrepareAsync(int releases)
     {
         var app = await Application.SampleAsync();
         Directory.CreateDirectory(app.State);

@@ -17,6 +17,7 @@ soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(time), argumen
     ("poll", "A look at a remote without news beside git ls-remote, and what 10,000 of them leave behind.", PollBenchmark.RunAsync),
     ("footprint", "What the idle service needs.", FootprintBenchmark.RunAsync),
     ("history", "The verbs with 100,000 recorded releases.", HistoryBenchmark.RunAsync),
+    ("page", "The status page with 10,000 recorded releases, and what it costs in memory.", PageBenchmark.RunAsync),
     ("output", "A build that prints 1 GB.", OutputBenchmark.RunAsync),
     ("scale", "Up to 100 services, 50,000 files and 2 GB.", ScaleBenchmark.RunAsync),
 ];

@@ -13,7 +13,7 @@ internal sealed class BuildLog(string file) : IDisposable
     private const int TailLimit = Mebibyte - 1024;
     private const int LineLimit = 64 * 1024;
 
-    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read), new UTF8Encoding(false));
+    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read), new UTF8Encoding(false)) { AutoFlush = true };
     private readonly Dictionary<(string Step, int Stream), List<byte>> _open = [];
     private readonly TailBuffer _tail = new(TailLimit);
     private long _written;

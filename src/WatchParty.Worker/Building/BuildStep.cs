@@ -28,4 +28,8 @@ internal enum StepState
 /// <param name="Elapsed">Time it took; of all its runs if it started more than once.</param>
 /// <param name="LogTail">The last lines it printed, at most <see cref="StepLog.LineLimit"/>.</param>
 internal sealed record BuildStep(
-    string Target, string Stage, int Number, int Of, string Instruction, string Text, StepState State, TimeSpan Elapsed, string Digest, string? Error, IReadOnlyList<string> LogTail);
+    string Target, string Stage, int Number, int Of, string Instruction, string Text, StepState State, TimeSpan Elapsed, string Digest, string? Error, IReadOnlyList<string> LogTail)
+{
+    /// <summary>When it first started, by the builder's clock; null when it never did.</summary>
+    public DateTimeOffset? StartedAt { get; init; }
+}

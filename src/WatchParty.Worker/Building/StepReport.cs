@@ -130,7 +130,8 @@ internal sealed class StepReport
 
     private BuildStep Step(Vertex own, Vertex shown) => new(
         Target(own), own.Name.Stage, own.Name.Number, own.Name.Of, own.Name.Instruction, own.Name.Text, StateOf(shown),
-        shown.Elapsed, shown.Digest, shown.Error, _logs.TryGetValue(shown.Digest, out var log) ? log.Tail() : []);
+        shown.Elapsed, shown.Digest, shown.Error, _logs.TryGetValue(shown.Digest, out var log) ? log.Tail() : [])
+    { StartedAt = shown.FirstStarted };
 
     // With one target the names have no prefix.
     private string Target(Vertex vertex) =>

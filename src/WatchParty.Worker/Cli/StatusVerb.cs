@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
@@ -27,19 +26,7 @@ internal static class StatusVerb
             var fresh = session.Get<FreshMarks>().All().Order(StringComparer.Ordinal).ToList();
             if (arguments.GetValue(common.Json))
             {
-                var json = new JsonObject
-                {
-                    ["running"] = service is not null,
-                    ["lock"] = holder,
-                    ["deployed"] = deployed is null ? null : new JsonObject { ["release"] = $"{deployed.Id}", ["commit"] = deployed.Commit },
-                    ["last"] = last is null ? null : JsonNode.Parse(JsonSerializer.Serialize(last, RecordJson.Readable.ReleaseReport)),
-                    ["brokenHistories"] = new JsonArray([.. session.State.BrokenHistories.Select(f => JsonValue.Create(f))]),
-                    ["freshBuildPending"] = new JsonArray([.. fresh.Select(f => JsonValue.Create(f))]),
-                    ["service"] = service is null ? null : JsonNode.Parse(JsonSerializer.Serialize(service, ControlJson.Default.ServiceStatus)),
-                    ["lastPrune"] = Json(history.LastHousekeeping("prune")),
-                    ["lastClear"] = Json(history.LastHousekeeping("clear")),
-                };
-                await Output.DocumentAsync(json.ToJsonString());
+                await Output.DocumentAsync(StatusDocument.Of(history, fresh, service, holder, session.State));
                 return ExitCode.Done;
             }
             var lines = new List<string>
@@ -60,7 +47,4 @@ internal static class StatusVerb
         });
         return command;
     }
-
-    private static JsonNode? Json(HousekeepingReport? report) =>
-        report is null ? null : JsonNode.Parse(JsonSerializer.Serialize(report, RecordJson.Readable.HousekeepingReport));
 }

@@ -11,6 +11,7 @@ internal sealed class WorkerOptions
     public PruneOptions Prune { get; set; } = new();
     public DockerOptions Docker { get; set; } = new();
     public StateOptions State { get; set; } = new();
+    public StatusOptions Status { get; set; } = new();
 
     /// <summary>Who is told of releases that fail, are taken back or are well again. Default: nobody.</summary>
     public NotificationOptions[] Notifications { get; set; } = [];
@@ -178,4 +179,32 @@ internal sealed class StateOptions
     public string Folder { get; set; } = OperatingSystem.IsWindows()
         ? System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "WatchParty")
         : "/var/lib/watchparty";
+}
+
+/// <summary>The status page, its HTTP API and the webhook. Everything here is without effect as long as <see cref="Address"/> is not set.</summary>
+internal sealed class StatusOptions
+{
+    public const int ShortestToken = 20;
+    public const int ShortestWebhookSecret = 16;
+
+    /// <summary>Where the page is served, with an IP address or localhost: <c>http://127.0.0.1:8080</c>. An address that others can reach needs a token.
+    /// Default: no page.</summary>
+    public string? Address { get; set; }
+
+    /// <summary>Names by which browsers and webhooks call this machine, beside its IP addresses and localhost; a reverse proxy's name, for example.
+    /// Others are refused, so that a foreign page cannot read this one by a name of its own. Default: none.</summary>
+    public string[] Hosts { get; set; } = [];
+
+    /// <summary>What a person or script has to know to see the page and to act, at least 20 characters. Default: on this machine everybody may look,
+    /// and nobody may act.</summary>
+    public string? Token { get; set; }
+
+    /// <summary>File with the token, an absolute path; better than <see cref="Token"/>, which others may see in the configuration. Default: none.</summary>
+    public string? TokenFile { get; set; }
+
+    /// <summary>Secret that GitHub, GitLab, Gitea or Forgejo shares with the webhook, at least 16 characters. Default: no webhook.</summary>
+    public string? WebhookSecret { get; set; }
+
+    /// <summary>File with the webhook's secret, an absolute path. Default: none.</summary>
+    public string? WebhookSecretFile { get; set; }
 }

@@ -54,10 +54,32 @@ internal static partial class WorkerOptionsRules
         faults.AddRange(NotificationRules.Check(options.Notifications));
         faults.AddRange(CommitStatusRules.Check(options.CommitStatus));
         Rule(Path.IsPathFullyQualified(options.State.Folder), "State:Folder", $"'{options.State.Folder}' is not an absolute path", "Write the full path of a folder that only the service may write");
+        CheckStatus(options.Status, Rule);
         return faults;
     }
 
     internal static bool IsHttp(string? address) => Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
+
+    private static void CheckStatus(StatusOptions options, Action<bool, string, string, string> rule)
+    {
+        const string HowToKeep = "Leave one of them empty; the file is the safer place";
+        var address = StatusAddress.Parse(options.Address);
+        rule(options.Address is null || address is not null, "Status:Address", $"'{options.Address}' is not an address the page can be served at", "Write http:// with an IP address or localhost and a port, for example http://127.0.0.1:8080; for HTTPS put a reverse proxy before it");
+        rule(address is null or { IsLoopback: true } || options.Token is not null || options.TokenFile is not null, "Status:Address", $"others can reach '{options.Address}', and there is no token", "Set Status:TokenFile to a file with a token of at least 20 characters (openssl rand -hex 32), or write http://127.0.0.1 with the port");
+        foreach (var (index, host) in options.Hosts.Index())
+        {
+            rule(Uri.CheckHostName(host) == UriHostNameType.Dns, $"Status:Hosts:{index}", $"'{host}' is not a host name", "Write the name alone, without http:// and port, for example status.example.org");
+        }
+        Secret("Status:Token", options.Token, options.TokenFile, StatusOptions.ShortestToken);
+        Secret("Status:WebhookSecret", options.WebhookSecret, options.WebhookSecretFile, StatusOptions.ShortestWebhookSecret);
+
+        void Secret(string key, string? value, string? file, int shortest)
+        {
+            rule(value is null || file is null, key, $"{key} and {key}File are both set", HowToKeep);
+            rule(value is null || value.Length >= shortest, key, "it is too short", $"Write at least {shortest} characters, for example what `openssl rand -hex 32` prints");
+            rule(file is null || Path.IsPathFullyQualified(file), $"{key}File", $"'{file}' is not an absolute path", "Write the full path of a file that only the service may read");
+        }
+    }
 
     [GeneratedRegex(@"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$")]
     private static partial Regex SafeName();

@@ -62,7 +62,7 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
         KillPoints.Reach(KillPoint.ClearSwept);
 
         var left = await cache.RecordsAsync(cancellationToken);
-        var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)] };
+        var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)], BytesAfter = left.Sum(r => r.Size) };
         var after = left.Count;
         history.Save(report);
         KillPoints.Reach(KillPoint.ClearRecorded);

@@ -56,7 +56,7 @@ internal sealed class Pruner(
         }
         var report = new HousekeepingReport("prune", trigger, lost.Count > 0 ? "LostWarmth" : "Pruned", images, before.Count, after.Count, freed,
             mark.Seconds, Math.Round(sweepSeconds, 3), lost.Count > 0 ? $"the next build of {lost[0].Name} would run {lost[0].Step}" : null, startedAt, time.GetUtcNow())
-        { Notes = notes };
+        { Notes = notes, BytesBefore = before.Sum(r => r.Size), BytesAfter = after.Sum(r => r.Size) };
         history.Save(report);
         KillPoints.Reach(KillPoint.PruneRecorded);
         logger.Pruned(before.Count, after.Count, freed);

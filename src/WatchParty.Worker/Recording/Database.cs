@@ -81,6 +81,7 @@ internal sealed class Database : IDisposable
         ALTER TABLE release ADD COLUMN resources_hash TEXT;
         ALTER TABLE release ADD COLUMN unanswered TEXT;
         """,
+        "ALTER TABLE step ADD COLUMN started_at INTEGER;",
     ];
 
     /// <summary>Seconds.</summary>

@@ -82,9 +82,9 @@ internal sealed class History(Database database, TimeProvider time)
         database.Execute("DELETE FROM step WHERE release_id = $id AND service = $name", ("$id", release), ("$name", service));
         foreach (var (position, step) in steps.Index())
         {
-            database.Execute("INSERT INTO step VALUES ($id, $name, $position, $stage, $text, $state, $seconds, $digest, $error)",
+            database.Execute("INSERT INTO step VALUES ($id, $name, $position, $stage, $text, $state, $seconds, $digest, $error, $started)",
                 ("$id", release), ("$name", service), ("$position", position), ("$stage", step.Stage), ("$text", step.Text), ("$state", step.State.ToString()),
-                ("$seconds", Math.Round(step.Elapsed.TotalSeconds, 3)), ("$digest", step.Digest), ("$error", step.Error));
+                ("$seconds", Math.Round(step.Elapsed.TotalSeconds, 3)), ("$digest", step.Digest), ("$error", step.Error), ("$started", step.StartedAt?.ToUnixTimeMilliseconds()));
         }
     });
 
@@ -131,6 +131,10 @@ internal sealed class History(Database database, TimeProvider time)
 
     /// <summary>When a release last went well; null before the first.</summary>
     public DateTimeOffset? LastSuccess() => database.Scalar<long>("SELECT ended_at FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT 1") is > 0 and var at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null;
+
+    /// <summary>Number and commit of the newest release that was healthy.</summary>
+    public (long Id, string Commit)? DeployedNumber() => database.Query(
+        "SELECT id, commit_id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT 1", r => ((long, string)?)(r.GetInt64(0), r.GetString(1))).FirstOrDefault();
 
     /// <summary>The newest release that was healthy.</summary>
     public DeployedRelease? Deployed() => Healthy(1) is [var newest, ..] ? newest : null;
@@ -198,9 +202,14 @@ internal sealed class History(Database database, TimeProvider time)
     /// <summary>The newest releases, newest first.</summary>
     public IReadOnlyList<ReleaseReport> Last(int count) => Read("ORDER BY id DESC LIMIT $count", ("$count", count));
 
-    public IReadOnlyList<(string Service, string Stage, string Text, string State, double Seconds, string? Error)> Steps(long release) => database.Query(
-        "SELECT service, stage, text, state, seconds, error FROM step WHERE release_id = $id ORDER BY service, position",
-        r => (r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetDouble(4), TextOrNull(r, 5)), ("$id", release));
+    /// <summary>The newest releases before <paramref name="release"/>, newest first.</summary>
+    public IReadOnlyList<ReleaseReport> Before(long release, int count) => Read("WHERE id < $id ORDER BY id DESC LIMIT $count", ("$id", release), ("$count", count));
+
+    /// <summary>Every step of a release, service by service.</summary>
+    public IReadOnlyList<StepRecord> Steps(long release) => database.Query(
+        "SELECT service, stage, text, state, seconds, error, started_at FROM step WHERE release_id = $id ORDER BY service, position",
+        r => new StepRecord(r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetDouble(4), TextOrNull(r, 5),
+            r.IsDBNull(6) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(6))), ("$id", release));
 
     public void Quarantine(string commit, long release, string reason) => database.Execute(
         "INSERT OR REPLACE INTO quarantine VALUES ($commit, $id, $reason, $now)", ("$commit", commit), ("$id", release), ("$reason", reason), ("$now", Now()));
@@ -214,6 +223,11 @@ internal sealed class History(Database database, TimeProvider time)
     public void Save(HousekeepingReport report) => database.Execute(
         "INSERT INTO housekeeping (kind, report, ended_at) VALUES ($kind, $report, $now)",
         ("$kind", report.Kind), ("$report", JsonSerializer.Serialize(report, RecordJson.Default.HousekeepingReport)), ("$now", report.EndedAt.ToUnixTimeMilliseconds()));
+
+    /// <summary>The newest prunes and clears, newest first.</summary>
+    public IReadOnlyList<HousekeepingReport> Housekeeping(int count) => database.Query(
+        "SELECT report FROM housekeeping ORDER BY id DESC LIMIT $count",
+        r => JsonSerializer.Deserialize(r.GetString(0), RecordJson.Default.HousekeepingReport)!, ("$count", count));
 
     public HousekeepingReport? LastHousekeeping(string kind) => database.Query(
         "SELECT report FROM housekeeping WHERE kind = $kind ORDER BY id DESC LIMIT 1",

@@ -56,6 +56,10 @@ internal sealed record StepCounts(int Total, int Cached, int Executed)
 /// <param name="Avoidable">Whether it ran only because a build argument is declared above it without being used by it.</param>
 internal sealed record MissedStep(string Step, double Seconds, string? Reason, MissCause? Cause = null, bool Avoidable = false);
 
+/// <summary>One step of one build.</summary>
+/// <param name="StartedAt">Null when it never began, or when an earlier version of the worker recorded it.</param>
+internal sealed record StepRecord(string Service, string Stage, string Text, string State, double Seconds, string? Error, DateTimeOffset? StartedAt);
+
 internal sealed record ServiceReport(
     string Name, ServiceAction Action, string Reason, bool Fresh, StepCounts Steps, double Seconds, string? Image, IReadOnlyList<MissedStep> Missed)
 {
@@ -101,6 +105,7 @@ internal sealed record ReleaseReport(
 [JsonSerializable(typeof(PhaseSeconds))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, Unanswered>))]
 [JsonSerializable(typeof(HousekeepingReport))]
+[JsonSerializable(typeof(IReadOnlyList<StepRecord>))]
 [JsonSerializable(typeof(IReadOnlyList<HousekeepingReport>))]
 internal sealed partial class RecordJson : JsonSerializerContext
 {
@@ -116,4 +121,10 @@ internal sealed record HousekeepingReport(
 {
     /// <summary>What a person should know about it.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>Size of the builder cache before; null when it was not recorded.</summary>
+    public long? BytesBefore { get; init; }
+
+    /// <summary>Its size afterwards: after a prune that of the live set.</summary>
+    public long? BytesAfter { get; init; }
 }

@@ -28,6 +28,17 @@ public sealed class BuildLogTests : IDisposable
     }
 
     [Fact]
+    public void Log_OfABuildUnderWay_CanBeReadUpToItsLastLine()
+    {
+        using var log = new BuildLog(_file);
+        log.Write("one");
+        using var reader = new StreamReader(new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        Assert.Equal("one", reader.ReadLine());
+        log.Write("two");
+        Assert.Equal("two", reader.ReadLine());
+    }
+
+    [Fact]
     public void Log_WithASecretInAnAddress_MasksIt() => Assert.Equal(["fetch https://***@example.org/x"], Write("fetch https://user:token@example.org/x"));
 
     [Theory]

@@ -235,6 +235,18 @@ public sealed class WorkerOptionsReaderTests : IDisposable
     [InlineData("""{ "Prune": { "KeepReleases": "3.5" } }""", "Prune:KeepReleases", "is not a whole number")]
     [InlineData("""{ "DropFiles": { "Folder": "flags" } }""", "DropFiles:Folder", "is not an absolute path")]
     [InlineData("""{ "Secrets": { "Token": "x" } }""", "Secrets", "unknown key")]
+    [InlineData("""{ "Status": { "Address": "127.0.0.1:8080" } }""", "Status:Address", "is not an address the page can be served at")]
+    [InlineData("""{ "Status": { "Address": "https://127.0.0.1:8443" } }""", "Status:Address", "is not an address the page can be served at")]
+    [InlineData("""{ "Status": { "Address": "http://status.example.org" } }""", "Status:Address", "is not an address the page can be served at")]
+    [InlineData("""{ "Status": { "Address": "http://127.0.0.1:8080/status" } }""", "Status:Address", "is not an address the page can be served at")]
+    [InlineData("""{ "Status": { "Address": "http://0.0.0.0:8080" } }""", "Status:Address", "others can reach 'http://0.0.0.0:8080', and there is no token")]
+    [InlineData("""{ "Status": { "Address": "http://[::]:8080" } }""", "Status:Address", "there is no token")]
+    [InlineData("""{ "Status": { "Address": "http://10.0.0.1:8080" } }""", "Status:Address", "there is no token")]
+    [InlineData("""{ "Status": { "Hosts": [ "http://example.org" ] } }""", "Status:Hosts:0", "is not a host name")]
+    [InlineData("""{ "Status": { "Token": "short" } }""", "Status:Token", "it is too short")]
+    [InlineData("""{ "Status": { "Token": "01234567890123456789", "TokenFile": "/run/token" } }""", "Status:Token", "are both set")]
+    [InlineData("""{ "Status": { "TokenFile": "token" } }""", "Status:TokenFile", "is not an absolute path")]
+    [InlineData("""{ "Status": { "WebhookSecret": "short" } }""", "Status:WebhookSecret", "it is too short")]
     public void Value_ThatCannotBeUsed_IsOneFault(string worker, string key, string problem)
     {
         var fault = Assert.Single(FaultsOf($$"""{ "Worker": {{worker}} }"""));
@@ -250,6 +262,9 @@ public sealed class WorkerOptionsReaderTests : IDisposable
     [InlineData("""{ "Docker": { "Endpoint": "npipe:////./pipe/docker_engine" }, "Prune": { "KeepReleases": 100, "TimeZone": "America/New_York" } }""")]
     [InlineData("""{ "Docker": { "Endpoint": "" }, "Prune": { "TimeZone": "", "Cron": "" }, "State": { "Folder": "" } }""")]
     [InlineData("""{ "repository": { "BRANCH": "main" } }""")]
+    [InlineData("""{ "Status": { "Address": "http://localhost:8080", "Hosts": [ "status.example.org" ] } }""")]
+    [InlineData("""{ "Status": { "Address": "http://[::1]:8080", "WebhookSecretFile": "/run/webhook" } }""")]
+    [InlineData("""{ "Status": { "Address": "http://0.0.0.0:8080", "TokenFile": "/run/token" } }""")]
     public void Value_AtTheEdgeOfWhatIsAllowed_IsTaken(string worker) => Read($$"""{ "Worker": {{worker}} }""");
 
     [Fact]

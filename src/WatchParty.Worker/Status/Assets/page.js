@@ -1,0 +1,90 @@
+'use strict';
+// The pages are whole without this script. It draws the charts, and keeps the first page up to date.
+document.documentElement.classList.add('scripted');
+
+const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const charts = [];
+
+function dateOrTime(date, step) {
+  const two = number => String(number).padStart(2, '0');
+  return step >= 86400 || date.getHours() + date.getMinutes() === 0 ? `${two(date.getMonth() + 1)}-${two(date.getDate())}` : `${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+function draw(element) {
+  const { x, series } = JSON.parse(element.dataset.chart);
+  const units = [...new Set(series.map(s => s.unit))];
+  const axis = { stroke: color('quiet'), grid: { stroke: color('grid'), width: 1 }, ticks: { stroke: color('grid'), width: 1 } };
+  const lines = { line: {}, bars: { paths: uPlot.paths.bars({ size: [0.6, 24] }), points: { show: false } } };
+  element.replaceChildren();
+  return new uPlot({
+    width: element.clientWidth,
+    height: 220,
+    scales: Object.fromEntries(units.map(unit => [unit, { range: (_, low, high) => unit === '%' ? [0, 100] : [0, high > 0 ? high * 1.05 : 1] }])),
+    series: [{ label: 'Time', value: '{YYYY}-{MM}-{DD} {HH}:{mm}' }, ...series.map(s => ({
+      label: s.label, scale: s.unit, stroke: color(s.color), width: 2, spanGaps: true, ...lines[s.kind],
+      fill: s.kind === 'bars' ? color(s.color) + '66' : undefined, value: (_, v) => v == null ? '–' : `${+v.toFixed(2)} ${s.unit}`
+    }))],
+    axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map(tick => dateOrTime(new Date(tick * 1000), step)) }, ...units.map((unit, i) => ({ ...axis, scale: unit, side: i === 0 ? 3 : 1, grid: i === 0 ? axis.grid : { show: false }, values: (_, ticks) => ticks.map(t => `${t} ${unit}`), size: 64 }))]
+  }, [x, ...series.map(s => s.values)], element);
+}
+
+function drawAll() {
+  charts.splice(0).forEach(chart => chart.destroy());
+  document.querySelectorAll('[data-chart]').forEach(element => charts.push(draw(element)));
+}
+drawAll();
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAll);
+addEventListener('resize', () => charts.forEach(chart => chart.setSize({ width: chart.root.parentElement.clientWidth, height: 220 })));
+
+const MOST_LINES = 2000;
+let shown;
+
+/** Shows the page as the server makes it now, and leaves the focus where it was. */
+async function renew() {
+  const answer = await fetch(location.href, { credentials: 'same-origin' });
+  if (!answer.ok || answer.redirected) { location.reload(); return; }
+  const main = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main');
+  const focused = document.activeElement?.id;
+  document.querySelector('main').replaceWith(document.adoptNode(main));
+  if (focused) { document.getElementById(focused)?.focus(); }
+  toEnd(document.getElementById('log'));
+  toEnd(document.getElementById('trail'));
+}
+
+function toEnd(element) {
+  if (element) { element.scrollTop = element.scrollHeight; }
+}
+
+function follow() {
+  const events = new EventSource('/api/events');
+  events.addEventListener('changed', event => {
+    // The first one only says what is on the page already, unless the connection was lost meanwhile.
+    if (shown !== undefined && shown !== event.data) { renew(); }
+    shown = event.data;
+  });
+  events.addEventListener('progress', event => {
+    const line = JSON.parse(event.data);
+    const progress = document.getElementById('progress');
+    const trail = document.getElementById('trail');
+    if (progress) { progress.textContent = line; }
+    if (trail) {
+      trail.append(Object.assign(document.createElement('li'), { textContent: line }));
+      if (trail.childElementCount > 100) { trail.firstElementChild.remove(); }
+      toEnd(trail);
+    }
+  });
+  events.addEventListener('log', event => {
+    const part = JSON.parse(event.data);
+    const log = document.getElementById('log');
+    if (!log || log.dataset.release !== part.release) { return; }
+    // What the server sent with the page came to its own end; from the first part on the events tell all of it.
+    if (log.dataset.from === undefined) { log.textContent = ''; }
+    log.dataset.from = part.from;
+    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 20;
+    log.append(part.text);
+    if (log.childNodes.length > MOST_LINES) { log.firstChild.remove(); }
+    if (atEnd) { toEnd(log); }
+  });
+}
+
+if (document.querySelector('main[data-live]')) { follow(); }
