@@ -2,8 +2,8 @@ using System.Diagnostics;
 
 namespace WatchParty.Worker.EngineTests.Harness;
 
-/// <summary>An engine of the test's own, to be killed, stopped and filled up. It has no network, and 300 MB in memory for its data.</summary>
-/// <remarks>Like systemd it starts the daemon again when that ends. All of it is in a process namespace of its own and ends with it.</remarks>
+/// <summary>An engine of the test's own, to be killed, stopped and filled up. It has no network, not even the host's: a daemon that starts without a bridge takes that of the other away. Its data have 300 MB in memory.</summary>
+/// <remarks>Like systemd it starts the daemon again when that ends. All of it is in name spaces of its own and ends with them.</remarks>
 internal sealed class OwnEngine(string folder) : IAsyncDisposable
 {
     private Process? _process;
@@ -21,7 +21,7 @@ internal sealed class OwnEngine(string folder) : IAsyncDisposable
     public async Task StartAsync()
     {
         Directory.CreateDirectory(Path.Combine(folder, "data"));
-        _process = Command.Start("unshare", ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-euc", $"""
+        _process = Command.Start("unshare", ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-euc", $"""
             mount -t tmpfs -o size=300m tmpfs {folder}/data
             while :; do
                 {Daemon} --exec-root {folder}/exec --pidfile {folder}/docker.pid --host {Endpoint} --bridge none --iptables=false --ip6tables=false >>{folder}/log 2>&1 </dev/null || sleep 1
