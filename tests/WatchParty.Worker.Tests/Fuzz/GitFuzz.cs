@@ -50,7 +50,7 @@ public sealed class GitFuzz
     public Task Configuration_of_a_checkout() => Fuzz.RunAsync(m =>
     {
         var settings = GitConfigurationRules.Parse(m.Text(
-            "local\0file:.git/config\0core.sshcommand\nssh -i x\0global\0file:/root/.gitconfig\0user.name\nAnn\0",
+            "local\0file:.git/config\0core.sshcommand\nssh -i x\0global\0file:/etc/gitconfig\0user.name\nAnn\0",
             "local\0file:.git/config\0filter.lfs.clean\ngit-lfs clean -- %f\0worktree\0file:x\0core.bare\0",
             "command\0command line:\0safe.directory\n/srv\0local\0file:.git/config\0url.ssh://a.insteadof\nhttps://a\0"));
         GitConfigurationRules.Refused(settings);
