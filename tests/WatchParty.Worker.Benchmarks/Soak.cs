@@ -11,18 +11,35 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
 {
     private const string Ok = "ok\n";
 
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
+    /// <summary>The id of the engine's process, where it is a private one: the file lies beside its socket.</summary>
+    private static readonly string? s_engine = Environment.GetEnvironmentVariable("DOCKER_HOST") is { } host
+        && Path.Combine(Path.GetDirectoryName(new Uri(host).LocalPath)!, "docker.pid") is var file && File.Exists(file) ? File.ReadAllText(file).Trim() : null;
+
+    private static readonly TimeSpan s_quiet = TimeSpan.FromSeconds(10);
+
+    /// <summary>From here on the service runs on in one piece, so that what grows in it can be seen.</summary>
+    private const double Calm = 0.5;
+
+    /// <summary>Longest pause between two events; the shortest is none.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(10);
+
+    /// <summary>Most that may come on top between the beginning and the end of the calm part: of its memory a third, of the rest this many.</summary>
+    private const double MemoryGrowth = 1.33;
+    private const int CountGrowth = 8;
 
     private readonly Random _random = new(seed);
     private readonly SortedDictionary<string, int> _events = new(StringComparer.Ordinal);
     private readonly List<string> _faults = [];
-    private readonly List<(double Minutes, double Resident, double Files, double Threads)> _samples = [];
+    private readonly List<Sample> _samples = [];
     private readonly List<string> _order = [];
     private readonly HashSet<string> _forced = [];
     private readonly long _started = TimeProvider.System.GetTimestamp();
     private Service? _service;
+    private double _startedAt;
     private int _commits;
     private int _flags;
+
+    private bool IsCalm => Elapsed > Calm * duration;
 
     private TimeSpan Elapsed => TimeProvider.System.GetElapsedTime(_started);
 
@@ -45,8 +62,10 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
         ("forced rebuild by flag", 4, ForceAsync),
         ("prune", 5, async () => Expect("Pruned", (await app.RunAsync("prune", "--json")).Outcome)),
         ("foreign wipe of the builder", 3, CacheView.WipeBuilderAsync),
-        ("worker killed in a release", 6, KillAsync),
-        ("worker stopped in a release", 4, StopAsync),
+        ("tool of a release killed", 4, KillToolAsync),
+        ("engine frozen for a while", s_engine is null ? 0 : 2, FreezeEngineAsync),
+        ("worker killed in a release", IsCalm ? 0 : 6, KillAsync),
+        ("worker stopped in a release", IsCalm ? 0 : 4, StopAsync),
         ("remote away for a while", 4, RemoteAwayAsync),
     ];
 
@@ -54,7 +73,7 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
     {
         await StartAsync();
         await CommitAsync(("web/content.txt", Text()));
-        await WithServiceAsync(SampleAsync);
+        await SampleAsync();
         while (Elapsed < duration)
         {
             var (name, _, run) = Draw();
@@ -67,13 +86,16 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
             {
                 // An assertion of the harness counts as a fault, and the soak goes on.
                 Fault($"{name}: {e.Message}");
-                await RestartAsync();
+                await RepairAsync();
             }
-            if (_events.Values.Sum() % 10 == 0) { await WithServiceAsync(SampleAsync); }
+            await Task.Delay(s_pause * _random.NextDouble(), TimeProvider.System);
+            if (_events.Values.Sum() % 100 == 0) { await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{Elapsed.TotalMinutes:0} min: {_commits} commits, {_faults.Count} faults")); }
+            if (_events.Values.Sum() % 10 == 0) { await SampleAsync(); }
         }
-        await Task.Delay(Quiet, TimeProvider.System);
+        await Task.Delay(s_quiet, TimeProvider.System);
         await CheckReleasesAsync();
         await CheckLeaksAsync();
+        CheckGrowth();
         await ReportAsync();
         await _service!.StopAsync();
         return _faults.Count == 0 ? 0 : 1;
@@ -137,12 +159,37 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
         await ServesAsync(commit);
     }
 
+    /// <summary>One of the programs that the worker runs for a release (git, docker, buildx, compose) ends by SIGKILL, as by the kernel for want of memory.</summary>
+    private async Task KillToolAsync()
+    {
+        var commit = await PushAsync(("web/content.txt", Text()), ("side/content.txt", Text()));
+        await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(6000)), TimeProvider.System);
+        await Command.RunAsync("pkill", ["-KILL", "-P", Id(_service!.Id)]);
+        await ServesAsync(commit);
+    }
+
+    private async Task FreezeEngineAsync()
+    {
+        var commit = await PushAsync(("web/content.txt", Text()));
+        await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(4000)), TimeProvider.System);
+        await Command.ShellAsync($"kill -STOP {s_engine}; sleep 5; kill -CONT {s_engine}");
+        await ServesAsync(commit);
+    }
+
     private async Task RemoteAwayAsync()
     {
         Directory.Move(app.In("origin.git"), app.In("origin.away"));
         await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System);
         Directory.Move(app.In("origin.away"), app.In("origin.git"));
         await CommitAsync(("web/content.txt", Text()));
+    }
+
+    /// <summary>A commit that stays, after an event that ended in the middle.</summary>
+    private async Task RepairAsync()
+    {
+        if (Directory.Exists(app.In("origin.away"))) { Directory.Move(app.In("origin.away"), app.In("origin.git")); }
+        await RestartAsync();
+        await CommitAsync(("web/Dockerfile", SmallApplication.Dockerfile), ("web/status", Ok), ("web/content.txt", Text()));
     }
 
     private async Task RestartAsync()
@@ -154,7 +201,7 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
     private async Task StartAsync()
     {
         _service = await app.StartServiceAsync();
-        await _service.SaysAsync("Application started");
+        _startedAt = Elapsed.TotalMinutes;
     }
 
     private async Task<string> PushAsync(params (string Path, string? Text)[] files)
@@ -201,7 +248,7 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
 
     private async Task CheckLeaksAsync()
     {
-        var children = (await Command.RunAsync("pgrep", ["-a", "-P", _service!.Id.ToString(CultureInfo.InvariantCulture)])).Output.Trim();
+        var children = (await Command.RunAsync("pgrep", ["-a", "-P", Id(_service!.Id)])).Output.Trim();
         if (children.Length > 0) { Fault($"processes remain: {children}"); }
         var work = Directory.EnumerateFileSystemEntries(Path.Combine(app.State, "work")).ToList();
         if (work.Count > 0) { Fault($"files of work remain: {string.Join(", ", work)}"); }
@@ -211,13 +258,34 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
         if (strangers != 2) { Fault($"{strangers} containers instead of 2"); }
     }
 
-    private Task SampleAsync(int process)
+    /// <summary>Compares the first and the last quarter of the calm part.</summary>
+    private void CheckGrowth()
     {
-        _samples.Add((Elapsed.TotalMinutes, ProcessFigures.Megabytes(process, "VmRSS"), Directory.GetFiles($"/proc/{process}/fd").Length, ProcessFigures.Status(process, "Threads")));
-        return Task.CompletedTask;
+        var calm = _samples.Where(s => s.Since == _samples[^1].Since && s.Minutes > Calm * duration.TotalMinutes).ToList();
+        if (calm.Count < 8) { return; }
+        var quarter = calm.Count / 4;
+        void Compare(string what, Func<Sample, double> of, Func<double, double> most)
+        {
+            var (first, last) = (Figure.Median(calm.Take(quarter).Select(of)), Figure.Median(calm.TakeLast(quarter).Select(of)));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}: {first:0.0} in the first quarter of the calm part, {last:0.0} in the last"));
+            if (last > most(first)) { Fault($"{what} grew from {first:0.0} to {last:0.0}"); }
+        }
+        Compare("resident, MB", s => s.Resident, m => m * MemoryGrowth);
+        Compare("open files", s => s.Files, n => n + CountGrowth);
+        Compare("threads", s => s.Threads, n => n + CountGrowth);
+        Compare("images", s => s.Images, n => n + CountGrowth);
     }
 
-    private Task WithServiceAsync(Func<int, Task> look) => _service!.HasEnded ? Task.CompletedTask : look(_service.Id);
+    private async Task SampleAsync()
+    {
+        if (_service!.HasEnded) { return; }
+        var files = Directory.GetFiles($"/proc/{_service.Id}/fd").Length;
+        var images = (await Command.OutputAsync("docker", ["images", "-aq"])).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length;
+        var state = double.Parse(await Command.ShellAsync($"du -sk --exclude=cache '{app.State}' | cut -f1"), CultureInfo.InvariantCulture) / 1024;
+        _samples.Add(new(Elapsed.TotalMinutes, _startedAt, ProcessFigures.Megabytes(_service.Id, "VmRSS"), files, ProcessFigures.Status(_service.Id, "Threads"), images, state));
+    }
+
+    private static string Id(int process) => process.ToString(CultureInfo.InvariantCulture);
 
     private void Expect(string expected, string actual)
     {
@@ -238,10 +306,12 @@ internal sealed class Soak(Application app, TimeSpan duration, int seed)
         var events = new MarkdownTable("what", "times");
         foreach (var (name, count) in _events) { events.Add(name, count.ToString(CultureInfo.InvariantCulture)); }
         events.Write();
-        var samples = new MarkdownTable("after, min", "resident, MB", "open files", "threads");
-        foreach (var (minutes, resident, files, threads) in _samples) { samples.Add(Figure.Of(minutes), Figure.Of(resident), Figure.Of(files), Figure.Of(threads)); }
+        var samples = new MarkdownTable("after, min", "service since, min", "resident, MB", "open files", "threads", "images", "state folder, MB");
+        foreach (var s in _samples) { samples.Add([.. new[] { s.Minutes, s.Since, s.Resident, s.Files, s.Threads, s.Images, s.State }.Select(Figure.Of)]); }
         samples.Write();
         Console.WriteLine($"State folder: {await Command.ShellAsync($"du -sh --exclude=cache '{app.State}' | cut -f1")}; {(await Command.OutputAsync("docker", ["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"])).ReplaceLineEndings("; ")}");
         foreach (var fault in _faults) { Console.WriteLine($"- {fault}"); }
     }
+
+    private sealed record Sample(double Minutes, double Since, double Resident, double Files, double Threads, double Images, double State);
 }
