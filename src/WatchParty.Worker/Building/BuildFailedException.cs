@@ -19,7 +19,8 @@ internal sealed partial class BuildFailedException(string message, Remedy remedy
         }
         var lines = text.Select(l => l.TrimEnd()).Where(l => l.Length > 0).ToList();
         var error = lines.LastOrDefault(l => l.StartsWith("ERROR:", StringComparison.Ordinal)) ?? lines.LastOrDefault() ?? "the build ended without a reason";
-        return new BuildFailedException(error, RemedyFor(string.Join('\n', lines)));
+        // The last error is that of the target which failed first; only where no target failed does it speak of the cancellation.
+        return new BuildFailedException(error, error.EndsWith("context canceled", StringComparison.Ordinal) ? Remedy.RetriedByItself : RemedyFor(string.Join('\n', lines)));
     }
 
     public static Remedy RemedyFor(string text) => NotTheCommit().IsMatch(text) ? Remedy.RetriedByItself : Remedy.NeedsNewCommit;

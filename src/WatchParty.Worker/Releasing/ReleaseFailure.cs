@@ -17,7 +17,7 @@ internal sealed record ReleaseFailure(ReleaseOutcome Outcome, string Error, bool
         OperationCanceledException when !deploying && supersededBy is not null => new(ReleaseOutcome.Superseded, ReleaseReport.SupersededBy(supersededBy), false),
         BuildFailedException { Remedy: Remedy.NeedsNewCommit } e => new(ReleaseOutcome.BuildFailed, e.Message, true),
         UnhealthyException e => new(ReleaseOutcome.DeployFailed, e.Message, true),
-        ToolFailedException e when deploying => new(ReleaseOutcome.DeployFailed, e.Message, true),
+        ToolFailedException e when deploying => new(ReleaseOutcome.DeployFailed, e.Message, !e.BySignal),
         WorkerException e => new(ReleaseOutcome.Failed, e.Message, e.Remedy == Remedy.NeedsNewCommit),
         BuildFailedException or ToolFailedException or IOException or UnauthorizedAccessException => new(ReleaseOutcome.Failed, exception.Message, false),
         _ => new(ReleaseOutcome.Failed, $"an unexpected fault of the worker: {exception}", false),

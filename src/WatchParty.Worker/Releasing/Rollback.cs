@@ -1,5 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Polly;
+using Polly.Retry;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
@@ -46,7 +48,7 @@ internal sealed class Rollback(
                 release.GoesBack(failure);
                 KillPoints.Reach(KillPoint.RollbackBegun);
                 // What concerns the whole application on the way there does so on the way back.
-                await BringBackAsync(before, whole: deployment.Services is null, CancellationToken.None);
+                await Retrying().ExecuteAsync(async token => await BringBackAsync(before, whole: deployment.Services is null, token), CancellationToken.None);
                 release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
                 KillPoints.Reach(KillPoint.RollbackDone);
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
@@ -75,6 +77,15 @@ internal sealed class Rollback(
         await verifier.VerifyAsync(model, complaint, cancellationToken);
         return deployment;
     }
+
+    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again.</summary>
+    private ResiliencePipeline Retrying() => new ResiliencePipelineBuilder { TimeProvider = time }
+        .AddRetry(new RetryStrategyOptions
+        {
+            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal),
+            MaxRetryAttempts = 2,
+            Delay = TimeSpan.FromSeconds(1),
+        }).Build();
 
     private string? WhyItStays(ReleaseBefore before) =>
         !options.Deploy.Rollback ? "It was left as it is, because Deploy:Rollback is false"

@@ -53,7 +53,7 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
         await MoveAsync(branch, commit, collisions.Identical, cancellationToken);
 
         var rewritten = tip is not null && !await IsAncestorAsync(tip, commit, cancellationToken);
-        if (rewritten) { logger.Rewritten(branch, tip!, commit); }
+        if (rewritten && !await IsAncestorAsync(commit, tip!, cancellationToken)) { logger.Rewritten(branch, tip!, commit); }
         return new CheckoutResult(true, tip, rewritten, stash, saved);
     }
 

@@ -69,11 +69,18 @@ internal sealed record ToolCommand
 /// <param name="ErrorTail">The last lines of standard error.</param>
 internal sealed record ToolResult(int ExitCode, string Output, string ErrorTail, TimeSpan Elapsed);
 
-/// <summary>A program that could not be started, passed a limit, or ended with an exit code that its caller did not expect.</summary>
+/// <summary>A program that could not be started, passed a limit, was ended by a signal, or ended with an exit code that its caller did not expect.</summary>
 internal sealed class ToolFailedException(ToolCommand command, int? exitCode, string reason, string tail = "")
     : Exception(Describe(command, reason, tail))
 {
     public int? ExitCode { get; } = exitCode;
+
+    /// <summary>Whether a signal ended it, so that its work says nothing about the commit.</summary>
+    public bool BySignal => ExitCode is { } code && IsSignal(code);
+
+    /// <summary>Whether an exit code tells of SIGABRT, SIGBUS, SIGKILL, SIGSEGV, SIGTERM or SIGXCPU; 255 is what docker makes of a plugin that a signal ended
+    /// (docker/cli, cmd/docker/docker.go). Others above 128 are git's own words.</summary>
+    public static bool IsSignal(int exitCode) => exitCode is 128 + 6 or 128 + 7 or 128 + 9 or 128 + 11 or 128 + 15 or 128 + 24 or 255;
 
     /// <summary>The last lines the program printed, secrets masked.</summary>
     public string Tail { get; } = Redaction.Apply(tail);

@@ -61,6 +61,11 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
         await DrainAsync(Task.WhenAll(reading, output), group, abandon);
         var elapsed = time.GetElapsedTime(started);
         logger.Ended(command, process.ExitCode, elapsed.TotalMilliseconds);
+        if (ToolFailedException.IsSignal(process.ExitCode))
+        {
+            var why = command.ProcessorLimit is { } processor ? $"it passed {processor.TotalSeconds:0} s of processor time, " : "";
+            throw new ToolFailedException(command, process.ExitCode, $"was ended by a signal: {why}somebody killed it, or the kernel did for want of memory", tail.ToString());
+        }
         return new ToolResult(process.ExitCode, output.IsCompletedSuccessfully ? await output : "", tail.ToString(), elapsed);
     }
 

@@ -56,6 +56,11 @@ public sealed class BuildFailedExceptionTests
     [InlineData("", Remedy.NeedsNewCommit)]
     public void Remedy_FollowsTheText(string text, object remedy) => Assert.Equal(remedy, BuildFailedException.RemedyFor(text));
 
+    [Theory]
+    [InlineData("ERROR: failed to solve: Canceled: context canceled", Remedy.RetriedByItself)]
+    [InlineData("ERROR: failed to solve: Canceled: context canceled\nERROR: failed to solve: dockerfile parse error on line 3", Remedy.NeedsNewCommit)]
+    public void Remedy_OfABuildThatWasCancelledFromOutside_IsAnotherTry(string text, object remedy) => Assert.Equal(remedy, BuildFailedException.Of(null, text.Split('\n')).Remedy);
+
     [Fact]
     public void Remedy_OfAStep_IsAlsoFoundInItsLog() =>
         Assert.Equal(Remedy.RetriedByItself, BuildFailedException.Of(Step("RUN x", "exit code: 1", "tar: write error: No space left on device"), []).Remedy);

@@ -15,6 +15,7 @@ public sealed class ReleaseFailureTests
         ["image is gone"] = new BuildFailedException("words", Remedy.NeedsPerson),
         ["unhealthy"] = new UnhealthyException("words"),
         ["tool"] = new ToolFailedException(new ToolCommand("docker"), 1, "words"),
+        ["killed tool"] = new ToolFailedException(new ToolCommand("docker"), 137, "words"),
         ["engine is away"] = new WorkerException("words", Remedy.RetriedByItself),
         ["person"] = new WorkerException("words", Remedy.NeedsPerson),
         ["commit"] = new WorkerException("words", Remedy.NeedsNewCommit),
@@ -31,6 +32,8 @@ public sealed class ReleaseFailureTests
     [InlineData("unhealthy", true, ReleaseOutcome.DeployFailed, true)]
     [InlineData("tool", false, ReleaseOutcome.Failed, false)]
     [InlineData("tool", true, ReleaseOutcome.DeployFailed, true)]
+    [InlineData("killed tool", false, ReleaseOutcome.Failed, false)]
+    [InlineData("killed tool", true, ReleaseOutcome.DeployFailed, false)]
     [InlineData("engine is away", false, ReleaseOutcome.Failed, false)]
     [InlineData("engine is away", true, ReleaseOutcome.Failed, false)]
     [InlineData("person", false, ReleaseOutcome.Failed, false)]

@@ -71,10 +71,11 @@ public sealed class ToolRunnerTests
     [Fact]
     public async Task Run_OfAProgramThatIsBusyForEver_EndsAtItsProcessorLimit()
     {
-        var result = await Runner.RunAsync(Shell("while :; do :; done") with { ProcessorLimit = TimeSpan.FromSeconds(1) }, None);
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(Shell("while :; do :; done") with { ProcessorLimit = TimeSpan.FromSeconds(1) }, None));
 
-        // SIGXCPU or SIGKILL, which come at the same time.
-        Assert.Contains(result.ExitCode, new[] { 128 + 24, 128 + 9 });
+        // By SIGXCPU or SIGKILL, which come at the same time.
+        Assert.True(error.BySignal);
+        Assert.Contains("it passed 1 s of processor time", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -126,6 +127,25 @@ public sealed class ToolRunnerTests
         Assert.NotEqual(0, result.ExitCode);
         Assert.Equal("well\n", await Runner.OutputOfAsync(Shell("echo well"), None));
     }
+
+    [Theory]
+    [InlineData("kill -KILL $$", 137)]
+    [InlineData("kill -TERM $$", 143)]
+    [InlineData("exit 255", 255)]
+    public async Task Run_OfAProgramThatSomebodyKills_IsNoAnswerOfTheProgram(string script, int exitCode)
+    {
+        var error = await Assert.ThrowsAsync<ToolFailedException>(() => Runner.RunAsync(Shell($"echo half >&2; {script}"), None));
+
+        Assert.Equal((exitCode, true), (error.ExitCode, error.BySignal));
+        Assert.Contains("ended by a signal", error.Message, StringComparison.Ordinal);
+        Assert.Contains("half", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(128)]
+    [InlineData(129)]
+    public async Task Run_OfAProgramThatEndsByItself_IsItsAnswer(int exitCode) => Assert.Equal(exitCode, (await Runner.RunAsync(Shell($"exit {exitCode}"), None)).ExitCode);
 
     /// <summary>What the end of a whole group is worth: the same program ended alone leaves the grandchild.</summary>
     [Fact]
