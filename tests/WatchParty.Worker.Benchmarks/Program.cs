@@ -18,6 +18,7 @@ soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(time), argumen
     ("footprint", "What the idle service needs.", FootprintBenchmark.RunAsync),
     ("history", "The verbs with 100,000 recorded releases.", HistoryBenchmark.RunAsync),
     ("page", "The status page with 10,000 recorded releases, and what it costs in memory.", PageBenchmark.RunAsync),
+    ("recovery", "A start after a kill beside one without, and the way back from a bad release beside a good one.", RecoveryBenchmark.RunAsync),
     ("output", "A build that prints 1 GB.", OutputBenchmark.RunAsync),
     ("scale", "Up to 100 services, 50,000 files and 2 GB.", ScaleBenchmark.RunAsync),
 ];
