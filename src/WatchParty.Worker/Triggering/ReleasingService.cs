@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
@@ -16,6 +17,9 @@ internal sealed class ReleasingService(
 {
     private const string Loop = "releases";
     private const int MostFaults = 3;
+
+    /// <summary>Tries of a commit that touched containers and were taken back for a reason outside of it: each takes the site away for a moment.</summary>
+    private const int MostWaysBack = 3;
 
     private string? _failedCommit;
     private int _failures;
@@ -59,13 +63,21 @@ internal sealed class ReleasingService(
         {
             report = await release(new ReleaseRequest("poll", Newest: newest), stop);
             // While it waited for other work a newer one than the one it was asked for may have come.
-            Count(report.Commit, report.Outcome == ReleaseOutcome.Failed);
+            Count(report.Commit, report.Outcome is ReleaseOutcome.Failed or ReleaseOutcome.RolledBack or ReleaseOutcome.DeployFailed);
             _faults = 0;
+            if (report.Outcome is not ReleaseOutcome.Failed && _failures >= MostWaysBack) { GiveUp(report); }
         }
         finally
         {
             newest.Done(gaveWay: report?.Outcome == ReleaseOutcome.Superseded);
         }
+    }
+
+    private void GiveUp(ReleaseReport report)
+    {
+        if (report.Release is not { } release || history.Quarantined(report.Commit) is not null) { return; }
+        history.Quarantine(report.Commit, long.Parse(release, CultureInfo.InvariantCulture), $"it was taken back {_failures} times in a row, the last time because {report.Error}");
+        logger.GivenUp(report.Commit, _failures);
     }
 
     /// <summary>Whether a commit that failed for a reason outside of it has to wait: twice as long after each try, up to ten poll intervals.</summary>
@@ -89,6 +101,9 @@ internal static partial class ReleasingLog
 {
     [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released and is tried again: {Reason}")]
     public static partial void NotReleased(this ILogger logger, string commit, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} was taken back {Times} times in a row and is not tried again. Push a fix, or release it with `once --force-rebuild`")]
+    public static partial void GivenUp(this ILogger logger, string commit, int times);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released because of an unexpected fault of the worker, and is tried again")]
     public static partial void FailedUnexpectedly(this ILogger logger, Exception exception, string commit);
