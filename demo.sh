@@ -4,12 +4,14 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-demo.sh [--keep] [PATH]
+demo.sh [--keep] [--page[=PORT]] [PATH]
 
 Shows WatchParty.Worker at work on a small sample application; with PATH on a copy of the compose repository there.
 The copy is of the commit that is checked out. It has images, containers, volumes, networks and ports of its own; neither
 the repository at PATH nor anything that runs from it is touched. Its env files are copied too, and shown nowhere.
 
+--page   open the worker's status page on 127.0.0.1 (port 8080 unless given), and go on after the last step until Enter,
+         so that you can look around, push commits of your own, and act from the page
 --keep   leave the folder with the worker's state and logs, and on a running Docker the containers, for a look around
 
 Needs git, the .NET SDK, and either a running Docker with buildx and compose or root on Debian: then a private engine is made of
@@ -25,10 +27,12 @@ export LC_ALL=C DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 [[ -e /proc/self/fd/0 ]] || exec </dev/null
 
 main() {
-  keep='' original=''
+  keep='' page='' original=''
   while (($#)); do
     case $1 in
       --keep) keep=1 ;;
+      --page) page=8080 ;;
+      --page=*) page=${1#*=} ;;
       -h | --help) usage && exit 0 ;;
       -*) usage >&2 && exit 64 ;;
       *) [[ -z $original ]] || { usage >&2 && exit 64; }
@@ -36,12 +40,13 @@ main() {
     esac
     shift
   done
+  [[ $page =~ ^([1-9][0-9]{0,4})?$ ]] || { usage >&2 && exit 64; }
 
   if [[ -z ${WATCHPARTY_DEMO_ENGINE_BEFORE:-} ]]; then
     check_needs
     build_programs
     export WATCHPARTY_DEMO_ENGINE_BEFORE=${DOCKER_HOST:-none}
-    exec "$repository/tests/engine/engine.sh" run any -- "$BASH" "$repository/demo.sh" ${keep:+--keep} ${original:+"$original"}
+    exec "$repository/tests/engine/engine.sh" run any -- "$BASH" "$repository/demo.sh" ${keep:+--keep} ${page:+--page="$page"} ${original:+"$original"}
   fi
   set_up
   run_steps
@@ -217,7 +222,15 @@ write_isolation() {
 }
 
 write_configuration() {
-  local name port list='' probes=''
+  local name port list='' probes='' status=''
+  if [[ -n $page ]]; then
+    [[ -z ${WATCHPARTY_ENGINE_IN_OWN_NETWORK:-} ]] || missing "Another Docker is here, so the demo's engine has a network of its own, and no browser reaches the page there." \
+      "Stop that Docker, or let the demo run on it (WATCHPARTY_ENGINE=running)."
+    token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    (umask 077 && echo "$token" >"$work/token")
+    status=",
+    \"Status\": { \"Address\": \"http://127.0.0.1:$page\", \"TokenFile\": \"$work/token\" }"
+  fi
   # What the worker's own record says about answers during a deployment.
   if [[ -z $original ]]; then
     for port in "${ports[@]}"; do probes+=", \"http://127.0.0.1:$port/health\""; done
@@ -232,7 +245,7 @@ write_configuration() {
     "Repository": { "Path": "$work/checkout", "PollInterval": "00:00:01" },
     "Compose": { "ProjectName": "$project", "Files": [${list#, }] },
     "Deploy": { "SettleTime": "00:00:02", "Probes": [${probes#, }] },
-    "State": { "Folder": "$work/state" }
+    "State": { "Folder": "$work/state" }$status
   }
 }
 JSON
@@ -391,6 +404,7 @@ run_steps() {
     unhealthy_commit
     roll_back
   fi
+  [[ -z $page ]] || look_around
   stop
 
   say "" "${bold}Every release in the worker's history${plain} (watchparty-worker history):"
@@ -414,6 +428,7 @@ first_release() {
     watch_site
     if [[ -z $original ]]; then shows "the site serves this commit" site_says "$sha"; fi
   fi
+  [[ -z $page ]] || say "   The status page is open: http://127.0.0.1:$page/ with the token $token"
   end_step
 }
 
@@ -560,6 +575,14 @@ roll_back() {
   shows "it is of the commit before" is "$(field commit)" "$previous"
   if [[ -z $original ]]; then shows "the site serves that commit" site_says "$previous"; fi
   end_step
+}
+
+look_around() {
+  say "" "${bold}The worker goes on, and so does its page: http://127.0.0.1:$page/${plain}" "   token: $token" \
+    "   push a commit:  cd $work/author && \$EDITOR ... && git commit -a -m 'Try it' && git push" \
+    "   the site:       http://127.0.0.1:${site/ /}" \
+    "Enter ends the demo."
+  read -r || true
 }
 
 stop() {
