@@ -19,7 +19,7 @@ function draw(element) {
   return new uPlot({
     width: element.clientWidth,
     height: 220,
-    scales: Object.fromEntries(units.map(unit => [unit, { range: (_, low, high) => unit === '%' ? [0, 100] : [0, high > 0 ? high * 1.05 : 1] }])),
+    scales: { x: { range: (_, from, to) => to - from < 600 ? [from - 300, to + 300] : [from, to] }, ...Object.fromEntries(units.map(unit => [unit, { range: (_, low, high) => unit === '%' ? [0, 100] : [0, high > 0 ? high * 1.05 : 1] }])) },
     series: [{ label: 'Time', value: '{YYYY}-{MM}-{DD} {HH}:{mm}' }, ...series.map(s => ({
       label: s.label, scale: s.unit, stroke: color(s.color), width: 2, spanGaps: true, ...lines[s.kind],
       fill: s.kind === 'bars' ? color(s.color) + '66' : undefined, value: (_, v) => v == null ? '–' : `${+v.toFixed(2)} ${s.unit}`

@@ -42,14 +42,18 @@ internal static class CachePage
     {
         var sized = reports.Where(r => r.BytesAfter is not null).Reverse().ToList();
         if (sized.Count < 2) { return Html.Empty; }
-        JsonArray Gigabytes(Func<HousekeepingReport, long?> bytes) => Charts.Series(sized.Select(r => bytes(r) is { } b ? b / 1e9 : (double?)null));
+        var (divisor, unit) = sized.Max(r => Math.Max(r.BytesBefore ?? 0, r.FreedBytes)) switch { >= 1_000_000_000 => (1e9, "GB"), >= 1_000_000 => (1e6, "MB"), _ => (1e3, "kB") };
+        JsonObject Bytes(string label, string kind, string color, Func<HousekeepingReport, long?> bytes) => new()
+        {
+            ["label"] = label, ["unit"] = unit, ["kind"] = kind, ["color"] = color, ["values"] = Charts.Series(sized.Select(r => bytes(r) is { } b ? b / divisor : (double?)null)),
+        };
         return Charts.Of(new JsonObject
         {
             ["x"] = Charts.Series(sized.Select(r => (double?)r.EndedAt.ToUnixTimeSeconds())),
             ["series"] = new JsonArray(
-                new JsonObject { ["label"] = "Before", ["unit"] = "GB", ["kind"] = "line", ["color"] = "run", ["values"] = Gigabytes(r => r.BytesBefore) },
-                new JsonObject { ["label"] = "Live set", ["unit"] = "GB", ["kind"] = "line", ["color"] = "cached", ["values"] = Gigabytes(r => r.Kind == "prune" ? r.BytesAfter : null) },
-                new JsonObject { ["label"] = "Freed", ["unit"] = "GB", ["kind"] = "bars", ["color"] = "quiet", ["values"] = Gigabytes(r => r.FreedBytes) }),
+                Bytes("Before", "line", "run", r => r.BytesBefore),
+                Bytes("Live set", "line", "cached", r => r.Kind == "prune" ? r.BytesAfter : null),
+                Bytes("Freed", "bars", "quiet", r => r.FreedBytes)),
         }, "Size of the builder cache before and after each prune, and what was freed; the table below has the same figures.");
     }
 
