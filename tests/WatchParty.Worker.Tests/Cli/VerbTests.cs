@@ -165,10 +165,23 @@ public sealed class VerbTests : IAsyncLifetime
     [Fact]
     public async Task Doctor_InWords_HasAFixForEveryError()
     {
-        var (code, output, _) = await VerbAsync("doctor", "--set", $"DropFiles:Folder={_folder}/none");
+        foreach (var (name, mode) in new[] { ("token", "644"), ("secret", "640") })
+        {
+            await File.WriteAllTextAsync(Path.Combine(_folder, name), "a-token-of-more-than-twenty-characters");
+            File.SetUnixFileMode(Path.Combine(_folder, name), (UnixFileMode)Convert.ToInt32(mode, 8));
+        }
+
+        // What the file of a link allows counts, not the link, which everybody may read.
+        File.CreateSymbolicLink(Path.Combine(_folder, "link"), Path.Combine(_folder, "secret"));
+        var (code, output, _) = await VerbAsync("doctor", "--set", $"DropFiles:Folder={_folder}/none", "--set", $"Status:TokenFile={_folder}/token",
+            "--set", $"Status:WebhookSecretFile={_folder}/link", "--set", $"CommitStatus:TokenFile={_folder}/nowhere");
 
         Assert.Equal(1, code);
         var lines = output.Split('\n');
+        Assert.Contains($"Warning  Status:TokenFile: everybody on this machine may read or change {_folder}/token, and so has what it protects", lines);
+        Assert.Contains($"         fix: chmod o-rwx {_folder}/token, and write a new secret into it if others use this machine", lines);
+        Assert.Contains($"Ok       Status:WebhookSecretFile: {_folder}/link", lines);
+        Assert.Contains(lines, l => l.StartsWith("Error    CommitStatus:TokenFile: ", StringComparison.Ordinal));
         Assert.Contains($"Error    drop files: {_folder}/none does not exist", lines);
         Assert.All(lines.Index().Where(l => l.Item.StartsWith("Error", StringComparison.Ordinal)), l => Assert.StartsWith("         fix: ", lines[l.Index + 1], StringComparison.Ordinal));
     }
