@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
@@ -143,6 +145,42 @@ public sealed class VerbTests : IAsyncLifetime
         var (code, output, _) = await VerbAsync("status", "--json");
         Assert.Equal((0, false), (code, Json(output).GetProperty("running").GetBoolean()));
         Assert.Equal(JsonValueKind.Null, Json(output).GetProperty("deployed").ValueKind);
+    }
+
+    [Fact]
+    public async Task Service_ThatCannotBringUpWhatIsDeployed_TellsIt_AndAWatcherReadsEachChangeAsALine()
+    {
+        using var receiver = new HttpReceiver();
+        using var database = Database.Open(StateFolder.Open(State).Database);
+        var history = new History(database, TimeProvider.System);
+        history.Finish(history.Begin((await _git.InCheckoutAsync("rev-parse", "HEAD")).Trim(), null, "poll", forced: false), ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
+        using var service = Start("run", "--config", Config, "--set", "Notifications:0:Kind=Webhook", "--set", $"Notifications:0:Url={receiver.Address}");
+        Process? watch = null;
+        try
+        {
+            var told = (await receiver.NextAsync()).Json;
+            Assert.Equal(("Failure", "Release 1 could not be brought up again"), (told.GetProperty("event").GetString(), told.GetProperty("title").GetString()));
+            while (!service.HasExited && !File.Exists(Path.Combine(State, "worker.sock"))) { await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System); }
+            watch = Start("status", "--watch", "--json", "--config", Config);
+            List<string> lines = [await NextAsync()];
+            new FreshMarks(database, TimeProvider.System).Add(["backend"], "a clear");
+            while (Json(lines[^1]).GetProperty("freshBuildPending").GetArrayLength() == 0) { lines.Add(await NextAsync()); }
+            Assert.All(lines, l => Assert.Equal(service.Id, Json(l).GetProperty("service").GetProperty("pid").GetInt32()));
+            Assert.Equal(lines.Distinct(StringComparer.Ordinal), lines);
+        }
+        finally
+        {
+            watch?.Kill();
+            watch?.Dispose();
+            service.Kill();
+            await service.WaitForExitAsync();
+        }
+
+        async Task<string> NextAsync()
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
+            return await watch.StandardOutput.ReadLineAsync(limit.Token) ?? throw new InvalidOperationException(await watch.StandardError.ReadToEndAsync());
+        }
     }
 
     [Fact]
