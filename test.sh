@@ -69,6 +69,8 @@ chattr e2fsprogs
 systemd-analyze systemd
 aiosmtpd python3-aiosmtpd
 chromium chromium
+zsh zsh
+fish fish
 LIST
 }
 

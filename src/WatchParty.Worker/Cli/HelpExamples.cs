@@ -16,7 +16,7 @@ internal sealed class HelpExamples(HelpAction help) : SynchronousCommandLineActi
         ["history"] = [("history --last 50", "the newest 50 releases"), ("history --json | jq -r '.[].outcome' | sort | uniq -c", "how they ended")],
         ["show"] = [("show 12", "release 12, every step of it and why it ran"), ("show 3f2a", "the newest release of the commit that begins so")],
         ["logs"] = [("logs", "the build log of the newest release"), ("logs 12 | less", "that of release 12"), ("logs --follow", "the build that goes on, to its end")],
-        ["status"] = [("status", "what is deployed, what goes on, what waits"), ("status --watch", "the same as it changes, until Ctrl-C")],
+        ["status"] = [("status", "what is deployed, what goes on, what waits"), ("status --watch", "the same as it changes, until Ctrl-C"), ("status --watch --json | jq --unbuffered -r .service.work", "a document in a line for each change, for a script")],
         ["clear-cache"] = [("clear-cache", "everything; the next build of each service uses no cache"), ("clear-cache backend frontend", "only these services")],
         ["prune"] = [("prune --dry-run", "what would go"), ("prune", "the nightly prune now")],
         ["rollback"] = [("rollback", "back to the healthy release before"), ("rollback 9", "back to release 9")],

@@ -33,6 +33,7 @@ internal sealed partial class LiveStatus
     {
         if (line == _last) { return false; }
         _last = line;
+        if (Status is { Work: not null } status) { Status = status with { Progress = line }; }
         if (StepLine().Match(line) is { Success: true } step)
         {
             var stage = step.Groups["stage"].Value;

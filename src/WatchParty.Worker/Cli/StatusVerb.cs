@@ -16,19 +16,21 @@ internal static class StatusVerb
         command.SetAction(async (arguments, _) =>
         {
             await using var session = VerbSession.Open(common, arguments);
-            if (arguments.GetValue(watch)) { return await StatusWatch.RunAsync(session.State, session.Get<TimeProvider>(), session.Stop); }
-            var history = session.Get<History>();
+            var (json, history) = (arguments.GetValue(common.Json), session.Get<History>());
+            List<string> Fresh() => [.. session.Get<FreshMarks>().All().Order(StringComparer.Ordinal)];
+            string Document(ServiceStatus? service) => StatusDocument.Of(history, Fresh(), service, WorkerLock.Holder(session.State), session.State);
+            if (arguments.GetValue(watch)) { return await StatusWatch.RunAsync(session.State, json ? Document : null, session.Get<TimeProvider>(), session.Stop); }
             var asked = await ControlClient.AskAsync(session.State, new ControlRequest("status", VerbSession.Caller), _ => { }, session.Stop);
             var service = asked?.Document is { } document ? JsonSerializer.Deserialize(document, ControlJson.Default.ServiceStatus) : null;
+            if (json)
+            {
+                await Output.DocumentAsync(Document(service));
+                return ExitCode.Done;
+            }
             var deployed = history.Deployed();
             var last = history.Last(1) is [var newest, ..] ? newest : null;
             var holder = WorkerLock.Holder(session.State);
-            var fresh = session.Get<FreshMarks>().All().Order(StringComparer.Ordinal).ToList();
-            if (arguments.GetValue(common.Json))
-            {
-                await Output.DocumentAsync(StatusDocument.Of(history, fresh, service, holder, session.State));
-                return ExitCode.Done;
-            }
+            var fresh = Fresh();
             var lines = new List<string>
             {
                 service is null ? "service:  not running" : $"service:  process {service.Pid}, since {service.StartedAt.ToLocalTime():yyyy-MM-dd HH:mm:ss}",

@@ -4,13 +4,16 @@ using WatchParty.Worker.Hosting;
 
 namespace WatchParty.Worker.Cli;
 
-/// <summary><c>status --watch</c>: bars that move on a terminal, a line for each thing that happens otherwise. Until Ctrl-C.</summary>
+/// <summary><c>status --watch</c>: bars that move on a terminal, a line for each thing that happens otherwise; with <c>--json</c> the document of
+/// <c>status --json</c> in a line whenever something in it changes. Until Ctrl-C.</summary>
 internal static class StatusWatch
 {
-    public static async Task<int> RunAsync(StateFolder state, TimeProvider time, CancellationToken stop)
+    /// <param name="document">Makes the document for <c>--json</c>; null without.</param>
+    public static async Task<int> RunAsync(StateFolder state, Func<ServiceStatus, string>? document, TimeProvider time, CancellationToken stop)
     {
         try
         {
+            if (document is not null) { return await StreamAsync(state, document, stop); }
             if (Console.IsOutputRedirected)
             {
                 return await FollowAsync(state, new LiveStatus(), line => Console.Out.WriteLine($"{time.GetLocalNow():HH:mm:ss} {EventText.OneLine(line)}"), () => { }, stop);
@@ -23,6 +26,16 @@ internal static class StatusWatch
         {
             return ExitCode.Done;
         }
+    }
+
+    private static Task<int> StreamAsync(StateFolder state, Func<ServiceStatus, string> document, CancellationToken stop)
+    {
+        var (live, said) = (new LiveStatus(), "");
+        void Say()
+        {
+            if (live.Status is { } status && document(status) is var newest && newest != said) { Output.DocumentLine(said = newest); }
+        }
+        return FollowAsync(state, live, _ => Say(), Say, stop);
     }
 
     /// <param name="happened">Gets each line of progress that is new.</param>

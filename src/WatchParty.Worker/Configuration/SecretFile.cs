@@ -1,3 +1,4 @@
+using System.Globalization;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Configuration;
@@ -14,6 +15,19 @@ internal static class SecretFile
         Redaction.Learn(Secrets.In([KeyValuePair.Create("SECRET", secret)]));
         return secret;
     }
+
+    /// <summary>The files of secrets that the configuration names, by their keys.</summary>
+    public static IEnumerable<(string Key, string File)> Of(WorkerOptions options) => new[]
+    {
+        ("Status:TokenFile", options.Status.TokenFile),
+        ("Status:WebhookSecretFile", options.Status.WebhookSecretFile),
+        ("CommitStatus:TokenFile", options.CommitStatus.TokenFile),
+    }.Concat(options.Notifications.SelectMany((c, i) => new[]
+    {
+        (string.Create(CultureInfo.InvariantCulture, $"Notifications:{i}:UrlFile"), c.UrlFile),
+        (string.Create(CultureInfo.InvariantCulture, $"Notifications:{i}:SecretFile"), c.SecretFile),
+        (string.Create(CultureInfo.InvariantCulture, $"Notifications:{i}:PasswordFile"), c.PasswordFile),
+    })).Where(f => f.Item2 is not null).Select(f => (f.Item1, f.Item2!));
 
     public static IEnumerable<(string Key, string Problem, string Fix)> Check(string key, string? value, string? file)
     {

@@ -57,6 +57,7 @@ internal sealed class Doctor(
         });
         await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));
         await TryAsync("drop files", "Create the folder, or set DropFiles:Folder", () => Task.FromResult<IEnumerable<Check>>([DropFolder()]));
+        foreach (var (key, file) in SecretFile.Of(options)) { await TryAsync(key, "Make it, readable for the service's user alone", () => Task.FromResult<IEnumerable<Check>>([SecretOf(key, file)])); }
         checks.Add(state.OthersCanWrite
             ? new("state folder", CheckStatus.Warning, $"{state.Path} can be written by others", $"chmod 700 {state.Path}")
             : new("state folder", CheckStatus.Ok, state.Path));
@@ -137,6 +138,16 @@ internal sealed class Doctor(
         return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(folder) & UnixFileMode.OtherWrite) != 0
             ? new("drop files", CheckStatus.Warning, $"everybody on this machine may write {folder}, and so ask for a clear or a forced rebuild", $"chmod o-w {folder}")
             : new("drop files", CheckStatus.Ok, folder);
+    }
+
+    /// <summary>A group may read it: that is how root gives a file to the service. The rest of the machine may not.</summary>
+    private static Check SecretOf(string key, string file)
+    {
+        const UnixFileMode others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+        var real = BuildInputReader.PhysicalPath(file);
+        return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(real) & others) != 0
+            ? new(key, CheckStatus.Warning, $"everybody on this machine may read or change {real}, and so has what it protects", $"chmod o-rwx {real}, and write a new secret into it if others use this machine")
+            : new(key, CheckStatus.Ok, file);
     }
 
     private async Task<IEnumerable<Check>> DiskAsync(CancellationToken cancellationToken)

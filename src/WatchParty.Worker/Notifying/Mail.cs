@@ -1,3 +1,4 @@
+using MailKit;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
@@ -21,7 +22,7 @@ internal static class Mail
                 MailSecurity.Tls => SecureSocketOptions.SslOnConnect,
                 _ => SecureSocketOptions.None,
             }, cancellationToken);
-            if (channel.User is { } user) { await client.AuthenticateAsync(user, SecretFile.Read(channel.Password, channel.PasswordFile) ?? "", cancellationToken); }
+            if (channel.User is { } user) { await LogInAsync(client, user, channel, cancellationToken); }
             await client.SendAsync(Message(notification, channel), cancellationToken);
             await client.DisconnectAsync(quit: true, cancellationToken);
         }
@@ -33,9 +34,31 @@ internal static class Mail
         {
             throw new NotDeliveredException($"the mail server broke off: {e.Message}", temporary: true);
         }
-        catch (Exception e) when (e is AuthenticationException or SslHandshakeException or NotSupportedException)
+        catch (ServiceNotAuthenticatedException e)
+        {
+            throw new NotDeliveredException($"the mail server wants a login: set User and PasswordFile; it said {e.Message.ReplaceLineEndings(" ")}", temporary: false);
+        }
+        catch (Exception e) when (e is SslHandshakeException or NotSupportedException)
         {
             throw new NotDeliveredException(e.Message.ReplaceLineEndings(" "), temporary: false);
+        }
+    }
+
+    private static async Task LogInAsync(SmtpClient client, string user, NotificationOptions channel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.AuthenticateAsync(user, SecretFile.Read(channel.Password, channel.PasswordFile) ?? "", cancellationToken);
+        }
+        catch (AuthenticationException e)
+        {
+            // 454 is the one answer to a login that may be another later (RFC 4954).
+            throw new NotDeliveredException($"the mail server did not let User '{user}' in with its {(channel.PasswordFile is null ? "Password" : "PasswordFile")}; it said {e.Message.ReplaceLineEndings(" ")}",
+                temporary: e.Message.StartsWith("454", StringComparison.Ordinal));
+        }
+        catch (NotSupportedException)
+        {
+            throw new NotDeliveredException($"the mail server knows no login that would do for User '{user}'; if it wants none, take User and its password away", temporary: false);
         }
     }
 

@@ -15,6 +15,9 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
     /// <summary>Name of the fact that outlives the process: what was told that went wrong and is not well yet.</summary>
     private const string Trouble = "trouble-told";
 
+    /// <summary>Name of the same for a deployed release that could not be brought up: its number.</summary>
+    private const string Down = "down-told";
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, long> _told = [];
     private readonly List<(NotificationOptions Options, Outbox<Notification> Outbox)> _channels =
@@ -30,7 +33,7 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
     public void Ended(ReleaseReport report)
     {
         if (_channels.Count == 0) { return; }
-        var trouble = history.Fact(Trouble);
+        var trouble = history.Fact(Trouble) ?? (history.Fact(Down) is { } down ? $"release {down} could not be brought up again" : null);
         var succeeded = report.Outcome == ReleaseOutcome.Succeeded;
         var waiting = succeeded ? report.PreviousCommit : report.Commit;
         // After a success only a person who went back leaves the commit before in quarantine.
@@ -38,13 +41,22 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
         if (succeeded)
         {
             lock (_lock) { _told.Clear(); }
-            if (trouble is not null) { history.SetFact(Trouble, null); }
+            history.SetFact(Trouble, null);
+            history.SetFact(Down, null);
         }
         else if (trouble is null)
         {
             history.SetFact(Trouble, message.Title.ToLowerInvariant());
         }
         Tell(message, succeeded ? $"{report.Release}" : $"{report.Commit} {report.Outcome} {Digits().Replace(report.Error ?? "", "#")}");
+    }
+
+    public void BroughtUp(long release, string commit, string? error)
+    {
+        // A worker that ends and is started again and again tells it once.
+        if (_channels.Count == 0 || history.Fact(Down) is var told && (error is null ? told is null : told == $"{release}")) { return; }
+        history.SetFact(Down, error is null ? null : $"{release}");
+        Tell(error is null ? Messages.UpAgain(release, commit) : Messages.NotUp(release, commit, error), $"brought up {release} {error is null}");
     }
 
     /// <param name="key">What makes a message the same as another.</param>

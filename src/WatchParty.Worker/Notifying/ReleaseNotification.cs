@@ -49,6 +49,18 @@ internal sealed partial class ReleaseNotification(WorkerOptions options, TimePro
                 trouble is null ? $"It is healthy ({took})." : $"It is healthy ({took}). Before: {trouble}.", null);
     }
 
+    public Notification NotUp(long release, string commit, string error) => Message([NotificationKind.Failure], $"Release {release} could not be brought up again",
+        "The worker was started, and what is deployed does not run as it should: the site may be down.",
+        "Look at `docker compose ps` and run `watchparty-worker doctor`. A restart of the worker tries it again; a new commit is released as usual.", error) with
+    {
+        Release = $"{release}",
+        Commit = commit,
+        Link = LinkTo($"{release}"),
+    };
+
+    public Notification UpAgain(long release, string commit) =>
+        Message([NotificationKind.Recovery], $"Release {release} is up again", "What is deployed runs as it should.", null, null) with { Release = $"{release}", Commit = commit, Link = LinkTo($"{release}") };
+
     public Notification PollTrouble(string error, TimeSpan since) => Message([NotificationKind.PollTrouble], $"The remote has not answered for {InWords(since)}",
         "New commits are not seen. What is deployed goes on.", "`watchparty-worker doctor`, run as the service's user, says what is wrong with the remote.", error);
 
@@ -62,8 +74,10 @@ internal sealed partial class ReleaseNotification(WorkerOptions options, TimePro
             Release = report.Release,
             Commit = report.Commit,
             Services = [.. report.Services.Where(s => s.Action is ServiceAction.Built or ServiceAction.Restarted or ServiceAction.Removed).Select(s => s.Name)],
-            Link = options.PublicAddress is { } address ? $"{address.TrimEnd('/')}/releases/{report.Release}" : null,
+            Link = LinkTo(report.Release),
         };
+
+    private string? LinkTo(string? release) => options.PublicAddress is { } address ? $"{address.TrimEnd('/')}/releases/{release}" : null;
 
     private Notification Message(IReadOnlyList<NotificationKind> kinds, string title, string meaning, string? whatToDo, string? reason) => new(
         kinds, options.Compose.ProjectName ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Repository.Path)), Environment.MachineName,

@@ -11,7 +11,7 @@ namespace WatchParty.Worker.Releasing;
 /// <remarks>A <c>compose up</c> that was killed leaves services down in two of three cases; the same command again heals every one.</remarks>
 internal sealed class Recovery(
     LostHistory lost, History history, Rollback rollback, ReleasePlanning planning, Deployer deployer, HealthVerifier verifier, RollbackImages rollbackImages,
-    GitRepository repository, ProgressFeed progress, ILogger<Recovery> logger)
+    GitRepository repository, ProgressFeed progress, ReleaseListeners listeners, ILogger<Recovery> logger)
 {
     /// <summary>Times that a worker may end while it releases a commit before that is taken for the reason.</summary>
     private const int MostTries = 3;
@@ -77,12 +77,14 @@ internal sealed class Recovery(
         {
             await rollback.BringBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images), whole: true, stop);
             logger.BroughtUp(deployed.Id, deployed.Commit);
+            listeners.BroughtUp(deployed.Id, deployed.Commit, error: null);
             return true;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // The next release goes on from what is there; the site may even be well without us.
             logger.NotBroughtUp(deployed.Id, e.Message);
+            listeners.BroughtUp(deployed.Id, deployed.Commit, e.Message);
             return false;
         }
     }

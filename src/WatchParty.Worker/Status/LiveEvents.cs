@@ -11,6 +11,7 @@ namespace WatchParty.Worker.Status;
 /// build under way.</summary>
 internal sealed class LiveEvents(StatusSources sources, ProgressFeed progress)
 {
+    public const string Path = "/api/events";
     private const int MostListeners = 16;
     private const int LogAtOnce = 64 * 1024;
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(500);

@@ -37,13 +37,13 @@ internal sealed class StatusAccess(string? token, IReadOnlyCollection<string> ho
             && long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds > time.GetUtcNow().ToUnixTimeSeconds() ? session : null;
     }
 
-    public void OpenSession(HttpResponse response)
+    public void OpenSession(HttpContext context)
     {
         var until = (time.GetUtcNow() + SessionTime).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
-        response.Cookies.Append(Cookie, $"{until}.{Sign($"session {until}")}", Options());
+        context.Response.Cookies.Append(Cookie, $"{until}.{Sign($"session {until}")}", Options(context.Request));
     }
 
-    public static void CloseSession(HttpResponse response) => response.Cookies.Delete(Cookie, Options());
+    public static void CloseSession(HttpContext context) => context.Response.Cookies.Delete(Cookie, Options(context.Request));
 
     /// <summary>What a form of this session carries, and no other site can know.</summary>
     public string FormToken(string session) => Sign($"form {session}");
@@ -68,5 +68,12 @@ internal sealed class StatusAccess(string? token, IReadOnlyCollection<string> ho
 
     private string Sign(string text) => WebEncoders.Base64UrlEncode(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes(text)));
 
-    private static CookieOptions Options() => new() { HttpOnly = true, SameSite = Microsoft.AspNetCore.Http.SameSiteMode.Strict, Path = "/", IsEssential = true };
+    /// <summary>Whether the browser speaks TLS, with a proxy before this server: it says so itself in <c>Origin</c>, and most proxies do.</summary>
+    /// <remarks>Whoever says it is believed, because all that follows is that his own cookie never travels in the clear.</remarks>
+    private static bool IsByHttps(HttpRequest request) =>
+        request.Headers.Origin.ToString().StartsWith("https://", StringComparison.OrdinalIgnoreCase)
+        || request.Headers["X-Forwarded-Proto"].ToString().Split(',')[0].Trim().Equals("https", StringComparison.OrdinalIgnoreCase);
+
+    private static CookieOptions Options(HttpRequest request) =>
+        new() { HttpOnly = true, SameSite = Microsoft.AspNetCore.Http.SameSiteMode.Strict, Secure = IsByHttps(request), Path = "/", IsEssential = true };
 }

@@ -32,7 +32,7 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
             .Select(s => new JsonObject { ["key"] = s.Key, ["value"] = s.Value, ["isDefault"] = s.IsDefault })]).ToJsonString());
         routes.MapGet("/api/doctor", CheckAsync);
         routes.MapGet("/api/releases/{release}/log", SendLogAsync);
-        routes.MapGet("/api/events", context => events.SendAsync(context, stopping));
+        routes.MapGet(LiveEvents.Path, context => events.SendAsync(context, stopping));
 
         Action("/api/once", body => new ControlRequest("once", AskedBy, ForceRebuild: body.ForceRebuild ?? false), b => b is { Targets: null, DryRun: null, Release: null });
         Action("/api/clear-cache", body => new ControlRequest("clear-cache", AskedBy, Targets: body.Targets is { Length: > 0 } targets ? targets : ["all"]), b => b is { ForceRebuild: null, DryRun: null, Release: null });

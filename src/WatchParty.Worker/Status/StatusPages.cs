@@ -109,7 +109,7 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
             await SignInAsync(context, failed: true);
             return;
         }
-        access.OpenSession(context.Response);
+        access.OpenSession(context);
         SeeOther(context, "/");
     }
 
@@ -120,7 +120,7 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
             await RefuseAsync(context);
             return;
         }
-        StatusAccess.CloseSession(context.Response);
+        StatusAccess.CloseSession(context);
         SeeOther(context, "/");
     }
 

@@ -125,6 +125,8 @@ internal sealed class StatusServer(
             return;
         }
         var path = request.Path.Value ?? "/";
+        // Answered as a GET, of which the server keeps the body back; so that monitors can ask for less. Live events would never end.
+        if (HttpMethods.IsHead(request.Method) && path != LiveEvents.Path) { request.Method = HttpMethods.Get; }
         if (path is not ("/healthz" or "/readyz" or "/sign-in" or Webhook.Path) && !path.StartsWith(Asset.Folder, StringComparison.Ordinal) && !access.MayLook(request))
         {
             if (IsForPrograms(path))

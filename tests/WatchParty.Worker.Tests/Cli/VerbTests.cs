@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
@@ -146,6 +148,42 @@ public sealed class VerbTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Service_ThatCannotBringUpWhatIsDeployed_TellsIt_AndAWatcherReadsEachChangeAsALine()
+    {
+        using var receiver = new HttpReceiver();
+        using var database = Database.Open(StateFolder.Open(State).Database);
+        var history = new History(database, TimeProvider.System);
+        history.Finish(history.Begin((await _git.InCheckoutAsync("rev-parse", "HEAD")).Trim(), null, "poll", forced: false), ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
+        using var service = Start("run", "--config", Config, "--set", "Notifications:0:Kind=Webhook", "--set", $"Notifications:0:Url={receiver.Address}");
+        Process? watch = null;
+        try
+        {
+            var told = (await receiver.NextAsync()).Json;
+            Assert.Equal(("Failure", "Release 1 could not be brought up again"), (told.GetProperty("event").GetString(), told.GetProperty("title").GetString()));
+            while (!service.HasExited && !File.Exists(Path.Combine(State, "worker.sock"))) { await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System); }
+            watch = Start("status", "--watch", "--json", "--config", Config);
+            List<string> lines = [await NextAsync()];
+            new FreshMarks(database, TimeProvider.System).Add(["backend"], "a clear");
+            while (Json(lines[^1]).GetProperty("freshBuildPending").GetArrayLength() == 0) { lines.Add(await NextAsync()); }
+            Assert.All(lines, l => Assert.Equal(service.Id, Json(l).GetProperty("service").GetProperty("pid").GetInt32()));
+            Assert.Equal(lines.Distinct(StringComparer.Ordinal), lines);
+        }
+        finally
+        {
+            watch?.Kill();
+            watch?.Dispose();
+            service.Kill();
+            await service.WaitForExitAsync();
+        }
+
+        async Task<string> NextAsync()
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
+            return await watch.StandardOutput.ReadLineAsync(limit.Token) ?? throw new InvalidOperationException(await watch.StandardError.ReadToEndAsync());
+        }
+    }
+
+    [Fact]
     public async Task Doctor_WithoutDocker_EndsWith1AndSaysWhatToDoAboutEach()
     {
         var (code, output, _) = await VerbAsync("doctor", "--json");
@@ -165,10 +203,23 @@ public sealed class VerbTests : IAsyncLifetime
     [Fact]
     public async Task Doctor_InWords_HasAFixForEveryError()
     {
-        var (code, output, _) = await VerbAsync("doctor", "--set", $"DropFiles:Folder={_folder}/none");
+        foreach (var (name, mode) in new[] { ("token", "644"), ("secret", "640") })
+        {
+            await File.WriteAllTextAsync(Path.Combine(_folder, name), "a-token-of-more-than-twenty-characters");
+            File.SetUnixFileMode(Path.Combine(_folder, name), (UnixFileMode)Convert.ToInt32(mode, 8));
+        }
+
+        // What the file of a link allows counts, not the link, which everybody may read.
+        File.CreateSymbolicLink(Path.Combine(_folder, "link"), Path.Combine(_folder, "secret"));
+        var (code, output, _) = await VerbAsync("doctor", "--set", $"DropFiles:Folder={_folder}/none", "--set", $"Status:TokenFile={_folder}/token",
+            "--set", $"Status:WebhookSecretFile={_folder}/link", "--set", $"CommitStatus:TokenFile={_folder}/nowhere");
 
         Assert.Equal(1, code);
         var lines = output.Split('\n');
+        Assert.Contains($"Warning  Status:TokenFile: everybody on this machine may read or change {_folder}/token, and so has what it protects", lines);
+        Assert.Contains($"         fix: chmod o-rwx {_folder}/token, and write a new secret into it if others use this machine", lines);
+        Assert.Contains($"Ok       Status:WebhookSecretFile: {_folder}/link", lines);
+        Assert.Contains(lines, l => l.StartsWith("Error    CommitStatus:TokenFile: ", StringComparison.Ordinal));
         Assert.Contains($"Error    drop files: {_folder}/none does not exist", lines);
         Assert.All(lines.Index().Where(l => l.Item.StartsWith("Error", StringComparison.Ordinal)), l => Assert.StartsWith("         fix: ", lines[l.Index + 1], StringComparison.Ordinal));
     }

@@ -158,6 +158,35 @@ public sealed class NotifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task DeployedRelease_ThatIsNotUpAfterAStart_IsToldOnce_AlsoByLaterProcesses_AndThatItIsUpAgain()
+    {
+        foreach (var error in (string?[])[null, "db: port 5432 is taken", "db: port 5432 is taken", null, null])
+        {
+            _notifier.BroughtUp(12, RecordBench.Commit, error);
+            await _notifier.DisposeAsync();
+            _notifier = New();
+        }
+
+        Assert.Equal(
+            [("Failure", "Release 12 could not be brought up again", "db: port 5432 is taken"), ("Recovery", "Release 12 is up again", null)],
+            _receiver.All.Select(r => (r.Json.GetProperty("event").GetString(), r.Json.GetProperty("title").GetString(), r.Json.GetProperty("reason").GetString())));
+        Assert.All(_receiver.All, r => Assert.Equal(("12", RecordBench.Commit, "https://deploy.example.org/releases/12"),
+            (r.Json.GetProperty("release").GetString(), r.Json.GetProperty("commit").GetString(), r.Json.GetProperty("link").GetString())));
+    }
+
+    [Fact]
+    public async Task Success_AfterADeployedReleaseThatWasNotUp_IsARecovery()
+    {
+        _notifier.BroughtUp(11, RecordBench.Other, "db: port 5432 is taken");
+        _notifier.Ended(Good);
+        _notifier.BroughtUp(12, RecordBench.Commit, null);
+        await _notifier.DisposeAsync();
+
+        Assert.Equal(["Failure", "Recovery"], _receiver.All.Select(r => r.Json.GetProperty("event").GetString()));
+        Assert.Contains("Before: release 11 could not be brought up again.", _receiver.All.Last().Json.GetProperty("meaning").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Remote_ThatDoesNotAnswer_IsToldAfterAQuarterOfAnHour_AndAgainWhenItDoes()
     {
         var time = _bench.Time;

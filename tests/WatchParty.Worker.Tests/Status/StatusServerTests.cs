@@ -108,6 +108,54 @@ public sealed class StatusServerTests
         Assert.Equal(HttpStatusCode.Redirect, await LookAsync(session));
     }
 
+    [Theory]
+    [InlineData("https://127.0.0.1:{0}", null, true)]
+    [InlineData(null, "https", true)]
+    [InlineData(null, "HTTPS, http", true)]
+    [InlineData("http://127.0.0.1:{0}", null, false)]
+    [InlineData(null, "http", false)]
+    [InlineData(null, "http, https", false)]
+    [InlineData(null, null, false)]
+    public async Task Session_OpenedByHttps_NeverTravelsInTheClear(string? origin, string? forwarded, bool secure)
+    {
+        await using var bench = await StatusBench.StartAsync();
+        (string, string?)[] headers = [("Cookie", await bench.SignInAsync()), ("Origin", origin?.Replace("{0}", $"{bench.Server.Address!.Port}", StringComparison.Ordinal)), ("X-Forwarded-Proto", forwarded)];
+        foreach (var path in new[] { "/sign-in", "/sign-out" })
+        {
+            using var answer = await bench.SendAsync(HttpMethod.Post, path, StatusBench.Form(("token", StatusBench.Token)), headers);
+            Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+            Assert.Equal(secure, Assert.Single(answer.Headers.GetValues("Set-Cookie")).Contains("; secure", StringComparison.OrdinalIgnoreCase));
+        }
+        // It opens no door: what a page of another site sends is refused whatever it says of itself.
+        using var foreign = await bench.SendAsync(HttpMethod.Post, "/sign-in", StatusBench.Form(("token", StatusBench.Token)), ("Origin", "https://evil.example.org"), ("X-Forwarded-Proto", "https"));
+        Assert.Equal(HttpStatusCode.Forbidden, foreign.StatusCode);
+    }
+
+    [Fact]
+    public async Task Head_IsAnsweredAsGetWithoutABody_AndChangesNothing()
+    {
+        await using var bench = await StatusBench.StartAsync();
+        bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
+        var session = await bench.SignInAsync();
+        (string, string?)[] who = [("Cookie", session), ("Authorization", $"Bearer {StatusBench.Token}")];
+        foreach (var route in bench.Server.Routes.Where(r => r != $"GET {LiveEvents.Path}"))
+        {
+            var (method, path) = (route.Split(' ')[0], route.Split(' ')[1].Replace("{release}", "1", StringComparison.Ordinal).Replace("{action}", "clear", StringComparison.Ordinal));
+            if (method != "GET" && bench.Server.Routes.Contains($"GET {route.Split(' ')[1]}")) { continue; }
+            using var head = await bench.SendAsync(HttpMethod.Head, path, null, who);
+            using var get = await bench.GetAsync(path, who);
+            Assert.Equal((path, get.StatusCode, get.Content.Headers.ContentType), (path, head.StatusCode, head.Content.Headers.ContentType));
+            Assert.Equal(method == "GET", head.StatusCode is not HttpStatusCode.MethodNotAllowed);
+            Assert.Empty(await head.Content.ReadAsByteArrayAsync());
+        }
+        using var events = await bench.SendAsync(HttpMethod.Head, LiveEvents.Path, null, who);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, events.StatusCode);
+        using var stranger = await bench.SendAsync(HttpMethod.Head, "/api/status");
+        Assert.Equal(HttpStatusCode.Unauthorized, stranger.StatusCode);
+        Assert.Empty(bench.Requests);
+        Assert.Equal(0, bench.Polls);
+    }
+
     [Fact]
     public async Task Monitors_HearWhetherItLivesAndWhetherItIsReady()
     {
