@@ -64,6 +64,7 @@ ssh openssh-client
 ssh-keygen openssh-client
 sshd openssh-server
 flock util-linux
+strace strace
 unshare util-linux
 chattr e2fsprogs
 systemd-analyze systemd

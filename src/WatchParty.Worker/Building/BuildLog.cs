@@ -13,11 +13,14 @@ internal sealed class BuildLog(string file) : IDisposable
     private const int TailLimit = Mebibyte - 1024;
     private const int LineLimit = 64 * 1024;
 
-    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read), new UTF8Encoding(false)) { AutoFlush = true };
+    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0), new UTF8Encoding(false)) { AutoFlush = true };
     private readonly Dictionary<(string Step, int Stream), List<byte>> _open = [];
     private readonly TailBuffer _tail = new(TailLimit);
     private long _written;
     private long _afterHead;
+
+    /// <summary>Why lines are missing that could not be written: a full disk costs the log, not the build. Null when none is.</summary>
+    public string? Fault { get; private set; }
 
     public string File { get; } = file;
 
@@ -57,7 +60,7 @@ internal sealed class BuildLog(string file) : IDisposable
         // Once something is missing everything else goes to the end; and nothing is done with it before, for a step may print gigabytes.
         if (_afterHead > 0 || _written + line.Length + Environment.NewLine.Length > HeadLimit)
         {
-            if (_afterHead == 0) { _writer.WriteLine("[The log is cut here, because it may have 16 MiB; what follows is its end]"); }
+            if (_afterHead == 0) { Append("[The log is cut here, because it may have 16 MiB; what follows is its end]"); }
             _tail.Add(line);
             _tail.Add("\n"u8);
             _afterHead += line.Length + 1;
@@ -65,14 +68,14 @@ internal sealed class BuildLog(string file) : IDisposable
         }
         var text = Redaction.Apply(Encoding.UTF8.GetString(line));
         _written += Encoding.UTF8.GetByteCount(text) + Environment.NewLine.Length;
-        _writer.WriteLine(text);
+        Append(text);
     }
 
     public void Dispose()
     {
         foreach (var step in _open.Keys.Select(k => k.Step).Distinct().ToList()) { End(step); }
         if (_afterHead > 0) { WriteEnd(); }
-        _writer.Dispose();
+        Try(_writer.Dispose);
     }
 
     private void WriteEnd()
@@ -80,8 +83,22 @@ internal sealed class BuildLog(string file) : IDisposable
         var end = _tail.ToString();
         if (_afterHead > TailLimit)
         {
-            _writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{_afterHead - Encoding.UTF8.GetByteCount(end)} bytes were not kept]"));
+            Append(string.Create(CultureInfo.InvariantCulture, $"[{_afterHead - Encoding.UTF8.GetByteCount(end)} bytes were not kept]"));
         }
-        foreach (var line in end.TrimEnd('\n').Split('\n')) { _writer.WriteLine(Redaction.Apply(line)); }
+        foreach (var line in end.TrimEnd('\n').Split('\n')) { Append(Redaction.Apply(line)); }
+    }
+
+    private void Append(string line) => Try(() => _writer.WriteLine(line));
+
+    private void Try(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (IOException e)
+        {
+            Fault ??= e.Message;
+        }
     }
 }

@@ -11,5 +11,5 @@ internal sealed class ServiceStatusSource(WorkGate gate, ProgressFeed progress, 
 
     public ServiceStatus Now() => new(
         Environment.ProcessId, _startedAt, gate.Current?.Work, gate.Current?.Since, gate.Current is null ? null : progress.Current, gate.Waiting,
-        poller.State.LastSuccess, poller.State.Error, schedule.Next(time.GetUtcNow()), newest.Next);
+        poller.State.LastSuccess, poller.State.Error, schedule.Next(time.GetUtcNow()), newest.Next, newest.Trouble);
 }

@@ -6,6 +6,7 @@ namespace WatchParty.Worker.Hosting;
 internal sealed class StateFolder
 {
     private const UnixFileMode ForThisUser = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const string Probe = ".probe-";
     private const UnixFileMode ForOthersToWrite = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
 
     private StateFolder(string path) => Path = path;
@@ -43,10 +44,8 @@ internal sealed class StateFolder
             MakeFolder(path);
             MakeFolder(folder.Logs);
             MakeFolder(folder.Work);
-            var probe = folder.In($".probe-{Environment.ProcessId}");
-            File.WriteAllText(probe, "x");
-            File.Delete(probe);
-            return folder;
+            // Empty, so that a full disk does not keep a verb from saying what is wrong.
+            using (new FileStream(folder.In($"{Probe}{Environment.ProcessId}"), FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose)) { return folder; }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -58,13 +57,13 @@ internal sealed class StateFolder
         }
     }
 
-    /// <summary>Removes what earlier work left in <see cref="Work"/>. Only the holder of the lock may: it may be another's work under way.
-    /// What cannot be removed stays; links are removed, not followed.</summary>
+    /// <summary>Removes what earlier work left in <see cref="Work"/>, and what a process left that was killed while it opened this folder. Only the holder of the
+    /// lock may: it may be another's work under way. What cannot be removed stays; links are removed, not followed.</summary>
     public void EmptyWork()
     {
         if (new DirectoryInfo(Work).LinkTarget is not null) { File.Delete(Work); }
         MakeFolder(Work);
-        foreach (var entry in new DirectoryInfo(Work).EnumerateFileSystemInfos())
+        foreach (var entry in new DirectoryInfo(Work).EnumerateFileSystemInfos().Concat(new DirectoryInfo(Path).EnumerateFiles($"{Probe}*")))
         {
             try
             {

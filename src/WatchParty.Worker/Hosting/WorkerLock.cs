@@ -93,10 +93,17 @@ internal sealed partial class WorkerLock : IDisposable
 
     private static void Write(SafeFileHandle file, string text)
     {
-        // One write, then cut: a reader sees whole first lines only.
-        var bytes = Encoding.UTF8.GetBytes(text.ReplaceLineEndings(" ") + "\n");
-        RandomAccess.Write(file, bytes, 0);
-        RandomAccess.SetLength(file, bytes.Length);
+        try
+        {
+            // One write, then cut: a reader sees whole first lines only.
+            var bytes = Encoding.UTF8.GetBytes(text.ReplaceLineEndings(" ") + "\n");
+            RandomAccess.Write(file, bytes, 0);
+            RandomAccess.SetLength(file, bytes.Length);
+        }
+        catch (IOException)
+        {
+            // The disk is full; who holds it is known to the kernel all the same.
+        }
     }
 
     private static string WhoHolds(string path)

@@ -118,6 +118,7 @@ internal sealed class Database : IDisposable
             var fault = e as SqliteException ?? (SqliteException)e.InnerException!;
             throw fault.SqliteErrorCode is SQLitePCL.raw.SQLITE_BUSY or SQLitePCL.raw.SQLITE_LOCKED
                 ? new WorkerException($"The history {file} is locked by another program. End that (`fuser {file}` names it)", Remedy.RetriedByItself, e)
+                : OfTheDisk(file, fault) is { } advice ? new WorkerException($"The history {file} cannot be opened: {fault.Message} {advice}", Remedy.RetriedByItself, e)
                 : new WorkerException($"The history {file} cannot be opened: {fault.Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
         }
         catch
@@ -184,10 +185,18 @@ internal sealed class Database : IDisposable
             }
             catch (SqliteException e)
             {
-                throw new WorkerException($"The history {_connection.DataSource} cannot be used: {e.Message}", Remedy.RetriedByItself, e);
+                throw new WorkerException($"The history {_connection.DataSource} cannot be used: {e.Message} {OfTheDisk(_connection.DataSource, e)}".TrimEnd(), Remedy.RetriedByItself, e);
             }
         }
     }
+
+    /// <summary>What a person has to do when the disk is the reason; null when it is not.</summary>
+    private static string? OfTheDisk(string file, SqliteException e) => e.SqliteErrorCode switch
+    {
+        SQLitePCL.raw.SQLITE_FULL => $"Free some space on the disk of {Path.GetDirectoryName(file)}; the worker then goes on by itself",
+        SQLitePCL.raw.SQLITE_IOERR => $"See whether the disk of {Path.GetDirectoryName(file)} is full or broken (df, dmesg); the worker goes on by itself when it is well",
+        _ => null,
+    };
 
     private SqliteCommand Command(string sql, (string Name, object? Value)[] values)
     {

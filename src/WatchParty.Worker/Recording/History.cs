@@ -43,6 +43,10 @@ internal sealed class History(Database database, TimeProvider time)
         return id;
     }
 
+    /// <summary>Closes releases of this process whose end could not be written when they ended. Only while none is under way: those of a killed worker are the recovery's.</summary>
+    public void EndUnrecorded() => database.Execute("UPDATE release SET state = 'Done', outcome = $outcome, error = $error, ended_at = $now WHERE outcome IS NULL",
+        ("$outcome", nameof(ReleaseOutcome.Failed)), ("$error", "its end could not be recorded"), ("$now", Now()));
+
     /// <summary>Notes that the release is about to do what <paramref name="state"/> says.</summary>
     public void Enter(long release, ReleaseState state) =>
         database.Execute("UPDATE release SET state = $state WHERE id = $id", ("$state", state.ToString()), ("$id", release));

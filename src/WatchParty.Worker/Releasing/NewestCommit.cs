@@ -21,6 +21,9 @@ internal sealed class NewestCommit(BuildOptions options, History history) : IDis
     // That of an earlier release is left to the collector: its cancelling may still go on.
     private CancellationTokenSource _superseded = new();
 
+    /// <summary>Why the newest commit could not be released, while no record says it: the record is what fails.</summary>
+    public string? Trouble { get; set; }
+
     /// <summary>The commit that comes after the release under way; null when there is none.</summary>
     public string? Next
     {

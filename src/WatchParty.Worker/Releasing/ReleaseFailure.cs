@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
@@ -18,6 +19,8 @@ internal sealed record ReleaseFailure(ReleaseOutcome Outcome, string Error, bool
         BuildFailedException { Remedy: Remedy.NeedsNewCommit } e => new(ReleaseOutcome.BuildFailed, e.Message, true),
         UnhealthyException e => new(ReleaseOutcome.DeployFailed, e.Message, true),
         ToolFailedException e when deploying => new(ReleaseOutcome.DeployFailed, e.Message, !e.BySignal),
+        // What cannot be recorded counts as not done: after a restart the record would have the release before serve.
+        WorkerException { InnerException: SqliteException } e when deploying => new(ReleaseOutcome.DeployFailed, e.Message, false),
         WorkerException e => new(ReleaseOutcome.Failed, e.Message, e.Remedy == Remedy.NeedsNewCommit),
         BuildFailedException or ToolFailedException or IOException or UnauthorizedAccessException => new(ReleaseOutcome.Failed, exception.Message, false),
         _ => new(ReleaseOutcome.Failed, $"an unexpected fault of the worker: {exception}", false),

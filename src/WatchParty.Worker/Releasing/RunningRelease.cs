@@ -18,6 +18,7 @@ internal sealed class ReleaseRecorder(
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
+        history.EndUnrecorded();
         var id = history.Begin(found.Commit, found.Deployed?.Commit, request.Trigger, request.ForceRebuild);
         var file = Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{id}.log"));
         history.SaveLog(id, file);
@@ -76,6 +77,7 @@ internal sealed class RunningRelease(
 
     public void Built(IReadOnlyList<BuiltImage> images, ReleasePlan plan)
     {
+        if (log.Fault is { } fault) { Note($"the log of the build is not whole: {fault}"); }
         foreach (var image in images)
         {
             var reasons = new MissReasons(image.Basis, image.Plan.Before, image.Plan.Fresh, image.Plan.ChangedFiles, image.Steps, DockerfileName(image.Plan));
@@ -100,7 +102,7 @@ internal sealed class RunningRelease(
     public void Deployed(Deployment deployment, ContainerSet now) => Save(_plan is null ? [] : deployment.Effects(_plan, now));
 
     /// <summary>The release before was brought back.</summary>
-    public void Undone(Deployment deployment, ContainerSet now) => Save(_plan is null ? [] : deployment.EffectsUndone(_plan, now));
+    public void Undone(Deployment deployment, ContainerSet now) => TryRecord(() => Save(_plan is null ? [] : deployment.EffectsUndone(_plan, now)));
 
     private void Save(IEnumerable<ServiceEffect> effects)
     {
@@ -112,16 +114,21 @@ internal sealed class RunningRelease(
     }
 
     /// <summary>The release before is about to come back. The blame is recorded first, so that a worker killed on the way does not try the commit again.</summary>
-    public void GoesBack(ReleaseFailure failure)
+    public void GoesBack(ReleaseFailure failure) => TryRecord(() =>
+    {
+        Blame(failure);
+        Enter(ReleaseState.RollingBack, "verify");
+    });
+
+    /// <summary>A disk that is full must not keep a bad release serving. A worker killed meanwhile takes it for a deployment, and goes back all the same.</summary>
+    private void TryRecord(Action write)
     {
         try
         {
-            Blame(failure);
-            Enter(ReleaseState.RollingBack, "verify");
+            write();
         }
         catch (WorkerException e)
         {
-            // A disk that is full must not keep a bad release serving. A worker killed now takes it for a deployment, and goes back all the same.
             logger.NotRecorded(id, e.Message);
         }
     }
@@ -134,6 +141,9 @@ internal sealed class RunningRelease(
 
     public ReleaseReport Failed(ReleaseFailure failure)
     {
+        // Before the record, which may be what failed.
+        if (failure.Outcome == ReleaseOutcome.Superseded) { logger.GaveWay(id, found.Commit, failure.Error); }
+        else { logger.Failed(id, found.Commit, failure.Outcome.ToString(), failure.Error); }
         Blame(failure);
         return Finish(failure.Outcome, failure.Error);
     }
@@ -154,8 +164,6 @@ internal sealed class RunningRelease(
         }
         history.Finish(id, outcome, error, seconds);
         if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); }
-        else if (outcome == ReleaseOutcome.Superseded) { logger.GaveWay(id, found.Commit, error!); }
-        else { logger.Failed(id, found.Commit, outcome.ToString(), error); }
         progress.Report($"release {id}: {outcome}");
         var report = history.Find(id)!;
         listeners.Ended(report);

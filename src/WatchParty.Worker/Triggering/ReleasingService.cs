@@ -37,9 +37,10 @@ internal sealed class ReleasingService(
                 heartbeat.Expect(Loop, Operations.Limit(options));
                 await ReleaseAsync(commit, stoppingToken);
             }
-            catch (Exception e) when (e is WorkerException or ToolFailedException)
+            catch (Exception e) when (e is WorkerException or ToolFailedException or IOException or UnauthorizedAccessException)
             {
                 Count(commit, failed: true);
+                newest.Trouble = $"commit {commit[..7]} could not be released and is tried again: {e.Message}";
                 logger.NotReleased(commit, e.Message);
             }
             // A bug that one commit brings out is no reason to leave the others; if nothing goes any more, a new process may do better.
@@ -62,6 +63,7 @@ internal sealed class ReleasingService(
         try
         {
             report = await release(new ReleaseRequest("poll", Newest: newest), stop);
+            newest.Trouble = null;
             // While it waited for other work a newer one than the one it was asked for may have come.
             Count(report.Commit, report.Outcome is ReleaseOutcome.Failed or ReleaseOutcome.RolledBack or ReleaseOutcome.DeployFailed);
             _faults = 0;

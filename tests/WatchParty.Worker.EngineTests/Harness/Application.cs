@@ -164,20 +164,24 @@ internal sealed class Application : IAsyncDisposable
     public Task<Run> OnceAsync(params string[] arguments) => RunAsync(["once", "--json", .. arguments]);
 
     /// <param name="environment">Variables on top of the usual ones.</param>
-    public Task<Service> StartServiceAsync(params (string Name, string Value)[] environment) => Task.FromResult(Start(["run"], environment));
+    public Task<Service> StartServiceAsync(params (string Name, string Value)[] environment) => Task.FromResult(Start([], ["run"], environment));
+
+    /// <param name="under">A program and its arguments that becomes the worker, or starts it.</param>
+    public Task<Service> StartServiceUnderAsync(string[] under, params (string Name, string Value)[] environment) => Task.FromResult(Start(under, ["run"], environment));
 
     /// <summary>Begins a verb that the test means to kill.</summary>
-    public Task<Service> StartAsync(params string[] arguments) => Task.FromResult(Start(arguments, []));
+    public Task<Service> StartAsync(params string[] arguments) => Task.FromResult(Start([], arguments, []));
 
     /// <summary>What a service needs that another than the test starts.</summary>
     public IEnumerable<KeyValuePair<string, string?>> VariablesForAnotherManager() => _environment
         .Concat(Passed.Select(name => new KeyValuePair<string, string?>(name, Environment.GetEnvironmentVariable(name))));
 
-    private Service Start(string[] arguments, (string Name, string Value)[] environment)
+    private Service Start(string[] under, string[] arguments, (string Name, string Value)[] environment)
     {
         var all = new Dictionary<string, string?>(_environment);
         foreach (var (name, value) in environment) { all[name] = value; }
-        var service = new Service(Command.Start(Program, [.. arguments, "--config", ConfigurationFile], Folder, all));
+        string[] line = [.. under, Program, .. arguments, "--config", ConfigurationFile];
+        var service = new Service(Command.Start(line[0], line[1..], Folder, all));
         _services.Add(service);
         return service;
     }

@@ -6,7 +6,18 @@ using WatchParty.Worker.Hosting;
 namespace WatchParty.Worker.EngineTests.Reliability;
 
 /// <summary>What the worker does when it is killed.</summary>
-internal enum Work { Commit, BadCommit, ForcedRebuild, Clear, Prune, Rollback }
+internal enum Work
+{
+    Commit,
+    BadCommit,
+    ForcedRebuild,
+    Clear,
+    Prune,
+    Rollback,
+
+    /// <summary>A commit and a clear at once, and a prune when both are done.</summary>
+    Cycle,
+}
 
 /// <summary>One kill.</summary>
 /// <param name="Point">Where; at a random time when null.</param>
@@ -14,7 +25,13 @@ internal enum Work { Commit, BadCommit, ForcedRebuild, Clear, Prune, Rollback }
 /// <param name="MostOld">Containers of earlier releases that may be made on the way back.</param>
 internal sealed record Kill(Work Work, KillPoint? Point, int MostNew = 0, int MostOld = 0)
 {
-    public string Name => Point is { } point ? $"{Work}/{point}" : $"{Work}/random";
+    /// <summary>The system call instead of which it is killed.</summary>
+    public NthCall? Call { get; init; }
+
+    /// <summary>Whether a worker is killed that starts with the work waiting for it, and not one that runs already.</summary>
+    public bool AtStart { get; init; } = Point is KillPoint.RecoveryBegun or KillPoint.RecoveryBroughtUp;
+
+    public string Name => Call is { } call ? $"{Work}/{call.Name}{(AtStart ? ", from the start" : "")}" : Point is { } point ? $"{Work}/{point}" : $"{Work}/random";
 
     /// <summary>Every point, once, with what happens there.</summary>
     public static IReadOnlyList<Kill> All { get; } =
@@ -39,14 +56,16 @@ internal sealed class KillRuns : IAsyncDisposable
 
     private readonly Application _app;
     private readonly Oracle _oracle;
+    private readonly (string Name, string Value)[] _environment;
     private Service _service = null!;
     private Expected _good = new("", "");
     private int _number;
 
-    private KillRuns(Application app)
+    private KillRuns(Application app, (string Name, string Value)[] environment)
     {
         _app = app;
         _oracle = new Oracle(app);
+        _environment = [(KillPoints.Variable, Order), .. environment];
     }
 
     /// <summary>Seconds from the start of a worker that finds a new commit until that serves, without a kill.</summary>
@@ -55,10 +74,15 @@ internal sealed class KillRuns : IAsyncDisposable
     /// <summary>The same from the start after a kill.</summary>
     public List<double> Recoveries { get; } = [];
 
+    /// <summary>Whether the worker did all the work of the last run before it came to the call at which it was to be killed.</summary>
+    public bool LivedThrough { get; private set; }
+
     private string Order => _app.In("kill-at");
 
-    /// <summary>An application with three releases, and the worker that follows it.</summary>
-    public static async Task<KillRuns> BeginAsync()
+    /// <summary>An application, and the worker that follows it.</summary>
+    /// <param name="releases">How many there are of it already.</param>
+    /// <param name="environment">Variables for each worker.</param>
+    public static async Task<KillRuns> BeginAsync(int releases = 3, params (string Name, string Value)[] environment)
     {
         var web = SmallApplication.Service("web", """
                 ports: ["127.0.0.1:${WEB_PORT}:8000"]
@@ -67,14 +91,22 @@ internal sealed class KillRuns : IAsyncDisposable
             """);
         var app = await Application.OfAsync([.. SmallApplication.Web, ("compose.yaml", SmallApplication.Compose(web))]);
         app.Configure("Deploy:SettleTime", "00:00:00.2");
-        var runs = new KillRuns(app);
-        await runs.ReleaseAsync();
-        for (var clean = 0; clean < 2; clean++)
+        var runs = new KillRuns(app, environment);
+        try
         {
-            await runs._service.KillAloneAsync();
             await runs.ReleaseAsync();
+            for (var release = 1; release < releases; release++)
+            {
+                await runs._service.KillAloneAsync();
+                await runs.ReleaseAsync();
+            }
+            return runs;
         }
-        return runs;
+        catch
+        {
+            await runs.DisposeAsync();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -88,6 +120,7 @@ internal sealed class KillRuns : IAsyncDisposable
     {
         _oracle.TakeCreations();
         _app.TakeDockerCalls();
+        LivedThrough = false;
         var (before, touched) = (_good, TimeProvider.System.GetUtcNow());
         List<Finding?> findings = [];
         await BeKilledAsync(kill, killAfter);
@@ -103,12 +136,13 @@ internal sealed class KillRuns : IAsyncDisposable
             Work.BadCommit => await StaysAsync(),
             Work.Prune => await PruneAsync(),
             Work.Clear or Work.ForcedRebuild => await AnswersAsync(kill.Work, touched),
+            Work.Cycle => await AnswersAsync(kill.Work, touched) ?? await PruneAsync(),
             _ => null,
         });
         findings.AddRange(Doubles(kill));
         findings.Add(await _oracle.LeakAsync());
         List<Finding> found = [.. findings.OfType<Finding>().Select(f => f with { What = $"{kill.Name}: {f.What}" })];
-        if (found.Count > 0) { found[^1] = found[^1] with { What = $"{found[^1].What}\nkilled:\n{log}\nafter it:\n{_service.Log}" }; }
+        if (found.Count > 0) { found[^1] = found[^1] with { What = $"{found[^1].What}\nkilled{(kill.Call is { } call ? $" at number {call.Number}" : "")}:\n{log}\nafter it:\n{_service.Log}" }; }
         return found;
     }
 
@@ -131,7 +165,7 @@ internal sealed class KillRuns : IAsyncDisposable
         Clean.Add(TimeProvider.System.GetElapsedTime(started).TotalSeconds);
     }
 
-    private async Task StartAsync() => _service = await _app.StartServiceAsync((KillPoints.Variable, Order));
+    private async Task StartAsync(params string[] under) => _service = await _app.StartServiceUnderAsync(under, _environment);
 
     private async Task<Expected> PushAsync(string status)
     {
@@ -141,26 +175,38 @@ internal sealed class KillRuns : IAsyncDisposable
 
     private async Task BeKilledAsync(Kill kill, TimeSpan killAfter)
     {
-        // A recovery is killed that has a commit to go on with.
-        var atStart = kill.Point is KillPoint.RecoveryBegun or KillPoint.RecoveryBroughtUp;
-        if (atStart) { await _service.KillAloneAsync(); }
+        if (kill.AtStart) { await _service.KillAloneAsync(); }
         if (kill.Point is { } point) { await File.WriteAllTextAsync(Order, point.ToString()); }
-        if (kill.Work == Work.Commit) { _good = await PushAsync("ok"); }
+        using var strace = kill is { Call: { } call, AtStart: false } ? await Strace.AttachAsync(call, _service.Id) : null;
+        if (kill.Work is Work.Commit or Work.Cycle) { _good = await PushAsync("ok"); }
         if (kill.Work == Work.BadCommit) { await PushAsync("broken"); }
-        if (kill.Work is Work.Clear or Work.ForcedRebuild) { await File.WriteAllTextAsync(Flag(kill.Work), ""); }
-        if (atStart) { await StartAsync(); }
+        if (kill.Work is Work.Clear or Work.ForcedRebuild or Work.Cycle) { await File.WriteAllTextAsync(Flag(kill.Work), ""); }
+        if (kill.AtStart) { await StartAsync(kill.Call is null ? [] : Strace.Under(kill.Call)); }
         if (kill.Work is Work.Prune or Work.Rollback)
         {
             var verb = await _app.RunAsync(kill.Work == Work.Prune ? "prune" : "rollback", "--json");
             // Its request is not kept: who asked has to know that it was not done.
             Assert.True(verb.ExitCode != 0, $"{kill.Name}: the verb of a killed worker says that all is well: {verb.All}");
         }
-        if (kill.Point is null)
+        if (kill.Call is not null)
+        {
+            LivedThrough = await LivesThroughCycleAsync();
+            await _service.KillAloneAsync();
+        }
+        else if (kill.Point is null)
         {
             await Task.Delay(killAfter, TimeProvider.System);
             await _service.KillAloneAsync();
         }
         Assert.True(await _service.EndsAsync() == 137, $"{kill.Name} was not reached: {_service.Log}");
+    }
+
+    /// <summary>Waits until the worker has been killed, or has done all its work.</summary>
+    private async Task<bool> LivesThroughCycleAsync()
+    {
+        await Eventually.HoldsAsync(async () => _service.HasEnded || (!File.Exists(Flag(Work.Cycle)) && await _oracle.DifferenceAsync(_good) is null), "a whole cycle", () => _service.Log);
+        // Its turn comes when the cache is sealed.
+        return !_service.HasEnded && (await _app.RunAsync("prune", "--json")).ExitCode == 0 && !_service.HasEnded;
     }
 
     private async Task<Finding?> PruneAsync()
@@ -194,8 +240,8 @@ internal sealed class KillRuns : IAsyncDisposable
             yield return new Finding(Harm.Double, $"containers were made: {string.Join(", ", made)}");
         }
         var builds = _app.TakeBuilds();
-        if (builds.Count > (kill.Work is Work.Commit or Work.BadCommit or Work.ForcedRebuild ? 2 : 0)) { yield return new Finding(Harm.Double, $"{builds.Count} builds"); }
+        if (builds.Count > (kill.Work is Work.Commit or Work.BadCommit or Work.ForcedRebuild or Work.Cycle ? 2 : 0)) { yield return new Finding(Harm.Double, $"{builds.Count} builds"); }
     }
 
-    private string Flag(Work work) => Path.Combine(_app.Checkout, work == Work.Clear ? "clear-cache.flag" : "force-rebuild.flag");
+    private string Flag(Work work) => Path.Combine(_app.Checkout, work == Work.ForcedRebuild ? "force-rebuild.flag" : "clear-cache.flag");
 }

@@ -23,7 +23,7 @@ internal sealed class KillTable(string? file)
         {
             found = [new Finding(Harm.Lost, $"{kill.Name}: {e.Message}")];
         }
-        _runs[kill.Name] = _runs.GetValueOrDefault(kill.Name) + 1;
+        if (!runs.LivedThrough) { _runs[kill.Name] = _runs.GetValueOrDefault(kill.Name) + 1; }
         Findings.AddRange(found);
         if (file is not null) { await File.WriteAllTextAsync(file, Text(runs)); }
         if (found.Count > 0) { await runs.BeginAgainAsync(); }

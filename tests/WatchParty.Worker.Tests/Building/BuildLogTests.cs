@@ -89,6 +89,19 @@ public sealed class BuildLogTests : IDisposable
     }
 
     [Fact]
+    public void Log_OnAFullDisk_LosesItsLinesAndSaysSoAndStopsNothing()
+    {
+        if (OperatingSystem.IsWindows()) { return; }
+        using var log = new BuildLog("/dev/full");
+        Assert.Null(log.Fault);
+
+        log.Write("one");
+        log.Write("sha256:a", 1, "two\n"u8);
+
+        Assert.Contains("No space left on device", log.Fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Log_OfASecretThatComesInPieces_MasksIt()
     {
         Redaction.Learn(["inTw0Pieces"]);

@@ -38,6 +38,9 @@ public sealed class ServiceStatusSourceTests
         newest.See(RecordBench.Other);
         Assert.Equal(RecordBench.Other, source.Now().NextCommit);
         newest.Done(gaveWay: false);
+        newest.Trouble = "the disk is full";
+        Assert.Equal("the disk is full", source.Now().ReleaseError);
+        newest.Trouble = null;
 
         finish.SetResult(1);
         await Task.WhenAll(work, next);

@@ -58,8 +58,10 @@ public sealed class StateFolderTests : IDisposable
         Directory.CreateSymbolicLink(Path.Combine(folder.Work, "link"), outside);
         Directory.CreateSymbolicLink(Path.Combine(folder.Work, "build", "link"), outside);
         File.CreateSymbolicLink(Path.Combine(folder.Work, "dangling"), "nowhere");
+        File.WriteAllText(Path.Combine(folder.Path, ".probe-1"), "");
         folder.EmptyWork();
         Assert.Empty(Directory.GetFileSystemEntries(folder.Work));
+        Assert.Equal(["logs", "work"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
         Assert.True(File.Exists(Path.Combine(outside, "kept")));
 
         Directory.Delete(folder.Work);

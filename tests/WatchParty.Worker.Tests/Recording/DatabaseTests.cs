@@ -99,6 +99,20 @@ public sealed class DatabaseTests : IDisposable
     }
 
     [Fact]
+    public void Database_WithoutSpace_FailsWithWhatToDoAndGoesOnByItself()
+    {
+        using var database = Database.Open(FilePath);
+        database.Execute($"PRAGMA max_page_count={database.Scalar<long>("PRAGMA page_count")}");
+
+        var error = Assert.Throws<WorkerException>(() => database.Execute("INSERT INTO fact VALUES ('a', $text)", ("$text", new string('x', 100_000))));
+
+        Assert.Equal(Remedy.RetriedByItself, error.Remedy);
+        Assert.Contains($"Free some space on the disk of {_folder}", error.Message, StringComparison.Ordinal);
+        database.Execute("PRAGMA max_page_count=1000000");
+        database.Execute("INSERT INTO fact VALUES ('a', 'b')");
+    }
+
+    [Fact]
     public void Database_OfAnEarlierFormat_IsUpgradedAndOnceOnly()
     {
         // Format 0 is an empty file, as a worker leaves it that is killed before its first transaction.

@@ -124,6 +124,18 @@ public sealed class HistoryTests : IDisposable
     }
 
     [Fact]
+    public void Release_WhoseEndCouldNotBeWritten_IsClosedAndNotTakenForAKilledWorkers()
+    {
+        var id = History.Begin(Commit, null, "poll", forced: false);
+        History.Enter(id, ReleaseState.Building);
+
+        History.EndUnrecorded();
+
+        Assert.Empty(History.Unfinished());
+        Assert.Equal((ReleaseOutcome.Failed, ReleaseState.Done, "its end could not be recorded"), (History.Find(id)!.Outcome, History.Find(id)!.State, History.Find(id)!.Error));
+    }
+
+    [Fact]
     public void Release_ThatTheWorkerDidNotOutlive_IsCountedUntilItsCommitIsHealthy()
     {
         long Interrupted() => History.Interrupt(new(History.Begin(Commit, null, "poll", forced: false), Commit, ReleaseState.Building));

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
@@ -19,6 +20,7 @@ public sealed class ReleaseFailureTests
         ["engine is away"] = new WorkerException("words", Remedy.RetriedByItself),
         ["person"] = new WorkerException("words", Remedy.NeedsPerson),
         ["commit"] = new WorkerException("words", Remedy.NeedsNewCommit),
+        ["record"] = new WorkerException("words", Remedy.RetriedByItself, new SqliteException("database or disk is full", 13)),
         ["disk"] = new IOException("words"),
         ["rights"] = new UnauthorizedAccessException("words"),
         ["fault"] = new InvalidOperationException("words"),
@@ -38,6 +40,8 @@ public sealed class ReleaseFailureTests
     [InlineData("engine is away", true, ReleaseOutcome.Failed, false)]
     [InlineData("person", false, ReleaseOutcome.Failed, false)]
     [InlineData("commit", false, ReleaseOutcome.Failed, true)]
+    [InlineData("record", false, ReleaseOutcome.Failed, false)]
+    [InlineData("record", true, ReleaseOutcome.DeployFailed, false)]
     [InlineData("disk", false, ReleaseOutcome.Failed, false)]
     [InlineData("rights", true, ReleaseOutcome.Failed, false)]
     [InlineData("fault", false, ReleaseOutcome.Failed, false)]

@@ -55,6 +55,12 @@ public sealed class RunningReleaseTests : IDisposable
         release.GoesBack(Unhealthy);
 
         Assert.Equal(ReleaseState.Building, Assert.Single(_bench.Elsewhere(h => h.Unfinished())).State);
+        Assert.Throws<WorkerException>(() => release.Failed(Unhealthy));
+
+        // The next try goes on in its row.
+        _bench.Database.Execute("PRAGMA query_only=0");
+        using var again = Begin(new ReleaseRequest("poll"));
+        Assert.Equal((release.Id, ReleaseState.Planning), (again.Id, Assert.Single(_bench.Elsewhere(h => h.Unfinished())).State));
     }
 
     private RunningRelease Begin(ReleaseRequest request)

@@ -155,6 +155,7 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
         (await NextAsync()).Fail(new WorkerException("the engine is away", Remedy.RetriedByItself));
         await HasNothingToDoAsync(A);
         Assert.Contains("the engine is away", Assert.Single(_log.Entries).Message, StringComparison.Ordinal);
+        Assert.Equal($"commit {A[..7]} could not be released and is tried again: the engine is away", _newest.Trouble);
         _record.Time.Advance(_options.Repository.PollInterval);
         await HasNothingToDoAsync(A);
         _newest.See(B);
@@ -164,6 +165,7 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
         Assert.Equal(B, newer.Commit);
         newer.End(ReleaseOutcome.Succeeded);
         await HasNothingToDoAsync(B);
+        Assert.Null(_newest.Trouble);
         // Its failure says more than that it was superseded.
         Assert.Equal([("Succeeded", B), ("Failed", A)], Rows());
     }
@@ -183,6 +185,19 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
         await HasNothingToDoAsync(A);
         Assert.StartsWith("it was taken back 3 times in a row", _record.History.Quarantined(A)!.Value.Reason, StringComparison.Ordinal);
         Assert.Contains("once --force-rebuild", Assert.Single(_log.Entries).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Disk_ThatIsFullForLong_IsNoBug()
+    {
+        for (var time = 0; time < 5; time++)
+        {
+            _record.Time.Advance(10 * _options.Repository.PollInterval);
+            _newest.See(A);
+            (await NextAsync()).Fail(new IOException("No space left on device"));
+            await HasNothingToDoAsync(A);
+        }
+        Assert.False(_service.ExecuteTask!.IsCompleted);
     }
 
     [Fact]
