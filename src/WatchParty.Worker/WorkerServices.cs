@@ -45,9 +45,9 @@ internal static class WorkerServices
             p.GetRequiredService<StateFolder>(), p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<ILogger<ControlServer>>()))
         .AddHostedService<PollingService>()
         .AddHostedService(p => new ReleasingService(
-            p.GetRequiredService<Operations>().ReleaseAsync, p.GetRequiredService<NewestCommit>(), p.GetRequiredService<History>(), options,
+            (request, stop) => p.GetRequiredService<Operations>().ReleaseAsync(request, stop), p.GetRequiredService<NewestCommit>(), p.GetRequiredService<History>(), options,
             p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ReleasingService>>()))
-        .AddHostedService<DropFileService>()
+        .AddSingleton<FlagTries>().AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
         .AddSingleton(p => new MetricsRegistry(p.GetRequiredService<WorkGate>(), p.GetRequiredService<History>(), () => p.GetRequiredService<GitPoller>().State))
         .AddHostedService(p => new OtlpExport(options.Telemetry, p.GetRequiredService<MetricsRegistry>()))

@@ -12,8 +12,10 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
     /// <summary>Time in which a piece of work ends if the limits of its parts hold, after a build of another one before it.</summary>
     public static TimeSpan Limit(WorkerOptions options) => (options.Build.Timeout * 2) + (options.Deploy.WaitTimeout * 8) + TimeSpan.FromHours(2);
 
-    public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken) => gate.RunAsync($"release ({request.Trigger})", async token =>
+    /// <param name="begins">Called when its turn has come.</param>
+    public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken, Action? begins = null) => gate.RunAsync($"release ({request.Trigger})", async token =>
     {
+        begins?.Invoke();
         var report = await pipeline.RunAsync(request, token);
         await TidyAsync(report, token);
         return report;
@@ -29,8 +31,12 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
     public Task<ReleaseReport> RollBackAsync(long? release, string trigger, CancellationToken cancellationToken) =>
         gate.RunAsync($"rollback ({trigger})", token => rollback.RunAsync(release, trigger, token), cancellationToken);
 
-    public Task<HousekeepingReport> ClearAsync(IReadOnlyList<string> targets, string trigger, CancellationToken cancellationToken) =>
-        gate.RunAsync($"clear-cache ({trigger})", async token => Counted(await clearer.RunAsync(targets, trigger, token)), cancellationToken);
+    /// <param name="begins">Called when its turn has come.</param>
+    public Task<HousekeepingReport> ClearAsync(IReadOnlyList<string> targets, string trigger, CancellationToken cancellationToken, Action? begins = null) => gate.RunAsync($"clear-cache ({trigger})", async token =>
+    {
+        begins?.Invoke();
+        return Counted(await clearer.RunAsync(targets, trigger, token));
+    }, cancellationToken);
 
     public Task<HousekeepingReport> PruneAsync(bool dryRun, string trigger, CancellationToken cancellationToken) =>
         gate.RunAsync($"prune ({trigger})", async token => Counted(await pruner.RunAsync(trigger, dryRun, token)), cancellationToken);

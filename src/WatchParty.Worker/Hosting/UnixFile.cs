@@ -21,6 +21,13 @@ internal static partial class UnixFile
         return Marshal.GetLastPInvokeError() is NoEntry or NotFolder ? null : throw Failure("look at", path);
     }
 
+    /// <summary>Number of the user whom <paramref name="path"/> belongs to; null when nothing has that name, or it cannot be looked at.</summary>
+    public static uint? OwnerOf(string path) => StatX(CurrentFolder, path, NoFollow, BasicStatsAndBirth, out var stat) == 0 ? stat.User : null;
+
+    /// <summary>Number of the user in whose name this process acts.</summary>
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    public static partial uint CurrentUser();
+
     public static FileStamp Look(SafeFileHandle file) =>
         StatX((int)file.DangerousGetHandle(), "", EmptyPath, BasicStatsAndBirth, out var stat) == 0 ? stat.ToStamp() : throw Failure("look at", "an open file");
 
@@ -92,6 +99,7 @@ internal static partial class UnixFile
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     private struct Stat
     {
+        [FieldOffset(20)] public uint User;
         [FieldOffset(28)] public ushort Mode;
         [FieldOffset(32)] public ulong Inode;
         [FieldOffset(40)] public long Size;

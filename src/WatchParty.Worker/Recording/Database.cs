@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Recording;
@@ -99,7 +100,8 @@ internal sealed class Database : IDisposable
 
     private Database(SqliteConnection connection) => _connection = connection;
 
-    /// <exception cref="WorkerException">The file is no database, or was written by a newer version of the worker.</exception>
+    /// <exception cref="WorkerException">The file is no database, or its disk is full.</exception>
+    /// <exception cref="ConfigurationFaultsException">A newer version of the worker wrote it: no restart changes that, so none is made.</exception>
     /// <param name="busyTimeout">Seconds for which another program's lock is waited for, at each statement.</param>
     public static Database Open(string file, int busyTimeout = BusyTimeout)
     {
@@ -216,7 +218,8 @@ internal sealed class Database : IDisposable
         var version = Scalar<long>("PRAGMA user_version");
         if (version > Formats.Length)
         {
-            throw new WorkerException($"The history {file} was written by a newer version of the worker (format {version}, this one knows {Formats.Length}). Install that version again, or move the file aside.", Remedy.NeedsPerson);
+            throw new ConfigurationFaultsException([new ConfigurationFault(
+                "State:Folder", file, $"the history was written by a newer version of the worker (format {version}, this one knows {Formats.Length})", "Install that version again, or move the file aside")]);
         }
         if (version == Formats.Length) { return; }
         foreach (var format in Formats[(int)version..]) { Execute(format); }

@@ -14,7 +14,7 @@ internal sealed class Recovery(
     GitRepository repository, ProgressFeed progress, ReleaseListeners listeners, ILogger<Recovery> logger)
 {
     /// <summary>Times that a worker may end while it releases a commit before that is taken for the reason.</summary>
-    private const int MostTries = 3;
+    public const int MostTries = 3;
 
     /// <param name="always">Whether the deployed release is brought up even when nothing was interrupted.</param>
     /// <returns>A release that was deployed already and is healthy; what follows a healthy release is still to be done.</returns>
@@ -100,8 +100,11 @@ internal sealed class Recovery(
         }
         var tries = history.Interrupt(release);
         logger.Interrupted(release.Id, release.State.ToString(), tries);
-        if (tries < MostTries) { return; }
-        history.Quarantine(release.Commit, release.Id, $"the worker ended {tries} times while it released this commit, the last time during {release.State}");
+        var reason = $"the worker ended {tries} times while it released this commit, the last time during {release.State}";
+        if (tries >= MostTries) { history.Finish(release.Id, ReleaseOutcome.Interrupted, reason, PhaseSeconds.Zero); }
+        // What serves is not put in quarantine: it is a forced rebuild of it that does not come to an end, and its flag is given up.
+        if (tries < MostTries || release.Commit == history.DeployedCommit()) { return; }
+        history.Quarantine(release.Commit, release.Id, reason);
         logger.GivenUp(release.Commit, tries);
     }
 }

@@ -88,7 +88,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
         if ((await Git.TryAsync(GitCommands.IsComplete(Git.Folder, Id(commit)), cancellationToken)).ExitCode == 0) { return; }
         var branch = await BranchAsync(cancellationToken);
         var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
-        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, logger);
+        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, GitLocks.IsOurs, logger);
         var result = await Git.TryAsync(GitCommands.Fetch(Git.Folder, remote, branch), cancellationToken);
         if (result.ExitCode != 0)
         {
@@ -127,7 +127,7 @@ internal sealed partial class GitRepository(RepositoryOptions options, ToolRunne
     {
         var branch = await BranchAsync(cancellationToken);
         var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
-        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, logger);
+        GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, GitLocks.IsOurs, logger);
         if (!await HasCommitAsync(commit, cancellationToken)) { throw new WorkerException($"{commit[..7]} is not in {Git.Folder}", Remedy.NeedsPerson); }
         var result = await new GitCheckout(options, Git, remote, logger).RunAsync(branch, commit, reason, cancellationToken);
         if (File.Exists(Path.Combine(Git.Folder, ".gitmodules")))

@@ -8,9 +8,11 @@ using WatchParty.Worker.Releasing;
 namespace WatchParty.Worker.Triggering;
 
 /// <summary>Does what the drop files ask for.</summary>
-internal sealed class DropFileService(Operations operations, WorkerOptions options, Heartbeat heartbeat, TimeProvider time, ILogger<DropFileWatcher> logger) : BackgroundService
+internal sealed class DropFileService(Operations operations, FlagTries tries, WorkerOptions options, Heartbeat heartbeat, TimeProvider time, ILogger<DropFileWatcher> logger) : BackgroundService
 {
     private const string Loop = "drop files";
+    private const string ClearFlag = "clear-cache.flag";
+    private const string RebuildFlag = "force-rebuild.flag";
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -19,15 +21,23 @@ internal sealed class DropFileService(Operations operations, WorkerOptions optio
         heartbeat.Done(Loop);
     }
 
-    private async Task<DropFileResult> HandleAsync(DropFileRequest request, CancellationToken stop)
+    private Task<DropFileResult> HandleAsync(DropFileRequest request, CancellationToken stop)
     {
         heartbeat.Expect(Loop, Operations.Limit(options));
-        if (request.Kind == DropFileKind.ClearCache)
-        {
-            var cleared = await operations.ClearAsync(request.Targets, "clear-cache.flag", stop);
-            return new DropFileResult(cleared.Outcome, cleared.Targets, cleared.FreedBytes, cleared.Error);
-        }
-        var release = await operations.ReleaseAsync(new ReleaseRequest("force-rebuild.flag", ForceRebuild: true), stop);
+        return request.Kind == DropFileKind.ClearCache
+            ? tries.RunAsync(ClearFlag, request, begins => ClearAsync(request, begins, stop))
+            : tries.RunAsync(RebuildFlag, request, begins => RebuildAsync(request, begins, stop));
+    }
+
+    private async Task<DropFileResult> ClearAsync(DropFileRequest request, Action begins, CancellationToken stop)
+    {
+        var cleared = await operations.ClearAsync(request.Targets, ClearFlag, stop, begins);
+        return new DropFileResult(cleared.Outcome, cleared.Targets, cleared.FreedBytes, cleared.Error);
+    }
+
+    private async Task<DropFileResult> RebuildAsync(DropFileRequest request, Action begins, CancellationToken stop)
+    {
+        var release = await operations.ReleaseAsync(new ReleaseRequest(RebuildFlag, ForceRebuild: true), stop, begins);
         // An interrupted one is done again after the next start, so its flag has to stay.
         if (release.Outcome == ReleaseOutcome.Interrupted) { throw new OperationCanceledException(stop); }
         return new DropFileResult(release.Outcome.ToString(), request.Targets, 0, release.Error);

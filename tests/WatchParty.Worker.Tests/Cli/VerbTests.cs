@@ -104,6 +104,38 @@ public sealed class VerbTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("run")]
+    [InlineData("history")]
+    public async Task History_OfANewerVersion_EndsWith2AndIsLeftAsItIs(string verb)
+    {
+        Directory.CreateDirectory(State);
+        var file = Path.Combine(State, "history.db");
+        using (var database = Database.Open(file)) { database.Execute("PRAGMA user_version=9999"); }
+        var before = await File.ReadAllBytesAsync(file);
+
+        var (code, output, error) = await VerbAsync(verb);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains($"{file}: State:Folder: the history was written by a newer version of the worker (format 9999", error, StringComparison.Ordinal);
+        Assert.Contains("Install that version again, or move the file aside", error, StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllBytesAsync(file));
+    }
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(1, true)]
+    public async Task ComposeFile_LargerThanOneMebibyte_IsRefusedUnread(int more, bool refused)
+    {
+        await File.WriteAllTextAsync(Path.Combine(_git.Checkout, "compose.yaml"), new string('#', (1024 * 1024) + more));
+
+        var (_, output, _) = await VerbAsync("doctor", "--json");
+
+        var check = Json(output).GetProperty("checks").EnumerateArray().Single(c => c.GetProperty("name").GetString() == "application");
+        Assert.Equal("Error", check.GetProperty("status").GetString());
+        Assert.Equal(refused, check.GetProperty("message").GetString()!.Contains("is larger than 1 MiB", StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("--config", "none.json", "there is no such file")]
     [InlineData("--set", "Prune:Cron", "has no value")]
     public async Task Configuration_ThatCannotBeRead_EndsWith2(string flag, string value, string words)

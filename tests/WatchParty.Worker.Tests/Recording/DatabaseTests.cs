@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Recording;
@@ -155,13 +156,12 @@ public sealed class DatabaseTests : IDisposable
     {
         using (var database = Database.Open(FilePath)) { database.Execute("PRAGMA user_version=9999"); }
 
-        var error = Assert.Throws<WorkerException>(() => Database.Open(FilePath));
+        var error = Assert.Throws<ConfigurationFaultsException>(() => Database.Open(FilePath));
 
-        Assert.Equal(Remedy.NeedsPerson, error.Remedy);
         Assert.Contains(FilePath, error.Message, StringComparison.Ordinal);
         Assert.Contains("was written by a newer version of the worker (format 9999", error.Message, StringComparison.Ordinal);
         Assert.Contains("Install that version again, or move the file aside", error.Message, StringComparison.Ordinal);
-        Assert.Equal(error.Message, Assert.Throws<WorkerException>(() => Database.Open(FilePath)).Message);
+        Assert.Equal(error.Message, Assert.Throws<ConfigurationFaultsException>(() => Database.Open(FilePath)).Message);
     }
 
     [Theory]

@@ -11,30 +11,44 @@ public sealed class GitLocksTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, true);
 
     [Theory]
-    [InlineData("index.lock")]
-    [InlineData("refs/heads/main.lock")]
-    public void RemoveStale_WithAnOldLockAndNoGitAtWork_RemovesItAndSaysSo(string name)
+    [InlineData("index.lock", false)]
+    [InlineData("refs/heads/main.lock", false)]
+    [InlineData("index.lock", true)]
+    public void RemoveStale_WithAnOldLockAndNoGitAtWork_RemovesItAndSaysSo(string name, bool isOurs)
     {
         var file = Lock(name);
 
-        GitLocks.RemoveStale(_folder, "main", "origin", new Later(GitLocks.Old + TimeSpan.FromSeconds(1)), () => false, _log);
+        GitLocks.RemoveStale(_folder, "main", "origin", new Later((isOurs ? GitLocks.OldOfOurs : GitLocks.Old) + TimeSpan.FromSeconds(1)), () => false, _ => isOurs, _log);
 
         Assert.False(File.Exists(file));
         Assert.Contains(name, Assert.Single(_log.Warnings), StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData(10, true)]
-    [InlineData(1, false)]
-    public void RemoveStale_WithAYoungLockOrAGitAtWork_LeavesIt(int minutes, bool gitRuns)
+    [InlineData(10, true, true)]
+    [InlineData(1, false, false)]
+    [InlineData(0.4, false, true)]
+    public void RemoveStale_WithAYoungLockOrAGitAtWork_LeavesIt(double minutes, bool gitRuns, bool isOurs)
     {
         var file = Lock("index.lock");
 
         var error = Assert.Throws<WorkerException>(() =>
-            GitLocks.RemoveStale(_folder, "main", "origin", new Later(TimeSpan.FromMinutes(minutes)), () => gitRuns, _log));
+            GitLocks.RemoveStale(_folder, "main", "origin", new Later(TimeSpan.FromMinutes(minutes)), () => gitRuns, _ => isOurs, _log));
 
         Assert.Equal(Remedy.RetriedByItself, error.Remedy);
         Assert.True(File.Exists(file));
+    }
+
+    [RootFact]
+    public void Lock_OfThisUser_IsOursAndThatOfAnotherIsNot()
+    {
+        var file = Lock("index.lock");
+        Assert.Equal(new FileInfo("/proc/self/ns/pid").LinkTarget == "pid:[4026531836]", GitLocks.IsOurs(file));
+
+        using (var chown = System.Diagnostics.Process.Start("chown", ["1", file])) { chown.WaitForExit(); }
+
+        Assert.False(GitLocks.IsOurs(file));
+        Assert.False(GitLocks.IsOurs(file + ".gone"));
     }
 
     private string Lock(string name)
