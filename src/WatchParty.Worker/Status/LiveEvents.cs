@@ -9,7 +9,7 @@ namespace WatchParty.Worker.Status;
 
 /// <summary>What goes on, as server-sent events: <c>changed</c> when the page has something new to show, <c>progress</c> a line, <c>log</c> new text of the
 /// build under way.</summary>
-internal sealed class LiveEvents(StatusSources sources, ProgressFeed progress)
+internal sealed class LiveEvents(StatusSources sources, RequestedWork work, ProgressFeed progress)
 {
     public const string Path = "/api/events";
     private const int MostListeners = 16;
@@ -50,15 +50,12 @@ internal sealed class LiveEvents(StatusSources sources, ProgressFeed progress)
 
     private async Task SendAsync(HttpResponse response, ChannelReader<string> lines, CancellationToken stop)
     {
-        Change? told = null;
+        string? told = null;
         (string? Release, long Next) log = (null, 0);
         for (var silent = 0; ; silent++)
         {
-            var newest = sources.History.Last(1) is [var last, ..] ? last : null;
-            if (Now(newest) is var now && now != told)
-            {
-                await WriteAsync("changed", JsonSerializer.Serialize(told = now, EventJson.Default.Change));
-            }
+            var newest = Newest();
+            if (Now(newest) is var now && now != told) { await WriteAsync("changed", told = now); }
             while (lines.TryRead(out var line)) { await WriteAsync("progress", JsonSerializer.Serialize(line, EventJson.Default.String)); }
             if (newest is { State: not ReleaseState.Done } running && ReleaseLogFile.Open(sources.State, running) is { } file)
             {
@@ -86,16 +83,25 @@ internal sealed class LiveEvents(StatusSources sources, ProgressFeed progress)
         }
     }
 
-    private Change Now(ReleaseReport? newest)
+    /// <summary>What <c>changed</c> would say now; a page has it in it, so that its script sees what changed while it was on its way.</summary>
+    public string Now() => Now(Newest());
+
+    private string Now(ReleaseReport? newest)
     {
         var service = sources.Service.Now();
-        return new Change(service.Work, service.WorkSince, service.Waiting, service.NextCommit, service.PollError, newest?.Release, newest?.State.ToString(), newest is { State: ReleaseState.Done } ? newest.Outcome.ToString() : null);
+        return JsonSerializer.Serialize(
+            new Change(service.Work, service.WorkSince, service.Waiting, service.NextCommit, service.PollError, newest?.Release, newest?.State.ToString(), newest is { State: ReleaseState.Done } ? newest.Outcome.ToString() : null, work.Last?.At),
+            EventJson.Default.Change);
     }
+
+    private ReleaseReport? Newest() => sources.History.Last(1) is [var last, ..] ? last : null;
 }
 
 /// <param name="State">Where the newest release is.</param>
 /// <param name="Outcome">How it ended; null as long as it goes on.</param>
-internal sealed record Change(string? Work, DateTimeOffset? WorkSince, int Waiting, string? NextCommit, string? PollError, string? Release, string? State, string? Outcome);
+/// <param name="Answered">When the last work that was asked for over HTTP ended.</param>
+internal sealed record Change(
+    string? Work, DateTimeOffset? WorkSince, int Waiting, string? NextCommit, string? PollError, string? Release, string? State, string? Outcome, DateTimeOffset? Answered);
 
 /// <param name="From">Where in the log the text begins.</param>
 internal sealed record LogPart(string Release, long From, string Text);

@@ -6,7 +6,7 @@ using WatchParty.Worker.Status.Pages;
 namespace WatchParty.Worker.Status;
 
 /// <summary>The pages, made on the server. A GET only shows; what acts is a form of a session, after a question.</summary>
-internal sealed class StatusPages(StatusSources sources, StatusAccess access, RequestedWork work)
+internal sealed class StatusPages(StatusSources sources, StatusAccess access, RequestedWork work, LiveEvents events)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -26,8 +26,9 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
 
         void Page(string pattern, Func<HttpContext, Viewer, Task<(Html Body, string Path, string Title)?>> page, bool isLive = false) => routes.MapGet(pattern, async context =>
         {
-            var viewer = ViewerOf(context);
-            if (await page(context, viewer) is { } made) { await SendAsync(context, Layout.Page(viewer, made.Path, made.Title, made.Body, isLive)); }
+            // Before the page is made: what changes meanwhile is told again rather than never.
+            var (viewer, shown) = (ViewerOf(context), isLive ? events.Now() : null);
+            if (await page(context, viewer) is { } made) { await SendAsync(context, Layout.Page(viewer, made.Path, made.Title, made.Body, shown)); }
             else { context.Response.StatusCode = StatusCodes.Status404NotFound; }
         });
     }

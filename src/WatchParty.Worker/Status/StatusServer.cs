@@ -102,8 +102,9 @@ internal sealed class StatusServer(
             context.Response.ContentType = PrometheusText.ContentType;
             return context.Response.WriteAsync(metrics(), CancellationToken.None);
         });
-        new StatusApi(sources, access, work, new LiveEvents(sources, progress), pollNow, _stop.Token).Map(app);
-        new StatusPages(sources, access, work).Map(app);
+        var events = new LiveEvents(sources, work, progress);
+        new StatusApi(sources, access, work, events, pollNow, _stop.Token).Map(app);
+        new StatusPages(sources, access, work, events).Map(app);
         Asset.Map(app);
         if (secrets.Webhook is { } secret) { new Webhook(secret, pollNow, time, logging.CreateLogger<Webhook>()).Map(app); }
         return app;

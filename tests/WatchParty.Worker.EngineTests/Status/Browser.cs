@@ -30,7 +30,8 @@ internal sealed class Browser : IAsyncDisposable
         return new Browser(playwright, await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Program, Args = ["--no-sandbox"] }));
     }
 
-    public async Task<IPage> OpenAsync(Uri site, BrowserNewContextOptions? how = null, string? session = null)
+    /// <param name="refused">Status of the answers that the console is expected to complain about.</param>
+    public async Task<IPage> OpenAsync(Uri site, BrowserNewContextOptions? how = null, string? session = null, int? refused = null)
     {
         var context = await _browser.NewContextAsync(how ?? new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = 1280, Height = 900 } });
         context.SetDefaultTimeout(90_000);
@@ -38,7 +39,7 @@ internal sealed class Browser : IAsyncDisposable
         var page = await context.NewPageAsync();
         page.Console += (_, message) =>
         {
-            if (message.Type is "error" or "warning") { _complaints.Add(message.Text); }
+            if (message.Type is "error" or "warning" && !(refused is { } status && message.Text.Contains($"status of {status} ", StringComparison.Ordinal))) { _complaints.Add(message.Text); }
         };
         page.PageError += (_, error) => _complaints.Add(error);
         page.Request += (_, request) =>

@@ -49,44 +49,12 @@ public sealed class StatusPageTests
         Assert.Equal(0, await page.Locator(".waterfall rect.cached").CountAsync());
         await page.WaitForSelectorAsync(".waterfall rect.ran");
 
-        // By keyboard alone.
-        await page.GotoAsync(site.ToString());
-        for (var i = 0; i < 10 && await page.EvaluateAsync<string>("() => document.activeElement.textContent") != "Releases"; i++) { await page.Keyboard.PressAsync("Tab"); }
-        await page.Keyboard.PressAsync("Enter");
-        await page.WaitForSelectorAsync("h1:text-is('Releases')");
+        await page.ClickAsync("nav >> text=Releases");
         await page.WaitForSelectorAsync(".chart canvas");
 
         var session = (await page.Context.CookiesAsync()).Single(c => c.Name == "watchparty").Value;
         var release = (string)(await app.LastReleaseAsync())!["release"]!;
-        await PhotographAsync(browser, site, session, ["/", "/releases", $"/releases/{release}", "/cache", "/settings", "/act/clear", "/sign-in"]);
-    }
-
-    /// <summary>Pictures of every page for a person to look at, and what no picture needs a person for: nothing is wider than the screen.</summary>
-    private static async Task PhotographAsync(Browser browser, Uri site, string session, IReadOnlyList<string> paths)
-    {
-        var folder = Directory.CreateDirectory(Path.Combine(FindRoot(), "TestResults", "status-page")).FullName;
-        foreach (var (name, how) in new (string, BrowserNewContextOptions)[]
-        {
-            ("desktop", new() { ViewportSize = new() { Width = 1280, Height = 900 } }),
-            ("dark", new() { ViewportSize = new() { Width = 1280, Height = 900 }, ColorScheme = ColorScheme.Dark }),
-            ("telephone", new() { ViewportSize = new() { Width = 360, Height = 740 }, DeviceScaleFactor = 2, IsMobile = true, HasTouch = true }),
-            ("no-script", new() { ViewportSize = new() { Width = 1280, Height = 900 }, JavaScriptEnabled = false }),
-        })
-        {
-            var page = await browser.OpenAsync(site, how, session);
-            foreach (var path in paths)
-            {
-                await page.GotoAsync(new Uri(site, path).ToString());
-                await page.Locator("main").WaitForAsync();
-                await page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}-{(path == "/" ? "now" : path.Trim('/').Replace('/', '-'))}.png"), FullPage = true });
-                if (name != "no-script")
-                {
-                    var (wide, screen) = (await page.EvaluateAsync<int>("() => document.documentElement.scrollWidth"), await page.EvaluateAsync<int>("() => document.documentElement.clientWidth"));
-                    Assert.True(wide <= screen, $"{path} is {wide} wide on a {name} of {screen}");
-                }
-            }
-            await page.Context.CloseAsync();
-        }
+        await Pictures.TakeAsync(browser, site, session, "healthy", ["/", "/releases", $"/releases/{release}", "/cache", "/settings"]);
     }
 
     private static int FreePort()
@@ -94,12 +62,5 @@ public sealed class StatusPageTests
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
-    private static string FindRoot()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "WatchParty.Worker.sln"))) { folder = folder.Parent!; }
-        return folder.FullName;
     }
 }

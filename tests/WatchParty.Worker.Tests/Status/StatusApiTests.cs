@@ -181,16 +181,13 @@ public sealed class StatusApiTests : IAsyncLifetime
         }
         Assert.Null((await NextAsync("changed"))["release"]);
 
-        var id = _bench.History.Begin(RecordBench.Commit, null, "poll", forced: false);
-        _bench.History.Enter(id, ReleaseState.Building);
-        var log = Path.Combine(_bench.State.Logs, $"release-{id}.log");
-        await File.WriteAllTextAsync(log, "first\nsecond\nbegun");
-        _bench.History.SaveLog(id, log);
+        var id = _bench.Begin(RecordBench.Commit, ReleaseState.Building);
+        await _bench.LogAsync(id, "first\nsecond\nbegun");
         _bench.Progress.Report("[backend 2/4] RUN <make>");
         Assert.Equal("Building", (string?)(await NextAsync("changed"))["state"]);
         Assert.Equal("[backend 2/4] RUN <make>", (string?)await NextAsync("progress"));
         Assert.Equal("first\nsecond\n", (string?)(await NextAsync("log"))["text"]);
-        await File.AppendAllTextAsync(log, " and ended\n");
+        await _bench.LogAsync(id, " and ended\n");
         Assert.Equal("begun and ended\n", (string?)(await NextAsync("log"))["text"]);
         _bench.History.Finish(id, ReleaseOutcome.Succeeded, null, RecordBench.Seconds);
         Assert.Equal("Succeeded", (string?)(await NextAsync("changed"))["outcome"]);

@@ -155,4 +155,15 @@ internal sealed class StatusBench : IAsyncDisposable
         History.Finish(id, outcome, error, RecordBench.Seconds);
         return id;
     }
+
+    /// <summary>A release under way, with a log that has no line yet.</summary>
+    public long Begin(string commit, ReleaseState state)
+    {
+        var id = History.Begin(commit, RecordBench.Other, "poll", forced: false);
+        History.Enter(id, state);
+        History.SaveLog(id, Path.Combine(State.Logs, $"release-{id}.log"));
+        return id;
+    }
+
+    public Task LogAsync(long release, string text) => File.AppendAllTextAsync(Path.Combine(State.Logs, $"release-{release}.log"), text);
 }

@@ -52,7 +52,12 @@ internal static class ActionPage
 {
     private const int ReleasesOffered = 10;
 
-    public static Html Of(StatusSources sources, PageAction action, Html formToken, string? chosen, string? fault) => Html.Of($"""
+    public static Html Of(StatusSources sources, PageAction action, Html formToken, string? chosen, string? fault) =>
+        action.Name == "rollback" && !Earlier(sources.History, chosen).Any() ? Html.Of($"""
+        <h1>{action.Title}?</h1>
+        <p class="meaning">There is no healthy release before the one that is deployed, so there is nothing to go back to.</p>
+        <p class="actions"><a class="button" href="/">Back</a></p>
+        """) : Html.Of($"""
         <h1>{action.Title}?</h1>
         <p class="meaning">{action.Meaning}</p>
         {(fault is null ? Html.Empty : Html.Of($"<p class=\"notice bad\" role=\"alert\">{fault}</p>"))}

@@ -24,13 +24,13 @@ internal static class CachePage
             <dl class="facts">
             <div><dt>Builder cache now</dt><dd class="large">{(size.Value is { } known ? Output.Bytes(known.Bytes) : "–")}</dd><dd class="quiet">{(size switch { { Value: { } s } => $"{s.Records} records", { Error: { } error } => error, _ => "being looked at" })}</dd></div>
             <div><dt>Live set after the last prune</dt><dd class="large">{(reports.FirstOrDefault(r => r is { Kind: "prune", BytesAfter: not null }) is { } pruned ? Output.Bytes(pruned.BytesAfter!.Value) : "–")}</dd><dd class="quiet">what the next builds need</dd></div>
-            <div><dt>Freed by the last {reports.Count}</dt><dd class="large">{Output.Bytes(reports.Sum(r => r.FreedBytes))}</dd><dd class="quiet">prunes and clears</dd></div>
+            <div><dt>Freed</dt><dd class="large">{(reports.Count == 0 ? "–" : Output.Bytes(reports.Sum(r => r.FreedBytes)))}</dd><dd class="quiet">by the last {reports.Count} prunes and clears</dd></div>
             </dl>
             {(viewer.MayAct ? Html.Of($"<p class=\"actions\"><a class=\"button\" href=\"/act/prune\">Prune…</a> <a class=\"button\" href=\"/act/clear\">Clear cache…</a></p>") : Html.Empty)}
             {Chart(reports)}
             <section><h2>Prunes and clears</h2>
             {(reports.Count == 0 ? Html.Of($"<p class=\"quiet\">There was none yet.</p>") : Html.Of($"""
-                <table><thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Outcome</th><th scope="col" class="wide">Asked by</th><th scope="col" class="number wide">Records</th><th scope="col" class="number">Freed</th><th scope="col" class="number">Left</th></tr></thead>
+                <table class="stacked"><thead><tr><th scope="col">When</th><th scope="col" class="text">What</th><th scope="col">Outcome</th><th scope="col" class="wide">Asked by</th><th scope="col" class="number wide">Records</th><th scope="col" class="number">Freed</th><th scope="col" class="number">Left</th></tr></thead>
                 <tbody>{reports.Select(r => Row(r, now))}</tbody></table>
                 """))}
             </section>
@@ -45,7 +45,11 @@ internal static class CachePage
         var (divisor, unit) = sized.Max(r => Math.Max(r.BytesBefore ?? 0, r.FreedBytes)) switch { >= 1_000_000_000 => (1e9, "GB"), >= 1_000_000 => (1e6, "MB"), _ => (1e3, "kB") };
         JsonObject Bytes(string label, string kind, string color, Func<HousekeepingReport, long?> bytes) => new()
         {
-            ["label"] = label, ["unit"] = unit, ["kind"] = kind, ["color"] = color, ["values"] = Charts.Series(sized.Select(r => bytes(r) is { } b ? b / divisor : (double?)null)),
+            ["label"] = label,
+            ["unit"] = unit,
+            ["kind"] = kind,
+            ["color"] = color,
+            ["values"] = Charts.Series(sized.Select(r => bytes(r) is { } b ? b / divisor : (double?)null)),
         };
         return Charts.Of(new JsonObject
         {
@@ -68,7 +72,7 @@ internal static class CachePage
         <section><h2>Doctor's advice</h2>
         {(seen.Error is { } error ? Html.Of($"<p class=\"notice bad\">{error}</p>") : Html.Empty)}
         {(seen.Value is not { } checks ? Html.Of($"<p class=\"quiet\">The checks are being made; load the page again in a moment.</p>") : Html.Of($"""
-            <table><thead><tr><th scope="col">Check</th><th scope="col">Result</th><th scope="col">Finding</th></tr></thead>
+            <table class="stacked checks"><thead><tr><th scope="col">Check</th><th scope="col">Result</th><th scope="col" class="text">Finding</th></tr></thead>
             <tbody>{checks.OrderByDescending(c => c.Status).Select(c => Html.Of($"<tr><th scope=\"row\">{c.Name}</th><td>{Show.Badge(c.Status switch { CheckStatus.Ok => "good", CheckStatus.Warning => "warn", _ => "bad" }, c.Status.ToString())}</td><td class=\"text\">{c.Message}{(c.Fix is { } fix ? Html.Of($"<span class=\"why\">What to do: {fix}</span>") : Html.Empty)}</td></tr>"))}</tbody></table>
             <p class="quiet">Looked at {Show.Time(seen.At, now)}</p>
             """))}

@@ -14,8 +14,8 @@ internal static class Layout
     private static readonly (string Path, string Title)[] Pages = [("/", "Now"), ("/releases", "Releases"), ("/cache", "Cache"), ("/settings", "Settings")];
 
     /// <param name="path">The page of the navigation that it belongs to.</param>
-    /// <param name="isLive">Whether the page is shown anew whenever something changes.</param>
-    public static Html Page(Viewer viewer, string path, string title, Html body, bool isLive = false) => Html.Of($"""
+    /// <param name="shown">What <see cref="LiveEvents.Now()"/> was, for a page that is shown anew whenever that changes; null for any other.</param>
+    public static Html Page(Viewer viewer, string path, string title, Html body, string? shown = null) => Html.Of($"""
         <!DOCTYPE html>
         <html lang="en">
         <head>
@@ -28,7 +28,7 @@ internal static class Layout
         <link rel="stylesheet" href="{Asset.AddressOf("style.css")}">
         <script src="{Asset.AddressOf("uPlot.iife.min.js")}" defer></script>
         <script src="{Asset.AddressOf("page.js")}" defer></script>
-        {(isLive ? Html.Of($"<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>") : Html.Empty)}
+        {(shown is not null ? Html.Of($"<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>") : Html.Empty)}
         </head>
         <body>
         <a class="skip" href="#main">To the content</a>
@@ -37,7 +37,7 @@ internal static class Layout
         <nav aria-label="Pages">{Pages.Select(p => Html.Of($"<a href=\"{p.Path}\"{(p.Path == path ? Html.Of($" aria-current=\"page\"") : Html.Empty)}>{p.Title}</a>"))}</nav>
         {SignInOrOut(viewer)}
         </header>
-        <main id="main"{(isLive ? Html.Of($" data-live") : Html.Empty)}>
+        <main id="main"{(shown is not null ? Html.Of($" data-shown=\"{shown}\"") : Html.Empty)}>
         {body}
         </main>
         <footer>Times are those of the server ({TimeZoneInfo.Local.Id}). <a href="/openapi.json">HTTP API</a></footer>

@@ -28,8 +28,8 @@ internal static class ReleasePage
             {Phases(report.Seconds)}
             {(viewer.MayAct && !isDeployed && report.Outcome == ReleaseOutcome.Succeeded ? Html.Of($"<p class=\"actions\"><a class=\"button\" href=\"/act/rollback?release={report.Release}\">Roll back to this release…</a></p>") : Html.Empty)}
             <section><h2>Services</h2>
-            {(report.Services.Count == 0 ? Html.Of($"<p class=\"quiet\">It did not come to a plan.</p>") : Html.Of($"""
-                <table><thead><tr><th scope="col">Service</th><th scope="col">Action</th><th scope="col">Why</th><th scope="col">Cached</th><th scope="col" class="number">Seconds</th><th scope="col" class="number wide">Saved by the cache</th></tr></thead>
+            {(report.Services.Count == 0 ? Html.Of($"<p class=\"quiet\">{(report.State == ReleaseState.Done ? "It did not come to a plan." : "There is no plan yet.")}</p>") : Html.Of($"""
+                <table class="stacked"><thead><tr><th scope="col">Service</th><th scope="col">Action</th><th scope="col" class="text">Why</th><th scope="col">Cached</th><th scope="col" class="number">Seconds</th><th scope="col" class="number wide">Saved by the cache</th></tr></thead>
                 <tbody>{report.Services.Select(Service)}</tbody></table>
                 """))}
             {Unanswered(report)}

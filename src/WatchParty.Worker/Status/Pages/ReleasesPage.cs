@@ -31,7 +31,9 @@ internal static class ReleasesPage
         if (built.Count < 2) { return Html.Empty; }
         var chart = new JsonObject
         {
-            ["x"] = Charts.Series(built.Select(r => (double?)r.StartedAt!.Value.ToUnixTimeSeconds())),
+            // Side by side: many of one day would lie on top of each other over time.
+            ["label"] = "Release",
+            ["x"] = Charts.Series(built.Select(r => (double?)StatusApi.NumberOf(r))),
             ["series"] = new JsonArray(
                 new JsonObject { ["label"] = "Seconds", ["unit"] = "s", ["kind"] = "bars", ["color"] = "run", ["values"] = Charts.Series(built.Select(r => (double?)r.Seconds.Total)) },
                 new JsonObject { ["label"] = "Steps cached", ["unit"] = "%", ["kind"] = "line", ["color"] = "cached", ["values"] = Charts.Series(built.Select(r => r.Steps.Total == 0 ? null : (double?)(100 * r.Steps.Cached / r.Steps.Total))) }),

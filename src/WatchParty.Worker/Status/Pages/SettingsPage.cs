@@ -12,8 +12,11 @@ internal static class SettingsPage
             {StatusSettings.Of(sources.Options).GroupBy(s => s.Key.Split(':')[0]).Select(section => Html.Of($"""
                 <section><h2>{section.Key}</h2>
                 <table class="settings"><thead class="visually-hidden"><tr><th scope="col">Key</th><th scope="col">Value</th></tr></thead>
-                <tbody>{section.Select(s => Html.Of($"<tr><th scope=\"row\"><code>{s.Key}</code></th><td class=\"text\">{(s.Value.Length == 0 ? Html.Of($"<span class=\"quiet\">not set</span>") : Html.Of($"<code>{s.Value}</code>"))}{(s.IsDefault ? Html.Empty : Html.Of($" <span class=\"tag\">set</span>"))}</td></tr>"))}</tbody></table></section>
+                <tbody>{section.Select(s => Html.Of($"<tr><th scope=\"row\"><code>{Breakable(s.Key)}</code></th><td class=\"text\">{(s.Value.Length == 0 ? Html.Of($"<span class=\"quiet\">not set</span>") : Html.Of($"<code>{s.Value}</code>"))}{(s.IsDefault ? Html.Empty : Html.Of($" <span class=\"tag\">set</span>"))}</td></tr>"))}</tbody></table></section>
                 """))}
             """);
     }
+
+    /// <summary>So that a narrow screen breaks it between its parts.</summary>
+    private static Html Breakable(string key) => Html.Join(key.Split(':').Select((part, i) => i == 0 ? Html.Of($"{part}") : Html.Of($":<wbr>{part}")));
 }
