@@ -38,7 +38,7 @@ internal static class LogsVerb
                     // What a step prints could move the cursor of a terminal, or worse; a file or a pipe gets it as it is.
                     await Console.Out.WriteAsync(Console.IsOutputRedirected ? new string(text, 0, read) : EventText.Printable(new string(text, 0, read)));
                 }
-                if (over) { return ExitCode.Done; }
+                if (over || Output.ReaderIsGone) { return ExitCode.Done; }
                 await Task.Delay(LookEvery, TimeProvider.System, session.Stop);
             }
         });

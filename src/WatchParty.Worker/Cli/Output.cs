@@ -27,6 +27,9 @@ internal static class Output
     /// <summary>Prints JSON, indented.</summary>
     public static Task DocumentAsync(string document) => Console.Out.WriteLineAsync(string.Join('\n', Indented(Redaction.ApplyToDocument(document)).Split('\n').Select(EventText.EscapeWhole)));
 
+    /// <summary>Whether what is printed goes nowhere any more. Always false on Windows.</summary>
+    public static bool ReaderIsGone => OperatingSystem.IsLinux() && UnixFile.IsReaderOfOutputGone();
+
     /// <summary>Prints JSON as one line of a stream.</summary>
     public static void DocumentLine(string document) => Console.Out.WriteLine(EventText.EscapeWhole(Redaction.ApplyToDocument(document)));
 

@@ -5,7 +5,7 @@ using WatchParty.Worker.Hosting;
 namespace WatchParty.Worker.Cli;
 
 /// <summary><c>status --watch</c>: bars that move on a terminal, a line for each thing that happens otherwise; with <c>--json</c> the document of
-/// <c>status --json</c> in a line whenever something in it changes. Until Ctrl-C.</summary>
+/// <c>status --json</c> in a line whenever something in it changes. Until Ctrl-C, or until nobody reads it any more.</summary>
 internal static class StatusWatch
 {
     /// <param name="document">Makes the document for <c>--json</c>; null without.</param>
@@ -55,6 +55,7 @@ internal static class StatusWatch
             var work = live.Status!.Work ?? "idle";
             if (work != known) { happened(known = work); }
             updated();
+            if (Output.ReaderIsGone) { return ExitCode.Done; }
         }
     }
 }

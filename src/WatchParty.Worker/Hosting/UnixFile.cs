@@ -11,6 +11,7 @@ internal static partial class UnixFile
     private const uint BasicStatsAndBirth = 0xfff, NoReplace = 1;
     private const int ReadWrite = 2, Create = 0x40, NonBlocking = 0x800, CloseOnExec = 0x80000;
     private const int Exclusive = 2, NoWait = 4;
+    private const short PipeBroken = 8, HungUp = 16;
 
     // The one open flag whose value differs between the processors we run on.
     private static int NoFollowOnOpen => RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 ? 0x8000 : 0x20000;
@@ -42,6 +43,14 @@ internal static partial class UnixFile
     /// <summary>Takes the lock that <c>flock(1)</c> takes; false when another open file has it. The kernel frees it when the file is closed,
     /// by whatever end of the process.</summary>
     public static bool TryLock(SafeFileHandle file) => FLock(file, Exclusive | NoWait) == 0;
+
+    /// <summary>Whether whoever read standard output has gone (<c>| head -1</c>). .NET ignores SIGPIPE and the error of the write, so that
+    /// a program which prints for ever has to look.</summary>
+    public static bool IsReaderOfOutputGone()
+    {
+        var output = new PollEntry { File = 1 };
+        return Poll(ref output, 1, 0) > 0 && (output.Happened & (HungUp | PipeBroken)) != 0;
+    }
 
     /// <summary>Renames atomically, replacing what has the name <paramref name="to"/>; links are renamed, not followed.</summary>
     public static void Rename(string from, string to)
@@ -94,6 +103,17 @@ internal static partial class UnixFile
 
     [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int RenameAt2(int fromFolder, string from, int toFolder, string to, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(ref PollEntry entries, nuint count, int milliseconds);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollEntry
+    {
+        public int File;
+        public short Asked;
+        public short Happened;
+    }
 
     /// <summary>The kernel's <c>struct statx</c>, which is the same on every processor.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]

@@ -199,6 +199,12 @@ public sealed class VerbTests : IAsyncLifetime
             while (Json(lines[^1]).GetProperty("freshBuildPending").GetArrayLength() == 0) { lines.Add(await NextAsync()); }
             Assert.All(lines, l => Assert.Equal(service.Id, Json(l).GetProperty("service").GetProperty("pid").GetInt32()));
             Assert.Equal(lines.Distinct(StringComparer.Ordinal), lines);
+
+            // As `| head` does.
+            watch.StandardOutput.Close();
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
+            await watch.WaitForExitAsync(limit.Token);
+            Assert.Equal(0, watch.ExitCode);
         }
         finally
         {

@@ -79,7 +79,7 @@ internal static class ActionPage
         "prune" => Html.Of($"<label><input type=\"checkbox\" name=\"dryRun\"> only say what would be removed</label>"),
         "rollback" => Html.Of($"""
             <fieldset><legend>Release</legend>
-            {Earlier(sources.History, chosen).Select((r, i) => Html.Of($"<label><input type=\"radio\" name=\"release\" value=\"{r.Id}\"{((chosen is null ? i == 0 : chosen == $"{r.Id}") ? Html.Of($" checked") : Html.Empty)}> {r.Id} of {Show.Commit(r.Commit)}</label>"))}
+            {Earlier(sources.History, chosen).Select((r, i) => Html.Of($"<label><input type=\"radio\" name=\"release\" value=\"{r.Id}\"{((chosen is null ? i == 0 : chosen == $"{r.Id}") ? Html.Of($" checked") : Html.Empty)}> {r.Id} of {Show.Commit(r.Commit)}, {Show.Time(sources.History.Find(r.Id)?.StartedAt, sources.Time.GetUtcNow())}</label>"))}
             </fieldset>
             """),
         _ => Html.Empty,
