@@ -41,6 +41,7 @@ internal static class StatusVerb
             if (service?.Work is { } work) { lines.Add($"now:      {work}: {service.Progress}{(service.Waiting > 0 ? $" ({service.Waiting} waiting)" : "")}"); }
             if (service?.NextCommit is { } next) { lines.Add($"next:     commit {ReleaseText.Short(next)}"); }
             if (service?.ReleaseError is { } trouble) { lines.Add($"trouble:  {EventText.OneLine(trouble)}"); }
+            if (service?.ConfigurationChanged is { } changed) { lines.Add($"config:   {changed} was changed after the service had read it; a restart of the service applies it, `doctor` checks it"); }
             if (service?.PollError is { } error) { lines.Add($"remote:   {EventText.OneLine(error)}"); }
             if (service?.NextPrune is { } prune) { lines.Add($"prune:    next {prune.ToLocalTime():yyyy-MM-dd HH:mm}"); }
             if (fresh.Count > 0) { lines.Add($"fresh:    the next build of {string.Join(", ", fresh)} uses no cache"); }

@@ -3,6 +3,9 @@ namespace WatchParty.Worker.Configuration;
 /// <summary>Section <c>Worker</c> of the configuration. An empty value counts as not set.</summary>
 internal sealed class WorkerOptions
 {
+    /// <summary>The files that were read, whether they are there or not. No key.</summary>
+    internal IReadOnlyList<string> Files { get; set; } = [];
+
     public RepositoryOptions Repository { get; set; } = new();
     public ComposeOptions Compose { get; set; } = new();
     public BuildOptions Build { get; set; } = new();

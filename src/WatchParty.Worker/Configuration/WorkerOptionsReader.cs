@@ -24,6 +24,7 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
         reader.LookForStrangers();
         reader.Bind(configuration.GetSection(Section), options);
         reader._faults.AddRange(WorkerOptionsRules.Check(options).Select(f => f with { Source = reader.SourceOf($"{Section}:{f.Key}") }));
+        options.Files = [.. configuration.Providers.OfType<JsonConfigurationProvider>().Select(p => p.Source.FileProvider!.GetFileInfo(p.Source.Path!).PhysicalPath).OfType<string>()];
         return reader._faults.Count == 0 ? options : throw new ConfigurationFaultsException(reader._faults);
     }
 

@@ -20,9 +20,10 @@ internal sealed record ControlAnswer(string? Progress = null, string? Document =
 /// <summary>What the running service says of itself.</summary>
 /// <param name="NextCommit">The commit that is released after the release under way.</param>
 /// <param name="ReleaseError">Why the newest commit could not be released, when the record does not say it.</param>
+/// <param name="ConfigurationChanged">A file of the configuration that is not any more what the service has read.</param>
 internal sealed record ServiceStatus(
     int Pid, DateTimeOffset StartedAt, string? Work, DateTimeOffset? WorkSince, string? Progress, int Waiting,
-    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune, string? NextCommit = null, string? ReleaseError = null);
+    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune, string? NextCommit = null, string? ReleaseError = null, string? ConfigurationChanged = null);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ControlRequest))]

@@ -22,7 +22,10 @@ public sealed class ServiceStatusSourceTests
         var poller = new GitPoller(git.Repository(), git.Options(), time, NullLogger<GitPoller>.Instance);
         using var record = new RecordBench();
         using var newest = new NewestCommit(new BuildOptions(), record.History);
-        var source = new ServiceStatusSource(gate, progress, poller, newest, new PruneSchedule(new PruneOptions { TimeZone = "UTC" }), time);
+        var file = Path.Combine(git.Root, "appsettings.json");
+        await File.WriteAllTextAsync(file, "{}");
+        var options = WorkerOptionsReader.Read(ConfigurationFiles.Load(file, []));
+        var source = new ServiceStatusSource(gate, progress, poller, newest, new PruneSchedule(new PruneOptions { TimeZone = "UTC" }), options, time);
         time.Advance(TimeSpan.FromHours(1));
 
         var idle = source.Now();
@@ -45,5 +48,9 @@ public sealed class ServiceStatusSourceTests
         finish.SetResult(1);
         await Task.WhenAll(work, next);
         Assert.Equal(idle, source.Now());
+        File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(file) - TimeSpan.FromDays(1));
+        Assert.Equal(file, source.Now().ConfigurationChanged);
+        File.Delete(file);
+        Assert.Equal(file, source.Now().ConfigurationChanged);
     }
 }

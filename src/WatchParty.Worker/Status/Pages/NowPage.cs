@@ -87,6 +87,8 @@ internal static class NowPage
     {
         List<Html> notices = [];
         void Notice(string kind, Html text) => notices.Add(Html.Of($"<p class=\"notice {kind}\" role=\"status\">{text}</p>"));
+        if (service.ReleaseError is { } trouble) { Notice("bad", Html.Of($"{Show.Sentence(trouble)}")); }
+        if (service.ConfigurationChanged is { } changed) { Notice("warn", Html.Of($"<code>{changed}</code> was changed after the service had read it. A restart of the service applies it.")); }
         if (service.PollError is { } error) { Notice("bad", Html.Of($"The remote cannot be asked: {Show.Sentence(error)} It is tried again, less and less often.")); }
         if (newest.FirstOrDefault(r => r is { State: ReleaseState.Done, Outcome: not ReleaseOutcome.Superseded }) is { Outcome: not ReleaseOutcome.Succeeded } failed)
         {
