@@ -6,7 +6,7 @@ using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Status;
 
-[Trait("Store", "Any")]
+[Trait("Store", "Containerd")]
 public sealed class StatusPageTests
 {
     private const string Token = "a-token-of-more-than-twenty-characters";
