@@ -23,6 +23,7 @@ internal sealed class ReleasingService(
 
     private string? _failedCommit;
     private int _failures;
+    private int _waysBack;
     private long _failedAt;
     private int _faults;
 
@@ -32,7 +33,12 @@ internal sealed class ReleasingService(
         {
             try
             {
-                if (commit == history.DeployedCommit() || history.Quarantined(commit) is not null || Waits(commit)) { continue; }
+                if (commit == history.DeployedCommit())
+                {
+                    newest.Trouble = null;
+                    continue;
+                }
+                if (history.Quarantined(commit) is not null || Waits(commit)) { continue; }
                 // The parts of a release have limits of their own; this one only notices that none of them held.
                 heartbeat.Expect(Loop, Operations.Limit(options));
                 await ReleaseAsync(commit, stoppingToken);
@@ -65,9 +71,10 @@ internal sealed class ReleasingService(
             report = await release(new ReleaseRequest("poll", Newest: newest), stop);
             newest.Trouble = null;
             // While it waited for other work a newer one than the one it was asked for may have come.
-            Count(report.Commit, report.Outcome is ReleaseOutcome.Failed or ReleaseOutcome.RolledBack or ReleaseOutcome.DeployFailed);
+            var takenBack = report.Outcome is ReleaseOutcome.RolledBack or ReleaseOutcome.DeployFailed;
+            Count(report.Commit, takenBack || report.Outcome == ReleaseOutcome.Failed, takenBack);
             _faults = 0;
-            if (report.Outcome is not ReleaseOutcome.Failed && _failures >= MostWaysBack) { GiveUp(report); }
+            if (_waysBack >= MostWaysBack) { GiveUp(report); }
         }
         finally
         {
@@ -78,8 +85,8 @@ internal sealed class ReleasingService(
     private void GiveUp(ReleaseReport report)
     {
         if (report.Release is not { } release || history.Quarantined(report.Commit) is not null) { return; }
-        history.Quarantine(report.Commit, long.Parse(release, CultureInfo.InvariantCulture), $"it was taken back {_failures} times in a row, the last time because {report.Error}");
-        logger.GivenUp(report.Commit, _failures);
+        history.Quarantine(report.Commit, long.Parse(release, CultureInfo.InvariantCulture), $"it was taken back {_waysBack} times, the last time because {report.Error}");
+        logger.GivenUp(report.Commit, _waysBack);
     }
 
     /// <summary>Whether a commit that failed for a reason outside of it has to wait: twice as long after each try, up to ten poll intervals.</summary>
@@ -91,9 +98,11 @@ internal sealed class ReleasingService(
 
     internal static TimeSpan WaitAfter(int failures, TimeSpan pollInterval) => pollInterval * Math.Min(10, Math.Pow(2, failures - 1));
 
-    private void Count(string commit, bool failed)
+    private void Count(string commit, bool failed, bool takenBack = false)
     {
-        _failures = !failed ? 0 : commit == _failedCommit ? _failures + 1 : 1;
+        if (!failed || commit != _failedCommit) { (_failures, _waysBack) = (0, 0); }
+        if (failed) { _failures++; }
+        if (takenBack) { _waysBack++; }
         _failedCommit = failed ? commit : null;
         _failedAt = time.GetTimestamp();
     }
@@ -104,7 +113,7 @@ internal static partial class ReleasingLog
     [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released and is tried again: {Reason}")]
     public static partial void NotReleased(this ILogger logger, string commit, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} was taken back {Times} times in a row and is not tried again. Push a fix, or release it with `once --force-rebuild`")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} was taken back {Times} times and is not tried again. Push a fix, or release it with `once --force-rebuild`")]
     public static partial void GivenUp(this ILogger logger, string commit, int times);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released because of an unexpected fault of the worker, and is tried again")]

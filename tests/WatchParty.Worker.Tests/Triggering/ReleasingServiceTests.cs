@@ -173,17 +173,18 @@ public sealed class ReleasingServiceTests : IAsyncLifetime
     [Fact]
     public async Task Release_ThatIsTakenBackAgainAndAgainForAReasonOutsideOfIt_IsTriedThreeTimes()
     {
-        for (var tries = 0; tries < 3; tries++)
+        // What failed before a container was touched does not count.
+        foreach (var outcome in new[] { ReleaseOutcome.Failed, ReleaseOutcome.Failed, ReleaseOutcome.RolledBack, ReleaseOutcome.DeployFailed, ReleaseOutcome.RolledBack })
         {
             Assert.Null(_record.History.Quarantined(A));
             _newest.See(A);
-            (await NextAsync()).End(ReleaseOutcome.RolledBack);
+            (await NextAsync()).End(outcome);
             await HasNothingToDoAsync(A);
             _record.Time.Advance(10 * _options.Repository.PollInterval);
         }
 
         await HasNothingToDoAsync(A);
-        Assert.StartsWith("it was taken back 3 times in a row", _record.History.Quarantined(A)!.Value.Reason, StringComparison.Ordinal);
+        Assert.StartsWith("it was taken back 3 times,", _record.History.Quarantined(A)!.Value.Reason, StringComparison.Ordinal);
         Assert.Contains("once --force-rebuild", Assert.Single(_log.Entries).Message, StringComparison.Ordinal);
     }
 
