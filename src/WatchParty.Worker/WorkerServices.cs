@@ -61,12 +61,12 @@ internal static class WorkerServices
         .AddSingleton(options.Prune).AddSingleton(options.Docker);
 
     private static IServiceCollection AddTools(this IServiceCollection services) => services
-        .AddSingleton<ToolRunner>()
+        .AddSingleton<IToolRunner, ToolRunner>()
         .AddSingleton(p => ComposeProject.From(p.GetRequiredService<WorkerOptions>()))
         .AddSingleton<GitRepository>()
         .AddSingleton<HttpClient>()
-        .AddSingleton(p => new DockerEngine(
-            token => DockerEndpoint.ResolveAsync(p.GetRequiredService<DockerOptions>(), p.GetRequiredService<ToolRunner>(), token),
+        .AddSingleton<IDockerEngine>(p => new DockerEngine(
+            token => DockerEndpoint.ResolveAsync(p.GetRequiredService<DockerOptions>(), p.GetRequiredService<IToolRunner>(), token),
             p.GetRequiredService<TimeProvider>()));
 
     private static IServiceCollection AddRecording(this IServiceCollection services, StateFolder state) => services

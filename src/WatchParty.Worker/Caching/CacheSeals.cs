@@ -27,7 +27,7 @@ internal sealed record RestoredCache(string Source, IReadOnlyCollection<StepName
 /// With <c>Build:CacheRegistry</c> the same is kept in a registry.
 /// </remarks>
 internal sealed class CacheSeals(
-    BuildOptions options, ComposeProject project, StateFolder state, ToolRunner runner, DockerEngine engine, BuilderCache cache, GuardedBake bake,
+    BuildOptions options, ComposeProject project, StateFolder state, IToolRunner runner, IDockerEngine engine, BuilderCache cache, GuardedBake bake,
     ImageCacheMetadata metadata, SealRecord record, ProgressFeed progress, TimeProvider time, ILogger<CacheSeals> logger)
 {
     /// <summary>Cache sources for every build of <paramref name="service"/>; empty when its seal is only for a wiped builder.</summary>
@@ -56,9 +56,7 @@ internal sealed class CacheSeals(
                 continue;
             }
             seal = seal with { Records = await UsedSinceAsync(began, cancellationToken), Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
-            KillPoints.Reach(KillPoint.SealBuilt);
             record.Save(seal);
-            KillPoints.Reach(KillPoint.SealRecorded);
             logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
             await RemoveAsync(old, except: seal, cancellationToken);
         }

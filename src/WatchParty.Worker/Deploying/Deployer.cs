@@ -9,7 +9,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
-internal sealed class Deployer(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
+internal sealed class Deployer(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 

@@ -8,7 +8,7 @@ namespace WatchParty.Worker.Deploying;
 /// <summary>Names that keep the images of a release on the engine: <c>repository:watchparty-RELEASE</c>, and <c>-TAG</c> where the tag is not <c>latest</c>.</summary>
 /// <remarks>On the containerd store building a tag again deletes the image it named before, even while a container runs from it;
 /// on the graph driver the next image prune does. So every image that may be wanted again has a name of its own.</remarks>
-internal sealed partial class RollbackImages(DockerEngine engine)
+internal sealed partial class RollbackImages(IDockerEngine engine)
 {
     public const string TagPrefix = "watchparty-";
 

@@ -17,7 +17,7 @@ internal sealed record Check(string Name, CheckStatus Status, string Message, st
 
 /// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
 internal sealed class Doctor(
-    WorkerOptions options, StateFolder state, ToolRunner runner, GitRepository repository, DockerEngine engine, ReleasePlanning planning, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata)
+    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
 

@@ -8,7 +8,7 @@ namespace WatchParty.Worker.Housekeeping;
 /// <summary>Takes away the rollback images, and the commits kept for them, of releases that are too old to go back to.</summary>
 /// <remarks>Only names that this worker gave are removed (another one on the same engine counts its releases by itself), and
 /// never an image that a container runs: the engine refuses that by itself.</remarks>
-internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, GitRepository repository, History history)
+internal sealed class ImageRetention(PruneOptions options, IDockerEngine engine, GitRepository repository, History history)
 {
     /// <returns>The names removed, or that would be removed in a dry run.</returns>
     public async Task<IReadOnlyList<string>> ApplyAsync(bool dryRun, CancellationToken cancellationToken)
@@ -32,7 +32,7 @@ internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, 
     }
 
     /// <summary>Every image name on the engine that is a worker's rollback name.</summary>
-    public static async Task<IReadOnlyList<string>> NamesAsync(DockerEngine engine, CancellationToken cancellationToken) =>
+    public static async Task<IReadOnlyList<string>> NamesAsync(IDockerEngine engine, CancellationToken cancellationToken) =>
         [.. (await engine.ImagesAsync($"*:{RollbackImages.TagPrefix}*", cancellationToken)).Concat(await engine.ImagesAsync($"*/*:{RollbackImages.TagPrefix}*", cancellationToken))
             .SelectMany(i => i.RepoTags ?? []).Where(t => RollbackImages.ReleaseOf(t) is not null).Distinct()];
 

@@ -83,6 +83,11 @@ internal sealed class Database : IDisposable
         ALTER TABLE release ADD COLUMN unanswered TEXT;
         """,
         "ALTER TABLE step ADD COLUMN started_at INTEGER;",
+        """
+        ALTER TABLE release ADD COLUMN project TEXT;
+        ALTER TABLE release ADD COLUMN source TEXT;
+        ALTER TABLE release ADD COLUMN before TEXT;
+        """,
     ];
 
     /// <summary>Seconds.</summary>
@@ -92,7 +97,7 @@ internal sealed class Database : IDisposable
     private static readonly FrozenSet<string> Identities = FrozenSet.ToFrozenSet(
     [
         "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis", "$digest", "$hash",
-        "$resources", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
+        "$resources", "$project", "$source", "$before", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
     ]);
 
     private readonly SqliteConnection _connection;

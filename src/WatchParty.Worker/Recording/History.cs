@@ -53,8 +53,8 @@ internal sealed class History(Database database, TimeProvider time)
 
     public void SavePlan(long release, ReleasePlan plan, DeployedRelease? deployed) => database.Transaction(() =>
     {
-        database.Execute("UPDATE release SET configuration_hash = $hash, resources_hash = $resources WHERE id = $id",
-            ("$hash", plan.Model.ConfigurationHash), ("$resources", plan.Model.ResourcesHash), ("$id", release));
+        database.Execute("UPDATE release SET configuration_hash = $hash, resources_hash = $resources, project = $project WHERE id = $id",
+            ("$hash", plan.Model.ConfigurationHash), ("$resources", plan.Model.ResourcesHash), ("$project", plan.Model.Project), ("$id", release));
         foreach (var (position, service) in plan.Services.Index())
         {
             // What was not built keeps the image of the last release, and the inputs of now, which are equal.
@@ -156,6 +156,11 @@ internal sealed class History(Database database, TimeProvider time)
 
     /// <summary>Names of the images that were ever built here.</summary>
     public IReadOnlyList<string> ImageNames() => database.Query("SELECT DISTINCT image_name FROM service WHERE inputs IS NOT NULL", r => r.GetString(0));
+
+    /// <summary>Every service that a release of ours of this compose project had, healthy or not; no container of another service is ours to remove.</summary>
+    public IReadOnlySet<string> OwnServices(string project) => database.Query("""
+        SELECT DISTINCT name FROM service JOIN release ON release.id = service.release_id WHERE action <> 'Removed' AND (project IS NULL OR project = $project)
+        """, r => r.GetString(0), ("$project", project)).ToHashSet();
 
     /// <summary>Releases that a killed worker left unfinished, newest first.</summary>
     public IReadOnlyList<UnfinishedRelease> Unfinished() => database.Query(

@@ -11,7 +11,7 @@ namespace WatchParty.Worker.Releasing;
 /// <remarks>The tag <c>watchparty-RELEASE</c> of an image and the ref <c>refs/watchparty/release/RELEASE</c> are written when a release was healthy, so
 /// the newest release that has both is the deployed one. What only the history knew is gone: which commits failed, whose cache
 /// was cleared, and the seals, which are made again.</remarks>
-internal sealed class LostHistory(StateFolder state, DockerEngine engine, GitRepository repository, ReleasePlanning planning, History history, ILogger<LostHistory> logger)
+internal sealed class LostHistory(StateFolder state, IDockerEngine engine, GitRepository repository, ReleasePlanning planning, History history, ILogger<LostHistory> logger)
 {
     private const string Note = "taken up from the images and commits that were kept, because the history was lost";
 

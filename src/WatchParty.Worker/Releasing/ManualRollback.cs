@@ -32,9 +32,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             release.WatchSite();
             var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
             before = before with { Deployment = new Deployment(model, whole ? null : [], new Dictionary<string, string>(), await deployer.LookAsync(model, stop)) };
-            KillPoints.Reach(KillPoint.ManualRollbackBegun);
             var deployment = await rollback.BringBackAsync(new ReleaseBefore(goal.Id, goal.Commit, goal.Images), whole, late.Token);
-            KillPoints.Reach(KillPoint.ManualRollbackUp);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
             var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop);

@@ -21,13 +21,11 @@ internal sealed class Recovery(
     public async Task<ReleaseReport?> RunAsync(bool always, CancellationToken stop)
     {
         await TakeUpAsync(stop);
-        KillPoints.Reach(KillPoint.RecoveryBegun);
         var unfinished = history.Unfinished();
         var resumed = unfinished is [{ State: ReleaseState.Verifying } newest, ..] && await ResumeAsync(newest, stop) ? newest : null;
         if (resumed is not null) { unfinished = [.. unfinished.Skip(1)]; }
         var isUp = true;
         if (history.Deployed() is { } deployed && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(deployed, stop); }
-        KillPoints.Reach(KillPoint.RecoveryBroughtUp);
         foreach (var release in unfinished) { Settle(release, isUp); }
         return resumed is null ? null : history.Find(resumed.Id);
     }

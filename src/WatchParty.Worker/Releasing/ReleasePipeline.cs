@@ -28,25 +28,18 @@ internal sealed class ReleasePipeline(
         try
         {
             release.Enter(ReleaseState.Planning, "plan");
-            KillPoints.Reach(KillPoint.ReleaseBegun);
             await repository.FetchAsync(found.Commit, building.Token);
-            KillPoints.Reach(KillPoint.Fetched);
             // What serves already was released by a person or under an earlier rule, and may be built again.
             if (found.Commit != found.Deployed?.Commit) { await repository.RefuseUnsignedAsync(found.Commit, building.Token); }
             release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, building.Token)).InWords());
-            KillPoints.Reach(KillPoint.CheckedOut);
             var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, building.Token);
             release.Planned(plan);
-            KillPoints.Reach(KillPoint.Planned);
 
             release.Enter(ReleaseState.Building, "build");
             before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, building.Token) };
-            KillPoints.Reach(KillPoint.ImagesKept);
             await deployer.AskAheadAsync(plan, building.Token);
             var images = await builder.BuildAsync(plan, release.Log, release.Note, building.Token);
-            KillPoints.Reach(KillPoint.Built);
             release.Built(images, plan);
-            KillPoints.Reach(KillPoint.BuildRecorded);
 
             release.Enter(ReleaseState.Deploying, "deploy");
             if (await deployer.IsNeededAsync(plan, building.Token))
@@ -55,21 +48,15 @@ internal sealed class ReleasePipeline(
                 release.WatchSite();
                 var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, building.Token);
                 before = before with { Deployment = deployment };
-                KillPoints.Reach(KillPoint.DeployBegun);
                 var complaint = await deployer.UpAsync(found.Commit, deployment, late.Token);
-                KillPoints.Reach(KillPoint.DeployedUp);
 
                 release.Enter(ReleaseState.Verifying, "verify");
-                KillPoints.Reach(KillPoint.VerifyBegun);
                 await verifier.VerifyAsync(plan.Model, complaint, late.Token);
                 release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
-                KillPoints.Reach(KillPoint.Verified);
             }
 
             await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
-            KillPoints.Reach(KillPoint.ReleaseImagesKept);
             await repository.KeepAsync(found.Commit, release.Id, CancellationToken.None);
-            KillPoints.Reach(KillPoint.ReleaseCommitKept);
             return release.Succeeded();
         }
         catch (Exception e)

@@ -9,7 +9,7 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
-    DeployOptions options, ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
+    DeployOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, FreshMarks freshMarks)
 {
     private const int LargestFile = 1024 * 1024;
 

@@ -46,11 +46,9 @@ internal sealed class Rollback(
                     return failure with { Error = $"{failure.Error}. {why}" };
                 }
                 release.GoesBack(failure);
-                KillPoints.Reach(KillPoint.RollbackBegun);
                 // What concerns the whole application on the way there does so on the way back.
                 await Retrying().ExecuteAsync(async token => await BringBackAsync(before, whole: deployment.Services is null, token), CancellationToken.None);
                 release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
-                KillPoints.Reach(KillPoint.RollbackDone);
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
             }
             using var limit = new CancellationTokenSource(QuickLimit, time);
@@ -68,12 +66,10 @@ internal sealed class Rollback(
     {
         var left = await repository.HeadAsync(cancellationToken);
         var gone = await PutBackAsync(before, cancellationToken);
-        KillPoints.Reach(KillPoint.RollbackPutBack);
         var model = await planning.ModelAsync(before.Commit, cancellationToken);
         if (gone.Count > 0) { await BuildAgainAsync(before, gone, cancellationToken); }
         var deployment = await deployer.DecideAsync(model, await planning.RestartsAsync(model, left, before.Commit, cancellationToken), whole, cancellationToken);
         var complaint = await deployer.UpAsync(before.Commit, deployment, cancellationToken);
-        KillPoints.Reach(KillPoint.RollbackUp);
         await verifier.VerifyAsync(model, complaint, cancellationToken);
         return deployment;
     }

@@ -91,7 +91,6 @@ internal sealed class DropFile(string folder, DropFileKind kind)
             }
             // Nothing can remove a file only if it is unchanged. So it is moved out of reach of a touch first, compared there, and put back.
             Rename(FlagPath, _aside);
-            KillPoints.Reach(KillPoint.FlagAside);
             if (FileStamp.Of(_aside) is { } aside && !claimed.IsSameFileAs(aside))
             {
                 PutBack();

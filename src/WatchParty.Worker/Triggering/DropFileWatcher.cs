@@ -138,7 +138,6 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     {
         if (result.Error is null) { logger.WorkDone(flag.FlagPath, result.Outcome); } else { logger.WorkNotDone(flag.FlagPath, result.Outcome, result.Error); }
         Write(flag, result, startedAt);
-        KillPoints.Reach(KillPoint.FlagResultWritten);
         var end = flag.Finish(claimed, out var reason);
         if (end == DropFileEnd.TouchedAgain)
         {

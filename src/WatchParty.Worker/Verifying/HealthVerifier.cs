@@ -13,7 +13,7 @@ internal sealed class UnhealthyException(string message) : Exception(message);
 /// health check are healthy; the others keep running for a settling time without a restart; and the probes answer.</summary>
 /// <remarks><c>compose up --wait</c> calls a service without a health check healthy as soon as it was seen running once,
 /// also when it then crashes in a loop (pkg/compose/start.go), so it is not asked.</remarks>
-internal sealed class HealthVerifier(DeployOptions options, DockerEngine engine, HttpClient http, ProgressFeed progress, TimeProvider time)
+internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine, HttpClient http, ProgressFeed progress, TimeProvider time)
 {
     /// <summary>Restarts while we watch that make a crash loop. One or two are an application that waited for another.</summary>
     private const int CrashLoop = 3;
