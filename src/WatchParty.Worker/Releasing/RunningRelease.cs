@@ -73,6 +73,7 @@ internal sealed class RunningRelease(
         _plan = plan;
         history.SavePlan(id, plan, imagesOf);
         foreach (var service in plan.Services) { logger.Planned(service.Name, service.Action.ToString(), service.Reason); }
+        foreach (var note in plan.Notes) { Note(note); }
     }
 
     public void Built(IReadOnlyList<BuiltImage> images, ReleasePlan plan)
