@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;
@@ -9,7 +10,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
-internal sealed class Deployer(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
+internal sealed class Deployer(WorkerOptions options, StateFolder state, ComposeProject project, IToolRunner runner, IDockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 
@@ -55,16 +56,27 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, IT
     /// because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
     /// <returns>What compose complained about, or null. Whether all is well is for <see cref="Verifying.HealthVerifier"/> to say.</returns>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
-    public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop)
+    public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop, bool pullNever = false)
     {
         string? complaint = null;
         if (deployment.Services is not { IsEmpty: true })
         {
             progress.Report(deployment.Services is null ? "docker compose up" : $"docker compose up {string.Join(' ', deployment.Services)}");
-            var result = await runner.RunAsync(DockerCommands.ComposeUp(project, commit, options.Deploy.WaitTimeout, deployment.Services ?? []), hardStop);
+            var result = await runner.RunAsync(DockerCommands.ComposeUp(ProjectOf(deployment.Model), commit, options.Deploy.WaitTimeout, pullNever, deployment.Services ?? []), hardStop);
             if (result.ExitCode != 0) { complaint = LastLines(result.ErrorTail); }
         }
         return await RestartAsync(deployment, hardStop) ?? complaint;
+    }
+
+    /// <summary>How compose is called for <paramref name="model"/>: with what that was resolved with, and with its other images in a file of ours.</summary>
+    private ComposeProject ProjectOf(ComposeModel model)
+    {
+        var asked = model.Source is { } source ? project.With(source) : project;
+        if (model.Override is not { } text) { return asked; }
+        // Compose writes its path into the containers, so it stays.
+        var file = Path.Combine(state.Path, "kept-images.json");
+        File.WriteAllText(file, text);
+        return asked with { FurtherFile = file };
     }
 
     /// <summary>Restarts the containers that have to and were not touched yet, then those of the services that follow them. A restart opens mounted

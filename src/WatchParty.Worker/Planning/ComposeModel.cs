@@ -17,6 +17,26 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     /// <summary>Identity of everything beside the services: networks, volumes, secrets, configs.</summary>
     public string ResourcesHash { get; } = HashWithoutServices(Text);
 
+    /// <summary>What it was resolved with.</summary>
+    public ModelSource? Source { get; init; }
+
+    /// <summary>A compose file that gives services other images than their own files do, to be read after these; null when there is none.</summary>
+    public string? Override { get; init; }
+
+    /// <summary>The model in which services run other images, by service.</summary>
+    public ComposeModel WithImages(IReadOnlyDictionary<string, string> images)
+    {
+        if (images.Count == 0) { return this; }
+        var root = JsonNode.Parse(Text)!.AsObject();
+        foreach (var (service, image) in images) { root["services"]![service]!["image"] = image; }
+        var services = new JsonObject(images.Select(i => KeyValuePair.Create(i.Key, (JsonNode?)new JsonObject { ["image"] = i.Value })));
+        return new ComposeModel(Project, [.. Services.Select(s => images.TryGetValue(s.Name, out var image) ? s with { Image = image } : s)], root.ToJsonString())
+        {
+            Source = Source,
+            Override = new JsonObject { ["services"] = services }.ToJsonString(),
+        };
+    }
+
     public IEnumerable<ComposeService> Built => Services.Where(s => s.Build is not null);
 
     /// <exception cref="WorkerException">The text is not a model that compose prints.</exception>

@@ -1,5 +1,6 @@
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
@@ -9,14 +10,17 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
-    DeployOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, FreshMarks freshMarks)
+    WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept, FreshMarks freshMarks)
 {
     private const int LargestFile = 1024 * 1024;
 
     /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
-    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
+    /// <param name="source">What the model is resolved with; the settings of now when null.</param>
+    public async Task<ReleasePlan> PlanAsync(
+        string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken, ModelSource? source = null)
     {
-        var model = await ModelAsync(commit, cancellationToken);
+        var model = await ModelAsync(commit, cancellationToken, source);
+        var gone = await kept.GoneAsync(deployed?.Served.Project ?? model.Project, cancellationToken);
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
         return ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
@@ -30,24 +34,29 @@ internal sealed class ReleasePlanning(
         {
             DeployedResourcesHash = deployed?.ResourcesHash,
             Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
-        });
+        }) with
+        {
+            Notes = [.. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>()],
+        };
     }
 
     /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
     public async Task<IReadOnlyDictionary<string, string>> RestartsAsync(ComposeModel model, string? from, string to, CancellationToken cancellationToken) =>
-        options.RestartOnMountChange && from is not null && from != to && await repository.HasCommitAsync(from, cancellationToken)
+        options.Deploy.RestartOnMountChange && from is not null && from != to && await repository.HasCommitAsync(from, cancellationToken)
             ? MountedFiles.Restarts(model, project.Folder, await repository.ChangedPathsAsync(from, to, cancellationToken))
             : new Dictionary<string, string>();
 
-    public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken)
+    /// <param name="source">What it is resolved with; the settings of now when null.</param>
+    public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken, ModelSource? source = null)
     {
+        var asked = source is null ? project : project.With(source);
         RefuseEndlessFiles();
         try
         {
-            Redaction.Learn(Secrets.InEnvFiles(project));
-            var model = ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(project, commit), cancellationToken));
-            Redaction.Learn(Secrets.In(model.Text, project));
-            return model;
+            Redaction.Learn(Secrets.InEnvFiles(asked));
+            var model = ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(asked, commit), cancellationToken));
+            Redaction.Learn(Secrets.In(model.Text, asked));
+            return model with { Source = source ?? ModelSource.Of(options) };
         }
         catch (ToolFailedException e)
         {

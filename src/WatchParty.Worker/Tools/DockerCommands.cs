@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Tools;
 
@@ -45,11 +46,13 @@ internal static class DockerCommands
     /// failure (pkg/compose/start.go), and its answer at its limit is a coin toss up to 5.5.0.</remarks>
     /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose 2.29.2
     /// the hash of a service has its dependencies in it, and without them it would be replaced.</param>
+    /// <param name="pullNever">Whether images come from this engine alone: an earlier release runs what it ran.</param>
     /// <param name="waitTimeout">How long what others depend on may take to become healthy.</param>
-    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
+    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, bool pullNever, params IReadOnlyCollection<string> services) =>
         Compose(project, commit,
         [
             "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans",
+            .. pullNever ? ["--pull", "never"] : Array.Empty<string>(),
             .. services.Count > 0 ? services.Prepend("--") : [],
         ]) with
         {
@@ -109,6 +112,7 @@ internal static class DockerCommands
             "compose", "--ansi", "never",
             .. project.Options.ProjectName is { } name ? ["--project-name", name] : Array.Empty<string>(),
             .. project.Options.Files.SelectMany(f => new[] { "--file", f }),
+            .. project.FurtherFile is { } further ? ["--file", further] : Array.Empty<string>(),
             .. project.Options.EnvFiles.SelectMany(f => new[] { "--env-file", f }),
             .. project.Options.Profiles.SelectMany(p => new[] { "--profile", p }),
             .. arguments,
@@ -138,8 +142,18 @@ internal sealed record ComposeProject(string Folder, ComposeOptions Options, str
     private static readonly string[] DefaultFiles =
         [.. from name in new[] { "compose", "docker-compose" } from part in new[] { "", ".override" } from ending in new[] { ".yaml", ".yml" } select name + part + ending];
 
+    /// <summary>A compose file to be read after the application's own; null when there is none.</summary>
+    public string? FurtherFile { get; init; }
+
     /// <summary>Full paths of the configured compose files, or of those that compose would look for; not all of them need exist.</summary>
     public IEnumerable<string> ComposeFiles => (Options.Files is { Length: > 0 } files ? files : DefaultFiles).Select(f => Path.GetFullPath(f, Folder));
+
+    /// <summary>The same checkout, called with other settings.</summary>
+    public ComposeProject With(ModelSource source) => this with
+    {
+        Options = new ComposeOptions { Files = [.. source.Files], Profiles = [.. source.Profiles], EnvFiles = [.. source.EnvFiles], ProjectName = source.ProjectName },
+        CommitArgument = source.CommitArgument,
+    };
 
     public static ComposeProject From(WorkerOptions options) => new(
         options.Repository.Path, options.Compose, options.Build.CommitArgument,

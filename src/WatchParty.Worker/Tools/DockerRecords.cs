@@ -34,7 +34,10 @@ internal sealed record ImageConfiguration(Dictionary<string, string>? Labels)
 /// <param name="Test">Empty: none of its own; <c>NONE</c>: none at all.</param>
 internal sealed record ImageHealthCheck(string[]? Test);
 
-internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created);
+internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created)
+{
+    public Dictionary<string, string>? Labels { get; init; }
+}
 
 internal sealed record ContainerSummary(
     [property: JsonRequired] string Id, [property: JsonRequired] string[] Names, [property: JsonRequired] string ImageID, [property: JsonRequired] string State, [property: JsonRequired] Dictionary<string, string> Labels)

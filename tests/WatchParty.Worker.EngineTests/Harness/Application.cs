@@ -101,7 +101,9 @@ internal sealed class Application : IAsyncDisposable
             containers=$(docker ps -aq --filter $label); [ -z "$containers" ] || docker rm -fv $containers
             networks=$(docker network ls -q --filter $label); [ -z "$networks" ] || docker network rm $networks
             volumes=$(docker volume ls -q --filter $label); [ -z "$volumes" ] || docker volume rm $volumes
-            images=$(docker image ls --format '{ImageFormat}' '{Project}-*'); [ -z "$images" ] || docker image rm -f $images
+            for names in '{Project}-*' 'watchparty-release:{Project}.*' 'watchparty-cache:{Project}.*'; do
+              images=$(docker image ls --format '{ImageFormat}' "$names"); [ -z "$images" ] || docker image rm -f $images
+            done
             docker image prune -f
             """);
         Directory.Delete(Folder, recursive: true);

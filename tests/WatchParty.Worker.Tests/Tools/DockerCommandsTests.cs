@@ -56,7 +56,7 @@ public sealed class DockerCommandsTests
     [Fact]
     public void Up_BuildsNothingAndLeavesTheWaitingToUs()
     {
-        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3));
+        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3), pullNever: false);
 
         Assert.Equal(
             ["compose", "--ansi", "never", "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"],
@@ -67,7 +67,7 @@ public sealed class DockerCommandsTests
 
     [Fact]
     public void Up_OfSomeServices_NamesThemLast() =>
-        Assert.Equal(["--remove-orphans", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(4));
+        Assert.Equal(["--remove-orphans", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), false, "backend", "-odd").Arguments.TakeLast(4));
 
     [Fact]
     public void Hashes_AreAskedOfTheResolvedModel()
