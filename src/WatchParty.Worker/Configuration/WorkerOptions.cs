@@ -159,7 +159,7 @@ internal sealed class PruneOptions
     /// <summary>Free space on the engine's disk below which a prune runs at once, in bytes or with a unit. Default: none.</summary>
     public string? MinFreeSpace { get; set; }
 
-    /// <summary>Releases whose images are kept for rollback, 1 to 100. Default 3.</summary>
+    /// <summary>Earlier releases that are kept for rollback, counted by their images, 1 to 100. Default 3.</summary>
     public int KeepReleases { get; set; } = 3;
 }
 

@@ -263,6 +263,13 @@ internal sealed class Application : IAsyncDisposable
         return result.ExitCode == 0 ? result.Output.Trim() : null;
     }
 
+    /// <summary>Id of the image that the worker keeps of a service for a release, or null.</summary>
+    public async Task<string?> KeptImageAsync(string release, string service)
+    {
+        var result = await Command.RunAsync("docker", ["image", "inspect", "-f", "{{.Id}}", $"watchparty-release:{Project}.{release}.{service}"]);
+        return result.ExitCode == 0 ? result.Output.Trim() : null;
+    }
+
     public Task<string> GetAsync(string path, string port = "WEB_PORT") => Http.GetStringAsync(Address(path, port));
 
     /// <summary>Asks for <paramref name="path"/> again and again until disposed, and remembers every answer that was not good.</summary>
