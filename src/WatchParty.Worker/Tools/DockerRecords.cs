@@ -54,10 +54,15 @@ internal sealed record ContainerSummary(
 internal sealed record ContainerDetails(
     [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount, [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig)
 {
+    public ContainerConfiguration? Config { get; init; }
+
     public ContainerNetworks? NetworkSettings { get; init; }
 
     public ContainerMount[]? Mounts { get; init; }
 }
+
+/// <param name="Image">Name of the image as the container was made with, whatever image has that name now.</param>
+internal sealed record ContainerConfiguration(string? Image);
 
 /// <param name="Networks">By the network's name.</param>
 /// <param name="Ports">What is published, by port and protocol (<c>8000/tcp</c>); null for a port that is only exposed.</param>
