@@ -56,7 +56,7 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, IT
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop)
     {
-        var complaint = await ownership.MakeRoomAsync(deployment.Model, hardStop);
+        var complaint = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
         if (deployment.Services is not { IsEmpty: true })
         {
             progress.Report(deployment.Services is null ? "docker compose up" : $"docker compose up {string.Join(' ', deployment.Services)}");

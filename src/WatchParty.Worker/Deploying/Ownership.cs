@@ -18,31 +18,31 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
 
     /// <summary>What a person should know of the containers that are there before they are touched.</summary>
     /// <exception cref="WorkerException">Some belong to somebody else, and a release would take them over or exchange their images.</exception>
-    public async Task<ImmutableArray<string>> CheckAsync(ComposeModel model, CancellationToken cancellationToken)
+    public async Task<ImmutableArray<string>> CheckAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
         var all = await engine.ContainersAsync(null, cancellationToken);
         var claims = new[] { OtherFolder(model.Project, Of(all, model.Project)), await SharedImageAsync(model, all, cancellationToken) };
         if (claims.OfType<Claim>().FirstOrDefault() is { } claim) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
-        return [.. await NotesAsync(model, all, cancellationToken)];
+        return [.. await NotesAsync(model, commit, all, cancellationToken)];
     }
 
     /// <summary>Whether the project's containers were started from another folder.</summary>
     public async Task<Claim?> OtherFolderAsync(string name, CancellationToken cancellationToken) =>
         OtherFolder(name, await engine.ContainersAsync(name, cancellationToken));
 
-    /// <summary>Removes what <see cref="LeftOverAsync(ComposeModel, CancellationToken)"/> says, before <c>compose up</c>: the service that takes its place may publish the same port.</summary>
+    /// <summary>Removes what <see cref="LeftOverAsync"/> says, before <c>compose up</c>: the service that takes its place may publish the same port.</summary>
     /// <returns>What the engine complained about, or null.</returns>
     /// <exception cref="WorkerException">There are containers of somebody else under the project's name.</exception>
-    public async Task<string?> MakeRoomAsync(ComposeModel model, CancellationToken cancellationToken)
+    public async Task<string?> MakeRoomAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
         var containers = await engine.ContainersAsync(model.Project, cancellationToken);
         if (OtherFolder(model.Project, containers) is { } claim) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
-        return await RemoveAsync(await LeftOverAsync(model, containers, cancellationToken), cancellationToken);
+        return await RemoveAsync((await SplitAsync(model, commit, containers, cancellationToken)).LeftOver, cancellationToken);
     }
 
     /// <summary>The containers of the project whose service a release of ours had, and the files of <paramref name="model"/> have no more.</summary>
-    public async Task<IReadOnlyList<ContainerSummary>> LeftOverAsync(ComposeModel model, CancellationToken cancellationToken) =>
-        await LeftOverAsync(model, await engine.ContainersAsync(model.Project, cancellationToken), cancellationToken);
+    public async Task<IReadOnlyList<ContainerSummary>> LeftOverAsync(ComposeModel model, string commit, CancellationToken cancellationToken) =>
+        (await SplitAsync(model, commit, await engine.ContainersAsync(model.Project, cancellationToken), cancellationToken)).LeftOver;
 
     /// <summary>Removes the containers of <paramref name="services"/> of a project, as far as they were started from our folder: for a release
     /// that changed the project's name and is taken back.</summary>
@@ -64,23 +64,17 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
         }
     }
 
-    private async Task<IReadOnlyList<ContainerSummary>> LeftOverAsync(ComposeModel model, IReadOnlyList<ContainerSummary> containers, CancellationToken cancellationToken)
-    {
-        var (left, _) = await SplitAsync(model, containers, cancellationToken);
-        return left;
-    }
-
     /// <summary>Of the containers of services that are not in the model: those that are left over, and those behind a profile that is not active. The latter
     /// are no leftovers to compose either.</summary>
     private async Task<(IReadOnlyList<ContainerSummary> LeftOver, IReadOnlyList<ContainerSummary> Hidden)> SplitAsync(
-        ComposeModel model, IEnumerable<ContainerSummary> containers, CancellationToken cancellationToken)
+        ComposeModel model, string commit, IEnumerable<ContainerSummary> containers, CancellationToken cancellationToken)
     {
         var others = containers.Where(c => model.Services.All(s => s.Name != c.Service)).ToList();
         if (others.Count == 0) { return ([], []); }
         var own = history.OwnServices(model.Project);
         var candidates = others.Where(c => own.Contains(c.Service) && IsFromOurFolder(c) && !IsOfAnotherFile(c)).ToList();
         if (candidates.Count == 0) { return ([], []); }
-        var services = (await runner.OutputOfAsync(DockerCommands.ComposeServices(project), cancellationToken)).Split('\n', StringSplitOptions.TrimEntries);
+        var services = (await runner.OutputOfAsync(DockerCommands.ComposeServices(project, commit), cancellationToken)).Split('\n', StringSplitOptions.TrimEntries);
         return ([.. candidates.Where(c => !services.Contains(c.Service))], [.. candidates.Where(c => services.Contains(c.Service))]);
     }
 
@@ -121,13 +115,13 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
         return null;
     }
 
-    private async Task<IReadOnlyList<string>> NotesAsync(ComposeModel model, IReadOnlyList<ContainerSummary> all, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<string>> NotesAsync(ComposeModel model, string commit, IReadOnlyList<ContainerSummary> all, CancellationToken cancellationToken)
     {
         List<string> notes = [];
         var containers = Of(all, model.Project).ToList();
         var adopted = containers.Where(c => FolderOf(c) is { } folder && !IsIn(folder, OurFolders())).ToList();
         if (adopted.Count > 0) { notes.Add($"containers that were started from another folder are taken over (Compose:AdoptFrom): {Named(adopted)}"); }
-        var (left, hidden) = await SplitAsync(model, containers, cancellationToken);
+        var (left, hidden) = await SplitAsync(model, commit, containers, cancellationToken);
         notes.AddRange(hidden.GroupBy(c => c.Service).Select(service =>
             $"{service.Key} is behind a profile that is not active now: what runs of it is left alone ({Named([.. service])})"));
         notes.AddRange(containers.Where(c => model.Services.All(s => s.Name != c.Service)).Except(left).Except(hidden).GroupBy(c => c.Service).Select(service =>
@@ -169,10 +163,11 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
         {
             return PhysicalPath.Of(path);
         }
-        // What another program wrote there may be the path of another machine, or none.
+        // What another program wrote there may be gone, or the path of another machine, or none.
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return path;
+            var plain = Path.TrimEndingDirectorySeparator(path);
+            return Path.GetDirectoryName(plain) is { Length: > 0 } parent ? Path.Combine(Physical(parent), Path.GetFileName(plain)) : plain;
         }
     }
 

@@ -17,7 +17,7 @@ internal sealed class ReleasePlanning(
     public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
     {
         var model = await ModelAsync(commit, cancellationToken);
-        var notes = await ownership.CheckAsync(model, cancellationToken);
+        var notes = await ownership.CheckAsync(model, commit, cancellationToken);
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
         var plan = ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,

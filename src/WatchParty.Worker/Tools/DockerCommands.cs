@@ -40,10 +40,9 @@ internal static class DockerCommands
             MemoryLimit = ConfigMemoryLimit,
         };
 
-    /// <summary>The services of the compose files, one a line, those behind a profile too.</summary>
-    public static ToolCommand ComposeServices(ComposeProject project) =>
-        // What the commit is does not matter, but a file may insist on one.
-        Compose(project, "unknown", "--profile", "*", "config", "--services") with
+    /// <summary>The names of all services, of every profile.</summary>
+    public static ToolCommand ComposeServices(ComposeProject project, string commit) =>
+        Compose(project, commit, "--profile", "*", "config", "--services") with
         {
             Timeout = TimeSpan.FromSeconds(30),
             Grace = TimeSpan.FromSeconds(1),

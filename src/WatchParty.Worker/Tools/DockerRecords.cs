@@ -61,8 +61,11 @@ internal sealed record ContainerDetails(
     public ContainerMount[]? Mounts { get; init; }
 }
 
-/// <param name="Image">Name of the image as the container was made with, whatever image has that name now.</param>
-internal sealed record ContainerConfiguration(string? Image);
+internal sealed record ContainerConfiguration
+{
+    /// <summary>Name of the image as the container was made with, whatever image has that name now.</summary>
+    public string? Image { get; init; }
+}
 
 /// <param name="Networks">By the network's name.</param>
 /// <param name="Ports">What is published, by port and protocol (<c>8000/tcp</c>); null for a port that is only exposed.</param>

@@ -3,8 +3,8 @@ namespace WatchParty.Worker.Tools;
 /// <summary>Where a path leads to in the end.</summary>
 internal static class PhysicalPath
 {
-    /// <summary>The full path of <paramref name="path"/> without symbolic links. What is not there stands for itself.</summary>
-    /// <exception cref="IOException">A link leads to itself, or through too many others.</exception>
+    /// <summary>The full path of <paramref name="path"/> without symbolic links.</summary>
+    /// <exception cref="IOException">Nothing is there, or a link leads to itself or through too many others.</exception>
     public static string Of(string path)
     {
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));

@@ -101,7 +101,7 @@ internal sealed class Application : IAsyncDisposable
             containers=$(docker ps -aq --filter $label); [ -z "$containers" ] || docker rm -fv $containers
             networks=$(docker network ls -q --filter $label); [ -z "$networks" ] || docker network rm $networks
             volumes=$(docker volume ls -q --filter $label); [ -z "$volumes" ] || docker volume rm $volumes
-            images=$(docker image ls --format '{ImageFormat}' '{Project}-*'); [ -z "$images" ] || docker image rm -f $images
+            images=$(docker image ls --format '{ImageFormat}' | grep -E '^({Project}-|watchparty-cache:{Project}[.])' || true); [ -z "$images" ] || docker image rm -f $images
             docker image prune -f
             """);
         Directory.Delete(Folder, recursive: true);
