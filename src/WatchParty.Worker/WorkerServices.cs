@@ -84,7 +84,7 @@ internal static class WorkerServices
         .AddSingleton<ProgressFeed>()
         .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<BuildInputReader>()
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
-        .AddSingleton<KeptImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
+        .AddSingleton<KeptImages>().AddSingleton<Ownership>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<LostHistory>().AddSingleton<Recovery>()
         .AddSingleton<NewestCommit>().AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

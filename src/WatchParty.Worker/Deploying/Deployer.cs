@@ -10,7 +10,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
-internal sealed class Deployer(WorkerOptions options, StateFolder state, ComposeProject project, IToolRunner runner, IDockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
+internal sealed class Deployer(WorkerOptions options, StateFolder state, ComposeProject project, IToolRunner runner, IDockerEngine engine, Ownership ownership, ProgressFeed progress, ILogger<Deployer> logger)
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 
@@ -41,8 +41,7 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
             return new Deployment(model, null, restarts, before);
         }
         var differing = Deployment.Differing(model, before, hashes, await engine.ImageIdsAsync(model.Services.Select(s => s.Image), cancellationToken));
-        // Without a service to name compose looks at all of them, and takes away what no longer belongs to the application.
-        return new Deployment(model, differing.IsEmpty && before.Services.Except(model.Services.Select(s => s.Name)).Any() ? null : differing, restarts, before);
+        return new Deployment(model, differing, restarts, before);
     }
 
     public async Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken)
@@ -52,13 +51,13 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
         return new ContainerSet([.. containers.OfType<SeenContainer>()]);
     }
 
-    /// <summary>Runs <c>compose up</c> for what differs, then restarts what only has to start again. It is not cut short by a stop of the worker,
+    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. It is not cut short by a stop of the worker,
     /// because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
     /// <returns>What compose complained about, or null. Whether all is well is for <see cref="Verifying.HealthVerifier"/> to say.</returns>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop, bool pullNever = false)
     {
-        string? complaint = null;
+        var complaint = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
         if (deployment.Services is not { IsEmpty: true })
         {
             progress.Report(deployment.Services is null ? "docker compose up" : $"docker compose up {string.Join(' ', deployment.Services)}");
@@ -76,7 +75,7 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
         // Compose writes its path into the containers, so it stays.
         var file = Path.Combine(state.Path, "kept-images.json");
         File.WriteAllText(file, text);
-        return asked with { FurtherFile = file };
+        return asked with { FurtherFiles = [file] };
     }
 
     /// <summary>Restarts the containers that have to and were not touched yet, then those of the services that follow them. A restart opens mounted

@@ -46,7 +46,7 @@ internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, Mar
         // Before anything is removed: a clear that is killed half-way must still give a fresh build.
         freshMarks.Add(services, trigger);
         var before = (await cache.RecordsAsync(cancellationToken)).Count;
-        await seals.RemoveAsync(services, cancellationToken);
+        await seals.RemoveAsync(model.Project, services, cancellationToken);
         var freed = await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
 
         // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.

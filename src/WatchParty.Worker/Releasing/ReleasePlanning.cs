@@ -10,19 +10,19 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
-    WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept, FreshMarks freshMarks)
+    WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept,
+    FreshMarks freshMarks, Ownership ownership)
 {
-    private const int LargestFile = 1024 * 1024;
-
-    /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
+    /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
     /// <param name="source">What the model is resolved with; the settings of now when null.</param>
     public async Task<ReleasePlan> PlanAsync(
         string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken, ModelSource? source = null)
     {
         var model = await ModelAsync(commit, cancellationToken, source);
+        var notes = await ownership.CheckAsync(model, commit, cancellationToken);
         var gone = await kept.GoneAsync(deployed?.Served.Project ?? model.Project, cancellationToken);
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
-        return ReleasePlanner.Plan(new PlanningFacts(
+        var plan = ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
             await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
@@ -34,10 +34,8 @@ internal sealed class ReleasePlanning(
         {
             DeployedResourcesHash = deployed?.ResourcesHash,
             Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
-        }) with
-        {
-            Notes = [.. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>()],
-        };
+        });
+        return plan with { Notes = [.. plan.Notes, .. notes, .. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>()] };
     }
 
     /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
@@ -50,7 +48,6 @@ internal sealed class ReleasePlanning(
     public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken, ModelSource? source = null)
     {
         var asked = source is null ? project : project.With(source);
-        RefuseEndlessFiles();
         try
         {
             Redaction.Learn(Secrets.InEnvFiles(asked));
@@ -67,16 +64,6 @@ internal sealed class ReleasePlanning(
                 throw new WorkerException("docker has no compose plugin. Install compose v2 (Debian: docker-compose; Docker's own packages: docker-compose-plugin).", Remedy.NeedsPerson, e);
             }
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
-        }
-    }
-
-    /// <summary>Before compose reads them, which it does as a whole. A file that only <c>COMPOSE_FILE</c> or an <c>include</c> names is not seen here, and has only
-    /// the limits of the command.</summary>
-    private void RefuseEndlessFiles()
-    {
-        if (project.ComposeFiles.FirstOrDefault(f => FileStamp.OfTarget(f) is { } file && (file.Kind != FileKind.Regular || file.Size > LargestFile)) is { } refused)
-        {
-            throw new WorkerException($"The compose file {refused} is not a regular file, or is larger than 1 MiB. Write one that compose can read at once", Remedy.NeedsPerson);
         }
     }
 

@@ -57,9 +57,17 @@ internal sealed record ContainerSummary(
 internal sealed record ContainerDetails(
     [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount, [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig)
 {
+    public ContainerConfiguration? Config { get; init; }
+
     public ContainerNetworks? NetworkSettings { get; init; }
 
     public ContainerMount[]? Mounts { get; init; }
+}
+
+internal sealed record ContainerConfiguration
+{
+    /// <summary>Name of the image as the container was made with, whatever image has that name now.</summary>
+    public string? Image { get; init; }
 }
 
 /// <param name="Networks">By the network's name.</param>
