@@ -17,7 +17,7 @@ internal sealed record Check(string Name, CheckStatus Status, string Message, st
 
 /// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
 internal sealed class Doctor(
-    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata)
+    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, Forewarnings forewarnings, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
 
@@ -79,8 +79,10 @@ internal sealed class Doctor(
 
     private async Task<IEnumerable<Check>> ApplicationAsync(CancellationToken cancellationToken)
     {
-        var model = await planning.ModelAsync(history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken), cancellationToken);
+        var commit = history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken);
+        var model = await planning.ModelAsync(commit, cancellationToken);
         List<Check> checks = [new("application", CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
+        checks.AddRange((await forewarnings.OfAsync(model, commit, history.Deployed(), [], cancellationToken)).Select(w => new Check("application", CheckStatus.Warning, w.Text, w.Fix)));
         foreach (var service in model.Built)
         {
             if (service.Image == $"{model.Project}-{service.Name}")

@@ -157,6 +157,9 @@ internal sealed class History(Database database, TimeProvider time)
     /// <summary>Names of the images that were ever built here.</summary>
     public IReadOnlyList<string> ImageNames() => database.Query("SELECT DISTINCT image_name FROM service WHERE inputs IS NOT NULL", r => r.GetString(0));
 
+    /// <summary>Name of the compose project of a release; null when it is not known.</summary>
+    public string? ProjectOf(long release) => database.Scalar<string>("SELECT project FROM release WHERE id = $id", ("$id", release));
+
     /// <summary>Every service that a release of ours of this compose project had, healthy or not; no container of another service is ours to remove.</summary>
     public IReadOnlySet<string> OwnServices(string project) => database.Query("""
         SELECT DISTINCT name FROM service JOIN release ON release.id = service.release_id WHERE action <> 'Removed' AND (project IS NULL OR project = $project)

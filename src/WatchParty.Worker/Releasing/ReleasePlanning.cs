@@ -9,7 +9,7 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
-    DeployOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, FreshMarks freshMarks)
+    DeployOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, FreshMarks freshMarks, Forewarnings forewarnings)
 {
     private const int LargestFile = 1024 * 1024;
 
@@ -18,7 +18,7 @@ internal sealed class ReleasePlanning(
     {
         var model = await ModelAsync(commit, cancellationToken);
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
-        return ReleasePlanner.Plan(new PlanningFacts(
+        var plan = ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
             await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
@@ -31,6 +31,8 @@ internal sealed class ReleasePlanning(
             DeployedResourcesHash = deployed?.ResourcesHash,
             Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
         });
+        var warnings = await forewarnings.OfAsync(model, commit, deployed, [.. plan.Builds.Select(b => b.Name)], cancellationToken);
+        return plan with { Notes = [.. plan.Notes, .. warnings.Where(w => w.Always).Select(w => w.ToString())] };
     }
 
     /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
@@ -45,9 +47,13 @@ internal sealed class ReleasePlanning(
         try
         {
             Redaction.Learn(Secrets.InEnvFiles(project));
-            var model = ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(project, commit), cancellationToken));
+            var command = DockerCommands.ComposeConfig(project, commit);
+            var resolved = await runner.RunAsync(command, cancellationToken);
+            if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
+            var model = ComposeModel.Parse(resolved.Output);
             Redaction.Learn(Secrets.In(model.Text, project));
-            return model;
+            model = model with { Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)] };
+            return MayHaveWorkerKeys() ? model.WithHealthIgnored(WorkerKeys.IgnoringHealth(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(project, commit), cancellationToken))) : model;
         }
         catch (ToolFailedException e)
         {
@@ -60,6 +66,10 @@ internal sealed class ReleasePlanning(
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
         }
     }
+
+    /// <summary>Whether it is worth asking compose once more for them; a file that is not looked into here is one that a key of these names brings in.</summary>
+    private bool MayHaveWorkerKeys() => project.ComposeFiles.Where(File.Exists).Select(File.ReadAllText).Any(text =>
+        text.Contains(WorkerKeys.Name, StringComparison.Ordinal) || text.Contains("include:", StringComparison.Ordinal) || text.Contains("extends:", StringComparison.Ordinal));
 
     /// <summary>Before compose reads them, which it does as a whole. A file that only <c>COMPOSE_FILE</c> or an <c>include</c> names is not seen here, and has only
     /// the limits of the command.</summary>

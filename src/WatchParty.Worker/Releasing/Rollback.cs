@@ -69,8 +69,8 @@ internal sealed class Rollback(
         var model = await planning.ModelAsync(before.Commit, cancellationToken);
         if (gone.Count > 0) { await BuildAgainAsync(before, gone, cancellationToken); }
         var deployment = await deployer.DecideAsync(model, await planning.RestartsAsync(model, left, before.Commit, cancellationToken), whole, cancellationToken);
-        var complaint = await deployer.UpAsync(before.Commit, deployment, cancellationToken);
-        await verifier.VerifyAsync(model, complaint, cancellationToken);
+        var up = await deployer.UpAsync(before.Commit, deployment, cancellationToken);
+        await verifier.VerifyAsync(deployment, up, cancellationToken);
         return deployment;
     }
 

@@ -56,7 +56,7 @@ public sealed class DockerCommandsTests
     [Fact]
     public void Up_BuildsNothingAndLeavesTheWaitingToUs()
     {
-        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3));
+        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3), new(Recreate: false, Pull: true));
 
         Assert.Equal(
             ["compose", "--ansi", "never", "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"],
@@ -67,7 +67,12 @@ public sealed class DockerCommandsTests
 
     [Fact]
     public void Up_OfSomeServices_NamesThemLast() =>
-        Assert.Equal(["--remove-orphans", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(4));
+        Assert.Equal(["--remove-orphans", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), new(Recreate: false, Pull: true), "backend", "-odd").Arguments.TakeLast(4));
+
+    [Fact]
+    public void Up_OfWhatIsMadeAnewFromWhatIsThere_SaysBoth() =>
+        Assert.Equal(["--force-recreate", "--pull", "never", "--", "web"],
+            DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), new(Recreate: true, Pull: false), "web").Arguments.TakeLast(5));
 
     [Fact]
     public void Hashes_AreAskedOfTheResolvedModel()
