@@ -56,8 +56,9 @@ internal sealed class Recovery(
             progress.Report($"checking release {release.Id}, which was interrupted");
             var model = await planning.ModelAsync(release.Commit, stop);
             if (await kept.DifferAsync(model, history.Recorded(release.Id), stop)) { return false; }
-            if ((await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop)).Services is not { IsEmpty: true }) { return false; }
-            await verifier.VerifyAsync(model, null, stop);
+            var deployment = await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop);
+            if (deployment.Services is not { IsEmpty: true }) { return false; }
+            await verifier.VerifyAsync(deployment, UpAnswer.Nothing, stop);
             await kept.KeepAsync(model, release.Id, stop);
             await repository.KeepAsync(release.Commit, release.Id, stop);
             history.LiftQuarantine(release.Commit);

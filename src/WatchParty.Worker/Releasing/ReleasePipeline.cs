@@ -48,10 +48,11 @@ internal sealed class ReleasePipeline(
                 release.WatchSite();
                 var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, building.Token);
                 before = before with { Deployment = deployment };
-                var complaint = await deployer.UpAsync(found.Commit, deployment, late.Token);
+                var up = await deployer.UpAsync(found.Commit, deployment, late.Token);
+                foreach (var note in up.Notes) { release.Note(note); }
 
                 release.Enter(ReleaseState.Verifying, "verify");
-                await verifier.VerifyAsync(plan.Model, complaint, late.Token);
+                foreach (var note in await verifier.VerifyAsync(deployment, up, late.Token)) { release.Note(note); }
                 release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
             }
 

@@ -11,7 +11,7 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
     WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept,
-    FreshMarks freshMarks, Ownership ownership)
+    FreshMarks freshMarks, Ownership ownership, Forewarnings forewarnings)
 {
     /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
     /// <param name="source">What the model is resolved with; the settings of now when null.</param>
@@ -35,7 +35,15 @@ internal sealed class ReleasePlanning(
             DeployedResourcesHash = deployed?.ResourcesHash,
             Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
         });
-        return plan with { Notes = [.. plan.Notes, .. notes, .. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>()] };
+        var warnings = await forewarnings.OfAsync(model, commit, [.. plan.Builds.Select(b => b.Name)], cancellationToken);
+        return plan with
+        {
+            Notes =
+            [
+                .. plan.Notes, .. notes, .. warnings.Where(w => w.Always).Select(w => w.ToString()),
+                .. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>(),
+            ],
+        };
     }
 
     /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
@@ -51,9 +59,15 @@ internal sealed class ReleasePlanning(
         try
         {
             Redaction.Learn(Secrets.InEnvFiles(asked));
-            var model = ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(asked, commit), cancellationToken));
+            var command = DockerCommands.ComposeConfig(asked, commit);
+            var resolved = await runner.RunAsync(command, cancellationToken);
+            if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
+            var model = ComposeModel.Parse(resolved.Output);
             Redaction.Learn(Secrets.In(model.Text, asked));
-            return model with { Source = source ?? ModelSource.Of(options) };
+            model = model with { Source = source ?? ModelSource.Of(options), Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)] };
+            return MayHaveWorkerKeys(asked)
+                ? model.WithHealthIgnored(WorkerKeys.IgnoringHealth(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken)))
+                : model;
         }
         catch (ToolFailedException e)
         {
@@ -66,6 +80,10 @@ internal sealed class ReleasePlanning(
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
         }
     }
+
+    /// <summary>Whether it is worth asking compose once more for them; a file that is not looked into here is one that a key of these names brings in.</summary>
+    private static bool MayHaveWorkerKeys(ComposeProject asked) => asked.Files().Paths.Where(File.Exists).Select(File.ReadAllText).Any(text =>
+        text.Contains(WorkerKeys.Name, StringComparison.Ordinal) || text.Contains("include:", StringComparison.Ordinal) || text.Contains("extends:", StringComparison.Ordinal));
 
     private async Task<Dictionary<string, IReadOnlyCollection<string>>> ChangedPathsAsync(string commit, DeployedRelease? deployed, CancellationToken cancellationToken)
     {

@@ -95,9 +95,10 @@ internal sealed class Rollback(
         foreach (var words in given.Notes) { note(words); }
         model = given.Model;
         var restarts = await planning.RestartsAsync(model, left, goal.Commit, cancellationToken);
-        var deployment = await deployer.DecideAsync(model, restarts, whole, cancellationToken);
-        var complaint = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pullNever: true);
-        await verifier.VerifyAsync(model, complaint, cancellationToken);
+        var images = goal.Services.Where(s => model.Services.Any(m => m.Name == s.Key)).ToDictionary(s => s.Key, s => s.Value.ImageId);
+        var deployment = await deployer.DecideAsync(model, restarts, whole, cancellationToken, images);
+        var up = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pull: false);
+        await verifier.VerifyAsync(deployment, up, cancellationToken);
         return deployment;
     }
 
