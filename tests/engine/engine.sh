@@ -123,10 +123,10 @@ fetch_engine() {
     "A private engine is made from Debian's packages and needs their C library, 2.36 or newer (Debian 12); not found here." \
     "Start Docker with buildx and compose here instead, and set WATCHPARTY_ENGINE=running."
   # Debian 13 is the first with buildx and compose v2. Its Go programs and those of the next release run on Debian 12 too, runc and
-  # iptables do not.
+  # iptables do not. Tini and busybox are static and need not be new.
   case $generation in newer) suite=forky ;; older) suite=trixie ;; esac
-  (fetch_packages "engine-$generation" "$suite"/{docker.io,docker-cli,containerd,docker-buildx,docker-compose,tini} \
-    trixie/busybox-static "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}) ||
+  (fetch_packages "engine-$generation" "$suite"/{docker.io,docker-cli,containerd,docker-buildx,docker-compose} \
+    trixie/{tini,busybox-static} "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}) ||
     not_this_generation "The packages of the $generation engine could not be fetched."
   # For the tests with a registry, which are left out without it.
   fetch_packages registry "$native"/docker-registry || say "there will be no registry for the tests"
@@ -213,9 +213,11 @@ start_engine() {
   export PATH=$root/usr/sbin:$root/usr/bin:${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:$folder/bin:$cache/registry/usr/bin
   ln -s "$root"/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
   echo '{}' >"$DOCKER_CONFIG/config.json"
+  # From Engine 28.2 on the daemon collects garbage by itself, as soon as a fifth of the disk is not free: then the cache that a test
+  # has just made would go.
   case $store in
-    containerd) echo '{"features":{"containerd-snapshotter":true}}' ;;
-    *) echo '{"storage-driver":"overlay2"}' ;;
+    containerd) echo '{"features":{"containerd-snapshotter":true},"builder":{"gc":{"defaultMinFreeSpace":"1GB"}}}' ;;
+    *) echo '{"storage-driver":"overlay2","builder":{"gc":{"defaultMinFreeSpace":"1GB"}}}' ;;
   esac >"$folder/daemon.json"
   overlay_works || in_memory=$folder/data
   provide_iptables
