@@ -32,6 +32,7 @@ public sealed class ReleasedSample : IAsyncLifetime
 }
 
 /// <summary>Each test begins and ends with the head of the branch deployed and healthy.</summary>
+[Trait("Engine", "Older")]
 public sealed class SampleApplicationTests(ReleasedSample sample) : IClassFixture<ReleasedSample>
 {
     private readonly Application _app = sample.Application;

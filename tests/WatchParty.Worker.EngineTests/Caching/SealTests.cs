@@ -3,6 +3,7 @@ using WatchParty.Worker.EngineTests.Harness;
 namespace WatchParty.Worker.EngineTests.Caching;
 
 /// <summary>Where the cache is kept beside the builder, and which sources a build is given.</summary>
+[Trait("Engine", "Older")]
 public sealed class SealTests : IAsyncLifetime
 {
     private Application? _app;
