@@ -87,6 +87,7 @@ internal sealed class Database : IDisposable
         ALTER TABLE release ADD COLUMN project TEXT;
         ALTER TABLE release ADD COLUMN source TEXT;
         ALTER TABLE release ADD COLUMN before TEXT;
+        CREATE INDEX service_image ON service (image_id);
         """,
     ];
 
