@@ -14,15 +14,20 @@ using static WatchParty.Worker.Tests.Verifying.StandingEngine;
 
 namespace WatchParty.Worker.Tests.Deploying;
 
-public sealed class DeployerTests
+public sealed class DeployerTests : IDisposable
 {
     private static readonly ComposeModel Model = ComposeModels.Of(("web", """{ "image": "app" }"""), ("db", """{ "image": "app" }"""));
 
     private readonly StandingEngine _engine = new(new ManualTimeProvider());
     private AnsweringRunner _runner = new(_ => Says());
 
+    private readonly string _folder = Directory.CreateTempSubdirectory("deployer-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
     public DeployerTests()
     {
+        File.WriteAllText(Path.Combine(_folder, "compose.yaml"), "services: {}\n");
         _engine.Images["app"] = new ImageDetails("image", null, null, 0, null);
         _engine.Runs("web", () => Running());
         _engine.Runs("db", () => Running());
@@ -31,7 +36,9 @@ public sealed class DeployerTests
     private async Task<UpAnswer> UpAsync(Func<ToolCommand, ToolResult>? answer = null, string[]? services = null, bool pull = true, IReadOnlyDictionary<string, string>? images = null)
     {
         if (answer is not null) { _runner = new(answer); }
-        var deployer = new Deployer(new WorkerOptions(), new ComposeProject("/", new(), "COMMIT", ImmutableDictionary<string, string?>.Empty), _runner, _engine, new ProgressFeed(), NullLogger<Deployer>.Instance);
+        var project = new ComposeProject(_folder, new(), "COMMIT", ImmutableDictionary<string, string?>.Empty);
+        var ownership = new Ownership(project, _runner, _engine, null!, null!);
+        var deployer = new Deployer(new WorkerOptions(), null!, project, _runner, _engine, ownership, new ProgressFeed(), NullLogger<Deployer>.Instance);
         var deployment = new Deployment(Model, services is null ? null : [.. services], new Dictionary<string, string>(), await _engine.LookAsync()) { Images = images };
         return await deployer.UpAsync("abc", deployment, default, pull);
     }

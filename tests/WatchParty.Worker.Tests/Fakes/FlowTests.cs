@@ -47,11 +47,13 @@ public sealed class FlowTests
         using var flow = Flow.OfWebAndDatabase();
         await flow.ReleaseAsync();
         var model = await flow.RunAsync(() => flow.Get<ReleasePlanning>().ModelAsync(flow.Git.Head, flow.Stop));
-        await flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(model, null, flow.Stop));
+        async Task<Deployment> DeploymentAsync() =>
+            new(model, [], new Dictionary<string, string>(), await flow.Get<Deployer>().LookAsync(model, flow.Stop));
+        await flow.RunAsync(async () => await flow.Get<HealthVerifier>().VerifyAsync(await DeploymentAsync(), UpAnswer.Nothing, flow.Stop));
 
         flow.Engine.Containers.Single(c => c.Service == "web").Stop(flow.Clock.GetUtcNow());
 
-        await Assert.ThrowsAsync<UnhealthyException>(() => flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(model, null, flow.Stop)));
+        await Assert.ThrowsAsync<UnhealthyException>(() => flow.RunAsync(async () => await flow.Get<HealthVerifier>().VerifyAsync(await DeploymentAsync(), UpAnswer.Nothing, flow.Stop)));
     }
 
     [Theory]

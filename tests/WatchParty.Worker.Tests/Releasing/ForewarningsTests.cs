@@ -12,30 +12,21 @@ using static WatchParty.Worker.Tests.Verifying.StandingEngine;
 
 namespace WatchParty.Worker.Tests.Releasing;
 
-public sealed class ForewarningsTests : IDisposable
+public sealed class ForewarningsTests
 {
     private const string Celery = """{ "image": "app", "command": ["celery"] }""";
 
-    private readonly RecordBench _record = new();
     private readonly StandingEngine _engine = new(new ManualTimeProvider());
-    private string _allServices = "";
 
-    public void Dispose() => _record.Dispose();
-
-    private async Task<IReadOnlyList<Forewarning>> OfAsync(ComposeModel model, DeployedRelease? deployed = null, params string[] built)
+    private async Task<IReadOnlyList<Forewarning>> OfAsync(ComposeModel model, params string[] built)
     {
-        var project = new ComposeProject("/", new(), "COMMIT", ImmutableDictionary<string, string?>.Empty);
-        var runner = new AnsweringRunner(_ => AnsweringRunner.Says(_allServices));
-        return await new Forewarnings(new DeployOptions(), new BuildOptions(), project, runner, _engine, _record.History).OfAsync(model, "abc", deployed, built, default);
+        return await new Forewarnings(new DeployOptions(), new BuildOptions(), _engine).OfAsync(model, "abc", built, default);
     }
 
-    private async Task<string> WordsAsync(ComposeModel model, DeployedRelease? deployed = null, params string[] built) =>
-        string.Join('\n', (await OfAsync(model, deployed, built)).Where(w => w.Always).Select(w => w.Text));
+    private async Task<string> WordsAsync(ComposeModel model, params string[] built) =>
+        string.Join('\n', (await OfAsync(model, built)).Where(w => w.Always).Select(w => w.Text));
 
     private static ComposeModel WithResources(string resources) => ComposeModel.Parse($$"""{ "name": "app", "services": {}, {{resources}} }""");
-
-    private static DeployedRelease Deployed(params string[] services) =>
-        new(1, "abc", null, services.ToDictionary(s => s, s => new DeployedService(s, null, null, "abc")), new Dictionary<string, string>());
 
     private void HasImageWithCheck(long startPeriod = 0) => _engine.Images["app"] =
         new ImageDetails("image", null, null, 0, new(null) { Healthcheck = new(["CMD", "true"]) { Interval = 1_000_000_000, Timeout = 1_000_000_000, StartPeriod = startPeriod * 1_000_000_000 } });
@@ -46,7 +37,7 @@ public sealed class ForewarningsTests : IDisposable
         _engine.Images["app"] = new ImageDetails("image", null, null, 0, new(null));
         _engine.Runs("web", () => Running());
 
-        Assert.Empty(await OfAsync(ComposeModels.Of(("web", """{ "image": "app" }"""), ("celery", Celery)), Deployed("web"), "web"));
+        Assert.Empty(await OfAsync(ComposeModels.Of(("web", """{ "image": "app" }"""), ("celery", Celery)), "web"));
     }
 
     [Fact]
@@ -94,41 +85,13 @@ public sealed class ForewarningsTests : IDisposable
     }
 
     [Fact]
-    public async Task ProjectThatWasRenamed_RunsOnBesideTheNewOne_AndThatIsTold()
-    {
-        var release = _record.History.Begin(RecordBench.Commit, null, "test", false);
-        _record.History.SavePlan(release, new ReleasePlan(RecordBench.Commit, ComposeModels.Of(("web", "{}")), [], false), null);
-        _engine.Runs("web", () => Running());
-        var renamed = ComposeModel.Parse("""{ "name": "other", "services": { "web": {} } }""");
-
-        Assert.StartsWith("the project was app in the release before and is other now: the containers of app (web) run on beside the new ones", await WordsAsync(renamed, Deployed("web") with { Id = release }), StringComparison.Ordinal);
-        Assert.Empty(await WordsAsync(ComposeModels.Of(("web", "{}")), Deployed("web") with { Id = release }));
-    }
-
-    [Fact]
-    public async Task Containers_ThatAreNotInTheFiles_AreTold()
-    {
-        _engine.Runs("web", () => Running());
-        _engine.Runs("admin", () => Running());
-        _engine.Runs("tool", () => Running());
-        _engine.Runs("gone", () => Running());
-        _allServices = "tool\nweb\n";
-
-        Assert.Equal(
-            """
-            admin runs under the name of this project (app), but is not in its compose files; it is left as it is
-            tool is behind a profile that is not active; its container runs on as it is
-            """, await WordsAsync(ComposeModels.Of(("web", "{}")), Deployed("web", "tool", "gone")));
-    }
-
-    [Fact]
     public async Task VolumeWithoutAName_ThatHidesWhatANewImageHas_IsTold()
     {
         var model = ComposeModels.Of(("web", """{ "image": "app", "build": { "context": "/nowhere" } }"""));
         _engine.Images["app"] = new ImageDetails("image", null, null, 0, null);
         _engine.Runs("web", () => Running(), mounts: [new("volume", new string('a', 64), null, "/app/node_modules"), new("volume", "app_data", null, "/data"), new("bind", null, "/srv", "/srv")]);
 
-        Assert.StartsWith("web gets another image and keeps the volume without a name at /app/node_modules, so", await WordsAsync(model, null, "web"), StringComparison.Ordinal);
+        Assert.StartsWith("web gets another image and keeps the volume without a name at /app/node_modules, so", await WordsAsync(model, "web"), StringComparison.Ordinal);
         Assert.Empty(await WordsAsync(model));
     }
 

@@ -18,7 +18,7 @@ public sealed class FailpointsTests
     {
         var remote = GitRemote.Create("origin", "/srv/app.git", "/srv/app", null);
 
-        Assert.Equal("compose up", Failpoints.NameOf(DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero)));
+        Assert.Equal("compose up", Failpoints.NameOf(DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero, new(Recreate: false, Pull: true))));
         Assert.Equal("compose config", Failpoints.NameOf(DockerCommands.ComposeHashes(Project, "app", "{}")));
         Assert.Equal("buildx bake", Failpoints.NameOf(DockerCommands.BakeNothing(Project, new BuildOptions { Builder = "b" }, "{}", ["web"])));
         Assert.Equal("docker pull", Failpoints.NameOf(DockerCommands.Pull(Project, "base:1")));
