@@ -18,8 +18,8 @@ internal sealed record Check(string Name, CheckStatus Status, string Message, st
 
 /// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
 internal sealed class Doctor(
-    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata,
-    Ownership ownership)
+    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, Forewarnings forewarnings,
+    CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata, Ownership ownership)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
 
@@ -47,15 +47,19 @@ internal sealed class Doctor(
         await TryAsync("engine", "Start the Docker Engine, and put the service's user into the group docker", async () =>
         {
             var info = await engine.InfoAsync(cancellationToken);
-            return [new("engine", CheckStatus.Ok, $"version {info.Version}, API {info.ApiVersion}, {(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
+            return [SupportedTool.Engine.Judge(info.Version, $"version {info.Version}, API {info.ApiVersion}, {(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
         });
-        await TryAsync("buildx", "Install the buildx plugin (Debian: docker-buildx)", async () => [new("buildx", CheckStatus.Ok, (await runner.OutputOfAsync(DockerCommands.BuildxVersion(), cancellationToken)).Trim())]);
+        await TryAsync("buildx", "Install the buildx plugin (Debian: docker-buildx)", async () =>
+        {
+            var version = (await runner.OutputOfAsync(DockerCommands.BuildxVersion(), cancellationToken)).Trim();
+            return [SupportedTool.Buildx.Judge(version, version)];
+        });
         await TryAsync("compose", "Install the compose plugin, version 2 (Debian: docker-compose)", async () =>
         {
             var version = (await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim().TrimStart('v');
             return [Version.TryParse(version.Split('-', '+')[0], out var parsed) && parsed < new Version(2, 17)
                 ? new("compose", CheckStatus.Error, $"version {version} is too old", "Install compose 2.17 or newer")
-                : new("compose", CheckStatus.Ok, $"version {version}")];
+                : SupportedTool.Compose.Judge(version, $"version {version}")];
         });
         await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));
         await TryAsync("drop files", "Create the folder, or set DropFiles:Folder", () => Task.FromResult<IEnumerable<Check>>([DropFolder()]));
@@ -81,9 +85,11 @@ internal sealed class Doctor(
 
     private async Task<IEnumerable<Check>> ApplicationAsync(CancellationToken cancellationToken)
     {
-        var model = await planning.ModelAsync(history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken), cancellationToken);
+        var commit = history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken);
+        var model = await planning.ModelAsync(commit, cancellationToken);
         List<Check> checks = [new("application", CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
         if (await ownership.OtherFolderAsync(model.Project, cancellationToken) is { } claim) { checks.Add(new("containers", CheckStatus.Warning, claim.Problem, claim.Fix)); }
+        checks.AddRange((await forewarnings.OfAsync(model, commit, [], cancellationToken)).Select(w => new Check("application", CheckStatus.Warning, w.Text, w.Fix)));
         foreach (var service in model.Built)
         {
             if (service.Image == $"{model.Project}-{service.Name}")

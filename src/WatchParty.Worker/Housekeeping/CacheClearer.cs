@@ -47,7 +47,6 @@ internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, Mar
         freshMarks.Add(services, trigger);
         var before = (await cache.RecordsAsync(cancellationToken)).Count;
         await seals.RemoveAsync(model.Project, services, cancellationToken);
-        await RemoveOldImagesAsync(model, services, cancellationToken);
         var freed = await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
 
         // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.
@@ -74,19 +73,5 @@ internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, Mar
     {
         var images = model.Services.Where(s => targets.Contains(s.Name)).Select(s => s.Image).ToHashSet();
         return model.Built.Where(s => images.Contains(s.Image)).Select(s => s.Name);
-    }
-
-    /// <summary>Removes the targets' rollback images. What the running release needs keeps its name, so that a restart of the host finds it.</summary>
-    private async Task RemoveOldImagesAsync(ComposeModel model, IReadOnlyList<string> services, CancellationToken cancellationToken)
-    {
-        var repositories = model.Built.Where(s => services.Contains(s.Name)).Select(s => ImageName.Split(s.Image).Repository).ToHashSet();
-        var deployed = history.Deployed()?.Id;
-        foreach (var name in await ImageRetention.NamesAsync(engine, cancellationToken))
-        {
-            if (repositories.Contains(ImageName.Split(name).Repository) && RollbackImages.ReleaseOf(name) != deployed)
-            {
-                await engine.RemoveImageAsync(name, cancellationToken);
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>From a commit to healthy containers: detect, plan, build, deploy, verify, record. Start reading here.</summary>
 /// <remarks>What fails before the deployment changes no container; what fails after it brings the last good release back.</remarks>
 internal sealed class ReleasePipeline(
-    CommitDetection detection, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, ImageBuilder builder,
+    CommitDetection detection, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder,
     Deployer deployer, HealthVerifier verifier, ReleaseRecorder recorder, Rollback rollback, TimeProvider time)
 {
     /// <param name="stop">Ends planning and building at once; a deployment that has begun is given some time to end well.
@@ -36,7 +36,7 @@ internal sealed class ReleasePipeline(
             release.Planned(plan);
 
             release.Enter(ReleaseState.Building, "build");
-            before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, building.Token) };
+            before = await rollback.KeepAsync(before, plan.Model, plan.Builds.Select(b => b.Service), release, building.Token);
             await deployer.AskAheadAsync(plan, building.Token);
             var images = await builder.BuildAsync(plan, release.Log, release.Note, building.Token);
             release.Built(images, plan);
@@ -48,14 +48,15 @@ internal sealed class ReleasePipeline(
                 release.WatchSite();
                 var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, building.Token);
                 before = before with { Deployment = deployment };
-                var complaint = await deployer.UpAsync(found.Commit, deployment, late.Token);
+                var up = await deployer.UpAsync(found.Commit, deployment, late.Token);
+                foreach (var note in up.Notes) { release.Note(note); }
 
                 release.Enter(ReleaseState.Verifying, "verify");
-                await verifier.VerifyAsync(plan.Model, complaint, late.Token);
+                foreach (var note in await verifier.VerifyAsync(deployment, up, late.Token)) { release.Note(note); }
                 release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
             }
 
-            await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
+            await kept.KeepAsync(plan.Model, release.Id, CancellationToken.None);
             await repository.KeepAsync(found.Commit, release.Id, CancellationToken.None);
             return release.Succeeded();
         }

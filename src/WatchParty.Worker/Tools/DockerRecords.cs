@@ -32,9 +32,24 @@ internal sealed record ImageConfiguration(Dictionary<string, string>? Labels)
 }
 
 /// <param name="Test">Empty: none of its own; <c>NONE</c>: none at all.</param>
-internal sealed record ImageHealthCheck(string[]? Test);
+/// <remarks>Times are in nanoseconds; 0 means the engine's default.</remarks>
+internal sealed record ImageHealthCheck(string[]? Test)
+{
+    public long Interval { get; init; }
 
-internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created);
+    public long Timeout { get; init; }
+
+    public long StartPeriod { get; init; }
+
+    public int Retries { get; init; }
+
+    public bool IsCheck => Test is { Length: > 0 } test && test[0] != "NONE";
+}
+
+internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created)
+{
+    public Dictionary<string, string>? Labels { get; init; }
+}
 
 internal sealed record ContainerSummary(
     [property: JsonRequired] string Id, [property: JsonRequired] string[] Names, [property: JsonRequired] string ImageID, [property: JsonRequired] string State, [property: JsonRequired] Dictionary<string, string> Labels)
@@ -61,7 +76,8 @@ internal sealed record ContainerDetails(
     public ContainerMount[]? Mounts { get; init; }
 }
 
-internal sealed record ContainerConfiguration
+/// <param name="Healthcheck">The one that counts, of the file or of the image.</param>
+internal sealed record ContainerConfiguration(ImageHealthCheck? Healthcheck)
 {
     /// <summary>Name of the image as the container was made with, whatever image has that name now.</summary>
     public string? Image { get; init; }
@@ -71,7 +87,13 @@ internal sealed record ContainerConfiguration
 /// <param name="Ports">What is published, by port and protocol (<c>8000/tcp</c>); null for a port that is only exposed.</param>
 internal sealed record ContainerNetworks(Dictionary<string, ContainerNetwork>? Networks, Dictionary<string, PublishedPort[]?>? Ports);
 
-internal sealed record ContainerNetwork(string? NetworkID);
+internal sealed record ContainerNetwork(string? NetworkID)
+{
+    public string[]? Aliases { get; init; }
+
+    /// <summary>Every name under which others on the network find it; null before Engine 25.</summary>
+    public string[]? DNSNames { get; init; }
+}
 
 internal sealed record PublishedPort(string? HostIp, string? HostPort);
 

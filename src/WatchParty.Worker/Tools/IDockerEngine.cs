@@ -67,21 +67,25 @@ internal interface IDockerEngine
 /// <summary>Calls that are made of others.</summary>
 internal static class DockerEngineCalls
 {
+    /// <summary>More requests at once only wait for each other in the engine.</summary>
+    private const int AtOnce = 8;
+
     /// <summary>Ids of those of <paramref name="references"/> that exist.</summary>
-    public static async Task<IReadOnlyDictionary<string, string>> ImageIdsAsync(this IDockerEngine engine, IEnumerable<string> references, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyDictionary<string, string>> ImageIdsAsync(
+        this IDockerEngine engine, IEnumerable<string> references, CancellationToken cancellationToken)
     {
-        var ids = new System.Collections.Concurrent.ConcurrentDictionary<string, string>();
-        await Parallel.ForEachAsync(references.Distinct(), AtOnce(cancellationToken), async (reference, token) =>
+        var ids = new Dictionary<string, string>();
+        foreach (var some in references.Distinct().Chunk(AtOnce))
         {
-            if (await engine.FindImageAsync(reference, token) is { } image) { ids[reference] = image.Id; }
-        });
+            var images = await Task.WhenAll(some.Select(r => engine.FindImageAsync(r, cancellationToken)));
+            foreach (var (reference, image) in some.Zip(images)) { if (image is not null) { ids[reference] = image.Id; } }
+        }
         return ids;
     }
 
     /// <summary>Gives images further names.</summary>
-    public static Task TagAsync(this IDockerEngine engine, IEnumerable<(string Id, string Name)> names, CancellationToken cancellationToken) =>
-        Parallel.ForEachAsync(names, AtOnce(cancellationToken), async (image, token) => await engine.TagAsync(image.Id, image.Name, token));
-
-    /// <summary>More requests at once only wait for each other in the engine.</summary>
-    private static ParallelOptions AtOnce(CancellationToken cancellationToken) => new() { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken };
+    public static async Task TagAsync(this IDockerEngine engine, IEnumerable<(string Id, string Name)> names, CancellationToken cancellationToken)
+    {
+        foreach (var some in names.Chunk(AtOnce)) { await Task.WhenAll(some.Select(n => engine.TagAsync(n.Id, n.Name, cancellationToken))); }
+    }
 }

@@ -5,6 +5,7 @@ using WatchParty.Worker.Recording;
 namespace WatchParty.Worker.EngineTests.Caching;
 
 /// <summary>Where the cache is kept beside the builder, and which sources a build is given.</summary>
+[Trait("Engine", "Older")]
 public sealed class SealTests : IAsyncLifetime
 {
     private Application? _app;

@@ -66,7 +66,7 @@ public sealed class DockerCommandsTests : IDisposable
     [Fact]
     public void Up_BuildsNothingAndLeavesTheWaitingToUs()
     {
-        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3));
+        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3), new(Recreate: false, Pull: true));
 
         Assert.Equal(
             ["compose", "--ansi", "never", "--file", ComposeFile, "--progress", "plain", "up", "--detach", "--no-build"],
@@ -78,7 +78,7 @@ public sealed class DockerCommandsTests : IDisposable
 
     [Fact]
     public void Up_OfSomeServices_NamesThemLast() =>
-        Assert.Equal(["--no-build", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(4));
+        Assert.Equal(["--no-build", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), new(Recreate: false, Pull: true), "backend", "-odd").Arguments.TakeLast(4));
 
     [Fact]
     public void Services_AreAskedOfEveryProfile() =>
@@ -87,7 +87,7 @@ public sealed class DockerCommandsTests : IDisposable
     [Fact]
     public void FurtherFiles_AreMergedLast()
     {
-        var command = DockerCommands.ComposeUp(Full with { FurtherFiles = ["/state/back.yaml"] }, "abc", TimeSpan.FromSeconds(5));
+        var command = DockerCommands.ComposeUp(Full with { FurtherFiles = ["/state/back.yaml"] }, "abc", TimeSpan.FromSeconds(5), new(Recreate: false, Pull: true));
 
         Assert.Equal(["--file", ComposeFile, "--file", OddFile, "--file", "/state/back.yaml", "--env-file", ".env"], command.Arguments.Skip(5).Take(8));
     }
@@ -101,6 +101,11 @@ public sealed class DockerCommandsTests : IDisposable
 
         Assert.Equal(["--file", Path.Combine(Folder, "deploy/base.yaml"), "--env-file", Path.Combine(Folder, ".env")], DockerCommands.ComposeConfig(Plain, "abc").Arguments.Skip(3).Take(4));
     }
+
+    [Fact]
+    public void Up_OfWhatIsMadeAnewFromWhatIsThere_SaysBoth() =>
+        Assert.Equal(["--force-recreate", "--pull", "never", "--", "web"],
+            DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), new(Recreate: true, Pull: false), "web").Arguments.TakeLast(5));
 
     [Fact]
     public void Hashes_AreAskedOfTheResolvedModel()
