@@ -61,17 +61,22 @@ internal static class WorkerServices
         .AddSingleton(options.Prune).AddSingleton(options.Docker);
 
     private static IServiceCollection AddTools(this IServiceCollection services) => services
+        .AddFailpoints(Failpoints.FromEnvironment())
         .AddSingleton<ToolRunner>()
+        .AddSingleton<IToolRunner>(p => p.GetService<Failpoints>() is { } points ? new FailpointRunner(p.GetRequiredService<ToolRunner>(), points) : p.GetRequiredService<ToolRunner>())
         .AddSingleton(p => ComposeProject.From(p.GetRequiredService<WorkerOptions>()))
         .AddSingleton<GitRepository>()
         .AddSingleton<HttpClient>()
         .AddSingleton(p => new DockerEngine(
-            token => DockerEndpoint.ResolveAsync(p.GetRequiredService<DockerOptions>(), p.GetRequiredService<ToolRunner>(), token),
-            p.GetRequiredService<TimeProvider>()));
+            token => DockerEndpoint.ResolveAsync(p.GetRequiredService<DockerOptions>(), p.GetRequiredService<IToolRunner>(), token),
+            p.GetRequiredService<TimeProvider>()))
+        .AddSingleton<IDockerEngine>(p => p.GetService<Failpoints>() is { } points ? new FailpointEngine(p.GetRequiredService<DockerEngine>(), points) : p.GetRequiredService<DockerEngine>());
+
+    private static IServiceCollection AddFailpoints(this IServiceCollection services, Failpoints? points) => points is null ? services : services.AddSingleton(points);
 
     private static IServiceCollection AddRecording(this IServiceCollection services, StateFolder state) => services
         .AddSingleton(state)
-        .AddSingleton(_ => Database.Open(state.Database))
+        .AddSingleton(p => Database.Open(state.Database, failpoints: p.GetService<Failpoints>()))
         .AddSingleton<History>().AddSingleton<FreshMarks>();
 
     private static IServiceCollection AddNotifying(this IServiceCollection services) => services
@@ -82,9 +87,9 @@ internal static class WorkerServices
 
     private static IServiceCollection AddReleasing(this IServiceCollection services) => services
         .AddSingleton<ProgressFeed>()
-        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<BuildInputReader>()
+        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<Forewarnings>().AddSingleton<BuildInputReader>()
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
-        .AddSingleton<RollbackImages>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
+        .AddSingleton<KeptImages>().AddSingleton<Ownership>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<LostHistory>().AddSingleton<Recovery>()
         .AddSingleton<NewestCommit>().AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

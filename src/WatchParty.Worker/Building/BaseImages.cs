@@ -13,7 +13,7 @@ internal sealed record BaseImageLookup(bool Pull, IReadOnlyList<string> PullApar
 
 /// <summary>Tells base images of a registry from those that exist only on this engine: <c>--pull</c> resolves every FROM at its
 /// registry, and fails the build for an image that was never pushed anywhere.</summary>
-internal sealed class BaseImages(DockerEngine engine, ToolRunner runner, ComposeProject project, BuildOptions options)
+internal sealed class BaseImages(IDockerEngine engine, IToolRunner runner, ComposeProject project, BuildOptions options)
 {
     /// <summary>Those of <paramref name="built"/>, digest by name, that their registries have another digest for.</summary>
     /// <returns>Also the first registry's words that did not answer; its images count as not new.</returns>

@@ -5,7 +5,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Building;
 
 /// <summary>Notes what an image is built with.</summary>
-internal sealed class BuildBasisReader(BuildOptions options, DockerEngine engine)
+internal sealed class BuildBasisReader(BuildOptions options, IDockerEngine engine)
 {
     /// <param name="resolved">Digests by full name, as the build resolved them.</param>
     public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, IReadOnlyDictionary<string, string> resolved, CancellationToken cancellationToken)

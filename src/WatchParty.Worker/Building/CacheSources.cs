@@ -8,7 +8,7 @@ namespace WatchParty.Worker.Building;
 internal sealed record DroppedSource(string Service, string Source, string Reason, string Fix);
 
 /// <summary>Tells which cache sources of the compose file can work on this engine.</summary>
-internal sealed class CacheSources(DockerEngine engine)
+internal sealed class CacheSources(IDockerEngine engine)
 {
     private const string LeaveOut = "Leave it out: the worker keeps a sealed cache of its own";
 

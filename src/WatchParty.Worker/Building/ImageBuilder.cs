@@ -10,7 +10,7 @@ namespace WatchParty.Worker.Building;
 internal sealed record BuiltImage(ServicePlan Plan, string ImageId, BuildBasis Basis, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
 
 /// <summary>Builds the images of a plan; containers are not touched.</summary>
-internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, CacheSeals seals, ProgressFeed progress, TimeProvider time)
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, CacheSeals seals, ProgressFeed progress, TimeProvider time)
 {
     /// <param name="log">Receives every step and what it printed.</param>
     /// <param name="note">Receives what a person should know about this build.</param>

@@ -6,7 +6,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Caching;
 
 /// <summary>The records of the builder that the builds run on: the engine's own, or a named buildx builder.</summary>
-internal sealed class BuilderCache(BuildOptions options, DockerEngine engine, ToolRunner runner, TimeProvider time)
+internal sealed class BuilderCache(BuildOptions options, IDockerEngine engine, IToolRunner runner, TimeProvider time)
 {
     /// <summary>Contents of <c>RUN --mount=type=cache</c>: package caches that no build step would bring back as they were.</summary>
     public const string CacheMount = "exec.cachemount";

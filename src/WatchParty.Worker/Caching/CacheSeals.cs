@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
@@ -27,9 +29,12 @@ internal sealed record RestoredCache(string Source, IReadOnlyCollection<StepName
 /// With <c>Build:CacheRegistry</c> the same is kept in a registry.
 /// </remarks>
 internal sealed class CacheSeals(
-    BuildOptions options, ComposeProject project, StateFolder state, ToolRunner runner, DockerEngine engine, BuilderCache cache, GuardedBake bake,
+    BuildOptions options, ComposeProject project, StateFolder state, IToolRunner runner, IDockerEngine engine, BuilderCache cache, GuardedBake bake,
     ImageCacheMetadata metadata, SealRecord record, ProgressFeed progress, TimeProvider time, ILogger<CacheSeals> logger)
 {
+    private const string Repository = "watchparty-cache";
+    private const int LongestTag = 128;
+
     /// <summary>Cache sources for every build of <paramref name="service"/>; empty when its seal is only for a wiped builder.</summary>
     public IReadOnlyList<string> SourcesFor(string service) => record.Find(service) switch
     {
@@ -56,11 +61,9 @@ internal sealed class CacheSeals(
                 continue;
             }
             seal = seal with { Records = await UsedSinceAsync(began, cancellationToken), Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
-            KillPoints.Reach(KillPoint.SealBuilt);
             record.Save(seal);
-            KillPoints.Reach(KillPoint.SealRecorded);
             logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
-            await RemoveAsync(old, except: seal, cancellationToken);
+            await RemoveAsync(old, model.Project, except: seal, cancellationToken);
         }
     }
 
@@ -69,11 +72,11 @@ internal sealed class CacheSeals(
     public async Task<RestoredCache?> RestoreAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
     {
         if (record.Find(live.Service.Name) is not { Images.Count: > 0 } seal || seal.Records.All(records.Contains)) { return null; }
-        if (await MissingAsync(seal, cancellationToken) is { } missing)
+        if (await MissingAsync(seal, model.Project, cancellationToken) is { } missing)
         {
             // A source that is not here would be asked from a public registry.
             note($"{live.Service.Name}: the builder cache was wiped by somebody else, and so was the sealed cache: {missing} is gone");
-            await RemoveAsync([seal.Service], cancellationToken);
+            await RemoveAsync(model.Project, [seal.Service], cancellationToken);
             return null;
         }
         note($"{live.Service.Name}: the builder cache was wiped by somebody else; it is restored from the sealed cache");
@@ -100,12 +103,12 @@ internal sealed class CacheSeals(
     }
 
     /// <returns>The first cache image that is not on this engine; null when all are, or when they are in a registry.</returns>
-    private async Task<string?> MissingAsync(Seal seal, CancellationToken cancellationToken)
+    private async Task<string?> MissingAsync(Seal seal, string project, CancellationToken cancellationToken)
     {
         if (options.CacheRegistry is not null) { return null; }
         foreach (var image in seal.Images)
         {
-            if (await engine.FindImageAsync(image, cancellationToken) is null) { return image; }
+            if (!IsOurs(await engine.FindImageAsync(image, cancellationToken), seal.Project ?? project)) { return image; }
         }
         return null;
     }
@@ -114,19 +117,26 @@ internal sealed class CacheSeals(
         [.. (await cache.RecordsAsync(cancellationToken)).Where(r => r.Type == "regular" && r.LastUsedAt >= began.Engine).Select(r => r.ID)];
 
     /// <summary>Takes the seals of <paramref name="services"/> away, so that nothing of before a clear comes back.</summary>
-    public async Task RemoveAsync(IEnumerable<string> services, CancellationToken cancellationToken)
+    public async Task RemoveAsync(string project, IEnumerable<string> services, CancellationToken cancellationToken)
     {
         foreach (var service in services)
         {
             var seal = record.Find(service);
             record.Remove(service);
-            await RemoveAsync(seal, except: null, cancellationToken);
+            await RemoveAsync(seal, project, except: null, cancellationToken);
         }
     }
 
     private async Task<(Seal? Seal, string? Fault)> SealAsImagesAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
     {
-        var targets = live.Targets().Select((t, i) => t with { Image = ImageFor(model, live, i), CacheTo = "type=inline" }).ToList();
+        var targets = live.Targets().Select((t, i) => t with { Image = ImageFor(model.Project, live, i), CacheTo = "type=inline" }).ToList();
+        foreach (var image in targets.Select(t => t.Image!))
+        {
+            if (await engine.FindImageAsync(image, cancellationToken) is { } there && !IsOurs(there, model.Project))
+            {
+                return (null, $"there is an image {image} that is not this worker's. Give it another name");
+            }
+        }
         var result = await bake.RunAsync(model, targets, makesImages: true, cancellationToken);
         if (!result.AllCached) { return (null, Fault(result)); }
         foreach (var image in targets.Select(t => t.Image!))
@@ -134,7 +144,7 @@ internal sealed class CacheSeals(
             if (!await metadata.IsInAsync(image, cancellationToken)) { return (null, $"{image} carries no cache metadata"); }
             if (options.CacheRegistry is not null) { await runner.OutputOfAsync(DockerCommands.Push(project, image), cancellationToken); }
         }
-        return (new Seal(live.Service.Name, release, [.. targets.Select(t => t.Image!)], null, null, 0, 0, [], default), null);
+        return (new Seal(live.Service.Name, release, [.. targets.Select(t => t.Image!)], null, null, 0, 0, [], default) { Project = model.Project }, null);
     }
 
     private async Task<(Seal? Seal, string? Fault)> SealAsOneAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
@@ -151,20 +161,36 @@ internal sealed class CacheSeals(
         return (null, fault);
     }
 
-    private async Task RemoveAsync(Seal? old, Seal? except, CancellationToken cancellationToken)
+    private async Task RemoveAsync(Seal? old, string project, Seal? except, CancellationToken cancellationToken)
     {
         if (old is null) { return; }
-        foreach (var image in old.Images.Except(except?.Images ?? [])) { await engine.RemoveImageAsync(image, cancellationToken); }
+        foreach (var image in old.Images.Except(except?.Images ?? []))
+        {
+            // A name that we once gave may be somebody else's by now.
+            if (IsOurs(await engine.FindImageAsync(image, cancellationToken), old.Project ?? project)) { await engine.RemoveImageAsync(image, cancellationToken); }
+        }
         if (old.Folder is { } folder && folder != except?.Folder && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
     }
 
-    /// <summary><c>repository:buildcache-stage</c>, and <c>repository:buildcache</c> for the service's own target; <c>buildcache.TAG</c> where the
-    /// service's image has another tag than <c>latest</c>, because two services may differ in nothing else.</summary>
-    private string ImageFor(ComposeModel model, LiveService live, int index)
+    private static bool IsOurs(ImageDetails? image, string project) => image?.Config?.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project;
+
+    private string ImageFor(string project, LiveService live, int index) => options.CacheRegistry is { } registry
+        ? $"{registry}/{project}-{live.Service.Name}:buildcache{(live.Stages[index].Name is { } stage ? $"-{stage.ToLowerInvariant()}" : "")}"
+        : ImageFor(project, live.Service.Name, live.Stages[index].Name);
+
+    /// <summary><c>watchparty-cache:PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. A name that is too long, or whose parts could be told
+    /// apart in two ways, is cut and ends with a hash of them, after two dots that no other has.</summary>
+    internal static string ImageFor(string project, string service, string? stage)
     {
-        var (repository, tag) = options.CacheRegistry is { } registry ? ($"{registry}/{model.Project}-{live.Service.Name}", "latest") : ImageName.Split(live.Service.Image);
-        var stage = live.Stages[index].Name is { } name ? $"-{name.ToLowerInvariant()}" : "";
-        return $"{repository}:buildcache{(tag == "latest" ? "" : $".{tag}")}{stage}";
+        // BuildKit does not tell upper from lower case in the name of a stage.
+        string[] parts = stage is null ? [project, service] : [project, service, stage.ToLowerInvariant()];
+        var tag = string.Join('.', parts);
+        if (tag.Length > LongestTag || parts.Any(p => p.Contains('.', StringComparison.Ordinal)))
+        {
+            var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('/', parts))))[..16];
+            tag = $"{tag[..Math.Min(tag.Length, LongestTag - hash.Length - 2)].TrimEnd('.')}..{hash}";
+        }
+        return $"{Repository}:{tag}";
     }
 
     private static string Fault(GuardedBakeResult result) => result.WouldRun is { } step ? $"it is not all in the builder cache, the first step missing is {step}" : result.Error!;

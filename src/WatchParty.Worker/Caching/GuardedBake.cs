@@ -17,7 +17,7 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 }
 
 /// <summary>Bakes what should all be cached, and stops at the first step that is not.</summary>
-internal sealed class GuardedBake(BuildOptions options, ComposeProject project, ToolRunner runner)
+internal sealed class GuardedBake(BuildOptions options, ComposeProject project, IToolRunner runner)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
 

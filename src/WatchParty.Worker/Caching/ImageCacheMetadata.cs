@@ -7,7 +7,7 @@ namespace WatchParty.Worker.Caching;
 /// <summary>Looks for BuildKit's inline cache in an image. An image that carries it brings old results back after a clear.</summary>
 /// <remarks>The engine's API leaves the field out of what it says of an image, so the image's own configuration is read from
 /// what <c>docker save</c> streams. Source: <c>moby.buildkit.cache.v0</c> in BuildKit's solver/pb.</remarks>
-internal sealed class ImageCacheMetadata(DockerEngine engine)
+internal sealed class ImageCacheMetadata(IDockerEngine engine)
 {
     private const long LargestConfiguration = 4 * 1024 * 1024;
 

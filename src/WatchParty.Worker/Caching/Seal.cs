@@ -11,7 +11,11 @@ namespace WatchParty.Worker.Caching;
 /// <param name="Bytes">Disk that it takes beyond what the engine has anyway.</param>
 /// <param name="Records">Records of the builder that it stands for: when one of them is gone, the builder was wiped.</param>
 internal sealed record Seal(
-    string Service, long Release, IReadOnlyList<string> Images, string? Folder, string? Reference, long Bytes, double Seconds, IReadOnlyList<string> Records, DateTimeOffset SealedAt);
+    string Service, long Release, IReadOnlyList<string> Images, string? Folder, string? Reference, long Bytes, double Seconds, IReadOnlyList<string> Records, DateTimeOffset SealedAt)
+{
+    /// <summary>The compose project, which the images bear as a label; null in what an older program recorded.</summary>
+    public string? Project { get; init; }
+}
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(Seal))]

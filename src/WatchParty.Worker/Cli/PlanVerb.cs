@@ -40,6 +40,7 @@ internal static class PlanVerb
                     ["previousCommit"] = found.Deployed?.Commit,
                     ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = ActionOf(s).ToString(), ["reason"] = ReasonOf(s), ["fresh"] = s.Fresh })]),
                     ["note"] = note,
+                    ["notes"] = new JsonArray([.. (plan?.Notes ?? []).Select(n => JsonValue.Create(n))]),
                     ["error"] = found.Quarantine?.Reason,
                 };
                 await Output.DocumentAsync(json.ToJsonString());
@@ -52,7 +53,7 @@ internal static class PlanVerb
                 _ => $"Release of commit {ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
             });
             if (plan is not null) { foreach (var line in Lines(plan)) { await Output.LineAsync(line); } }
-            if (note is not null) { await Output.ErrorAsync($"note: {note}"); }
+            foreach (var line in (plan?.Notes ?? []).Concat(note is null ? [] : [note])) { await Output.ErrorAsync($"note: {line}"); }
             return ExitCode.Done;
         });
         return command;

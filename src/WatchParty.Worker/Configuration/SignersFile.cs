@@ -1,4 +1,4 @@
-using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Configuration;
 
@@ -10,8 +10,8 @@ internal static class SignersFile
     {
         if (!Path.IsPathFullyQualified(file)) { return ($"'{file}' is not an absolute path", "Write the full path of a file outside of the checkout, for example /etc/watchparty/allowed_signers"); }
         if (!File.Exists(file)) { return ($"there is no file {file}", "Make it: a line for each signer with a name and the public key, as in ssh-keygen(1), ALLOWED SIGNERS"); }
-        var real = BuildInputReader.PhysicalPath(file);
-        if (IsBelow(file, checkout) || IsBelow(real, BuildInputReader.PhysicalPath(checkout))) { return ($"{file} lies in the checkout, where every commit could change it", "Move it outside of Repository:Path"); }
+        var real = PhysicalPath.Of(file);
+        if (IsBelow(file, checkout) || IsBelow(real, PhysicalPath.Of(checkout))) { return ($"{file} lies in the checkout, where every commit could change it", "Move it outside of Repository:Path"); }
         var folder = Path.GetDirectoryName(real)!;
         return OthersCanWrite(real) ? ($"others than its owner may write {real}", $"chmod go-w {real}")
             : OthersCanWrite(folder) ? ($"others than its owner may replace {real}, because they may write {folder}", $"Move it to a folder such as /etc/watchparty, or chmod go-w {folder}")

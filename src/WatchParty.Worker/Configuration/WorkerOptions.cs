@@ -71,7 +71,8 @@ internal enum LocalChanges
 
 internal sealed class ComposeOptions
 {
-    /// <summary>Compose files, relative to the checkout. Default: compose's own choice.</summary>
+    /// <summary>Compose files, relative to the checkout; one outside of it only by its full path. Default: compose's own choice (<c>COMPOSE_FILE</c> of the
+    /// environment or of the env files, else <c>compose.yaml</c> and its override), never from a folder above the checkout.</summary>
     public string[] Files { get; set; } = [];
 
     /// <summary>Active profiles. Default: compose's own choice.</summary>
@@ -79,6 +80,10 @@ internal sealed class ComposeOptions
 
     /// <summary>Compose project name. Default: compose's own choice.</summary>
     public string? ProjectName { get; set; }
+
+    /// <summary>Folder, an absolute path, from which the application was started before; its containers are taken over. Default: none. Containers of
+    /// the project that were started from another folder than the checkout are another application's, and no release is made beside them.</summary>
+    public string? AdoptFrom { get; set; }
 
     /// <summary>Files with variables for interpolation, relative to the checkout. Default: compose's own choice.</summary>
     public string[] EnvFiles { get; set; } = [];
@@ -116,10 +121,11 @@ internal sealed class BuildOptions
 
 internal sealed class DeployOptions
 {
-    /// <summary>Time a release has to become healthy, 1 second to 1 day. Default 3 minutes.</summary>
+    /// <summary>Time a release has to become healthy, and its jobs to end, 1 second to 1 day. A health check whose own start period, interval and
+    /// retries take longer is given that. Default 3 minutes.</summary>
     public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromMinutes(3);
 
-    /// <summary>Time for which a started container must neither restart nor be replaced, 0 to 10 minutes; services with
+    /// <summary>Time since its start for which a container must neither restart nor be replaced, 0 to 10 minutes; services with
     /// a health check are trusted to it. Default 5 seconds.</summary>
     public TimeSpan SettleTime { get; set; } = TimeSpan.FromSeconds(5);
 
@@ -159,7 +165,7 @@ internal sealed class PruneOptions
     /// <summary>Free space on the engine's disk below which a prune runs at once, in bytes or with a unit. Default: none.</summary>
     public string? MinFreeSpace { get; set; }
 
-    /// <summary>Releases whose images are kept for rollback, 1 to 100. Default 3.</summary>
+    /// <summary>Earlier releases that are kept for rollback, counted by their images, 1 to 100. Default 3.</summary>
     public int KeepReleases { get; set; } = 3;
 }
 

@@ -27,6 +27,8 @@ internal static partial class WorkerOptionsRules
         var signers = options.Repository.AllowedSigners is { } file ? SignersFile.Fault(file, options.Repository.Path) : null;
         Rule(signers is null, "Repository:AllowedSigners", signers?.Problem ?? "", signers?.Fix ?? "");
         Rule(options.Compose.ProjectName is null || ProjectName().IsMatch(options.Compose.ProjectName), "Compose:ProjectName", $"'{options.Compose.ProjectName}' is not a compose project name", "Write lower-case letters, digits, - and _ with a letter or digit first");
+        Rule(options.Compose.AdoptFrom is null || Path.IsPathFullyQualified(options.Compose.AdoptFrom), "Compose:AdoptFrom",
+            $"'{options.Compose.AdoptFrom}' is not an absolute path", "Write the full path of the folder that the application was started from");
         Rule(VariableName().IsMatch(options.Build.CommitArgument), "Build:CommitArgument", $"'{options.Build.CommitArgument}' is not the name of a build argument", "Write letters, digits and _");
         foreach (var name in options.Build.Arguments.Keys.Where(n => !VariableName().IsMatch(n)))
         {

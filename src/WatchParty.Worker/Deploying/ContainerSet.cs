@@ -12,7 +12,19 @@ internal sealed record SeenContainer(string Service, string Name, string Id, str
 {
     public static SeenContainer Of(ContainerSummary summary, ContainerDetails details) => new(
         summary.Service, details.Name, summary.Id, summary.ImageID, summary.Labels.GetValueOrDefault("com.docker.compose.config-hash", ""),
-        details.State.Status, details.State.ExitCode, details.State.StartedAt, details.RestartCount);
+        details.State.Status, details.State.ExitCode, details.State.StartedAt, details.RestartCount)
+    {
+        ImageByCompose = summary.Labels.GetValueOrDefault("com.docker.compose.image", ""),
+        Details = details,
+    };
+
+    /// <summary>Id of its image as compose found it, which on the containerd store may be that of an index.</summary>
+    public string ImageByCompose { get; init; } = "";
+
+    /// <summary>All that the engine said of it.</summary>
+    public ContainerDetails? Details { get; init; }
+
+    public string? Health => Details?.State.Health?.Status;
 
     public bool Runs => Status == "running";
 
@@ -25,6 +37,13 @@ internal sealed record SeenContainer(string Service, string Name, string Id, str
 /// <summary>The containers of an application at one time.</summary>
 internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
 {
+    public static async Task<ContainerSet> LookAsync(IDockerEngine engine, string project, CancellationToken cancellationToken)
+    {
+        var containers = await Task.WhenAll((await engine.ContainersAsync(project, cancellationToken)).Select(async summary =>
+            await engine.FindContainerAsync(summary.Id, cancellationToken) is { } details ? SeenContainer.Of(summary, details) : null));
+        return new ContainerSet([.. containers.OfType<SeenContainer>()]);
+    }
+
     public IEnumerable<string> Services => All.Select(c => c.Service).Where(s => s.Length > 0).Distinct();
 
     /// <summary>Those of <paramref name="service"/>, in the order in which compose counts them.</summary>
@@ -35,6 +54,17 @@ internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
     {
         var (now, then) = (Of(service), before.Of(service).ToDictionary(c => c.Id));
         return now.Count != then.Count || now.Any(c => !then.TryGetValue(c.Id, out var known) || !c.IsUntouchedSince(known));
+    }
+
+    /// <summary>Whether nobody but their own restart policies did anything to any container since <paramref name="before"/>: none came, went, was started,
+    /// stopped, or attached to another network.</summary>
+    public bool IsUntouchedSince(ContainerSet before)
+    {
+        var then = before.All.ToDictionary(c => c.Id);
+        return All.Length == then.Count && All.All(c => then.TryGetValue(c.Id, out var known) && c.IsUntouchedSince(known)
+            && (c.Status == known.Status || c.Restarts > known.Restarts) && Networks(c).SetEquals(Networks(known)));
+
+        static HashSet<string?> Networks(SeenContainer container) => [.. container.Details?.NetworkSettings?.Networks?.Values.Select(n => n.NetworkID) ?? []];
     }
 
     /// <summary>Whether the containers of a service differ from those of <paramref name="before"/> in <paramref name="value"/>.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;
@@ -9,7 +10,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
-internal sealed class Deployer(WorkerOptions options, ComposeProject project, ToolRunner runner, DockerEngine engine, ProgressFeed progress, ILogger<Deployer> logger)
+internal sealed class Deployer(WorkerOptions options, StateFolder state, ComposeProject project, IToolRunner runner, IDockerEngine engine, Ownership ownership, ProgressFeed progress, ILogger<Deployer> logger)
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 
@@ -31,41 +32,93 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
 
     /// <param name="restarts">Services to restart whose containers may stay otherwise, with the reason.</param>
     /// <param name="whole">Whether compose has to look at the whole application whatever the containers are.</param>
-    public async Task<Deployment> DecideAsync(ComposeModel model, IReadOnlyDictionary<string, string> restarts, bool whole, CancellationToken cancellationToken)
+    /// <param name="images">Id of the image that each service has to run; those that the image names of the model stand for when null.</param>
+    public async Task<Deployment> DecideAsync(
+        ComposeModel model, IReadOnlyDictionary<string, string> restarts, bool whole, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? images = null)
     {
         var before = await LookAsync(model, cancellationToken);
         // Compose up to 2.29.2 hashes what a service depends on, and differently when that is not in the model (profiles).
         if (whole || before.All.IsEmpty || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d))) || await HashesAsync(model, before, cancellationToken) is not { } hashes)
         {
-            return new Deployment(model, null, restarts, before);
+            return new Deployment(model, null, restarts, before) { Images = images };
         }
-        var differing = Deployment.Differing(model, before, hashes, await engine.ImageIdsAsync(model.Services.Select(s => s.Image), cancellationToken));
-        // Without a service to name compose looks at all of them, and takes away what no longer belongs to the application.
-        return new Deployment(model, differing.IsEmpty && before.Services.Except(model.Services.Select(s => s.Name)).Any() ? null : differing, restarts, before);
+        var differing = Deployment.Differing(model, before, await ExpectedAsync(model, images, cancellationToken) with { Hashes = hashes });
+        return new Deployment(model, differing, restarts, before) { Images = images };
     }
 
-    public async Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken)
+    /// <summary>In what the containers are not what the model and the images of <paramref name="deployment"/> say; asked after compose has ended.</summary>
+    /// <remarks>Without the hashes of configurations: those compose has compared itself by then, and better, since ours cannot be had exactly for every service
+    /// (<see cref="Deployment.Differing"/>).</remarks>
+    public async Task<IReadOnlyList<Difference>> DifferencesAsync(Deployment deployment, CancellationToken cancellationToken) => Differences.Of(
+        deployment.Model, await LookAsync(deployment.Model, cancellationToken), await ExpectedAsync(deployment.Model, deployment.Images, cancellationToken));
+
+    private async Task<Expected> ExpectedAsync(ComposeModel model, IReadOnlyDictionary<string, string>? images, CancellationToken cancellationToken)
     {
-        var containers = await Task.WhenAll((await engine.ContainersAsync(model.Project, cancellationToken)).Select(async summary =>
-            await engine.FindContainerAsync(summary.Id, cancellationToken) is { } details ? SeenContainer.Of(summary, details) : null));
-        return new ContainerSet([.. containers.OfType<SeenContainer>()]);
+        var services = model.Services.Where(s => s.Replicas > 0).ToList();
+        var named = images is null ? await engine.ImageIdsAsync(services.Select(s => s.Image), cancellationToken) : null;
+        Dictionary<string, NetworkDetails> networks = [];
+        foreach (var name in services.SelectMany(s => s.Networks).Where(model.Networks.ContainsKey).Select(key => model.Networks[key].Name).Distinct())
+        {
+            if (await engine.FindNetworkAsync(name, cancellationToken) is { } network) { networks[name] = network; }
+        }
+        return new Expected(null,
+            named is null ? images!.ToDictionary(i => i.Key, i => (string?)i.Value) : services.ToDictionary(s => s.Name, s => named.GetValueOrDefault(s.Image)), networks);
     }
 
-    /// <summary>Runs <c>compose up</c> for what differs, then restarts what only has to start again. It is not cut short by a stop of the worker,
-    /// because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
-    /// <returns>What compose complained about, or null. Whether all is well is for <see cref="Verifying.HealthVerifier"/> to say.</returns>
+    public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) => ContainerSet.LookAsync(engine, model.Project, cancellationToken);
+
+    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even then is made anew once, because compose only
+    /// starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the worker, because a killed
+    /// <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
+    /// <param name="pull">Whether compose may pull an image that is not on the engine.</param>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
-    public async Task<string?> UpAsync(string commit, Deployment deployment, CancellationToken hardStop)
+    /// <exception cref="WorkerException">Compose refused before it touched a container.</exception>
+    public async Task<UpAnswer> UpAsync(string commit, Deployment deployment, CancellationToken hardStop, bool pull = true)
     {
-        string? complaint = null;
+        var complaint = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
+        List<string> notes = [];
+        async Task CallAsync(IReadOnlyCollection<string> services, bool recreate)
+        {
+            progress.Report(services.Count == 0 ? "docker compose up" : $"docker compose up {string.Join(' ', services)}");
+            var wait = HealthTimesOf(deployment.Model).Append(options.Deploy.WaitTimeout).Max();
+            var result = await runner.RunAsync(DockerCommands.ComposeUp(ProjectOf(deployment.Model), commit, wait, new(recreate, pull), services), hardStop);
+            notes.AddRange(ComposeWords.Warnings($"{result.Output}\n{result.ErrorTail}"));
+            complaint = result.ExitCode == 0 ? null : ComposeWords.Complaint(result.ErrorTail, result.ExitCode);
+        }
+
         if (deployment.Services is not { IsEmpty: true })
         {
-            progress.Report(deployment.Services is null ? "docker compose up" : $"docker compose up {string.Join(' ', deployment.Services)}");
-            var result = await runner.RunAsync(DockerCommands.ComposeUp(project, commit, options.Deploy.WaitTimeout, deployment.Services ?? []), hardStop);
-            if (result.ExitCode != 0) { complaint = LastLines(result.ErrorTail); }
+            await CallAsync(deployment.Services ?? [], recreate: false);
+            if (complaint is not null && (await LookAsync(deployment.Model, hardStop)).IsUntouchedSince(deployment.Before))
+            {
+                throw new WorkerException($"Docker compose refused, and no container was touched: {complaint}", Remedy.RetriedByItself);
+            }
         }
-        return await RestartAsync(deployment, hardStop) ?? complaint;
+        complaint = await RestartAsync(deployment, hardStop) ?? complaint;
+        if (complaint is not null) { return new UpAnswer(complaint, [], [.. notes.Distinct()]); }
+
+        var differences = await DifferencesAsync(deployment, hardStop);
+        if (differences.Count > 0)
+        {
+            notes.Add($"{differences[0].Words}, and was made anew for that after compose had left it so");
+            await CallAsync(Deployment.WithFollowers(deployment.Model, differences.Select(d => d.Service)), recreate: true);
+            if (complaint is null) { differences = await DifferencesAsync(deployment, hardStop); }
+        }
+        return new UpAnswer(complaint, differences, [.. notes.Distinct()]);
     }
+
+    /// <summary>How compose is called for <paramref name="model"/>: with what that was resolved with, and with its other images in a file of ours.</summary>
+    private ComposeProject ProjectOf(ComposeModel model)
+    {
+        var asked = model.Source is { } source ? project.With(source) : project;
+        if (model.Override is not { } text) { return asked; }
+        // Compose writes its path into the containers, so it stays.
+        var file = Path.Combine(state.Path, "kept-images.json");
+        File.WriteAllText(file, text);
+        return asked with { FurtherFiles = [file] };
+    }
+
+    private static IEnumerable<TimeSpan> HealthTimesOf(ComposeModel model) => model.Services.Select(s => s.Health).OfType<HealthSection>().Where(h => !h.Disabled).Select(h => h.Allows);
 
     /// <summary>Restarts the containers that have to and were not touched yet, then those of the services that follow them. A restart opens mounted
     /// files again and is over sooner than a replacement.</summary>
@@ -128,10 +181,16 @@ internal sealed class Deployer(WorkerOptions options, ComposeProject project, To
         }
         return root.ToJsonString();
     }
+}
 
-    private static string LastLines(string text) => string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-        .Where(l => l.Contains("rror", StringComparison.Ordinal) || l.Contains("unhealthy", StringComparison.Ordinal) || l.Contains("not healthy", StringComparison.Ordinal) || l.Contains("exited", StringComparison.Ordinal))
-        .DefaultIfEmpty(text.Trim().Split('\n')[^1]).TakeLast(3));
+/// <summary>What <c>compose up</c> came to.</summary>
+/// <param name="Complaint">What it, or the engine at a restart, was not content with; null when it ended well. Then nothing can be called a success.</param>
+/// <param name="Differences">What is not as the model says though compose ended well.</param>
+/// <param name="Notes">What it passed over.</param>
+internal sealed record UpAnswer(string? Complaint, IReadOnlyList<Difference> Differences, ImmutableArray<string> Notes)
+{
+    /// <summary>Nothing had to be done.</summary>
+    public static UpAnswer Nothing { get; } = new(null, [], []);
 }
 
 internal static partial class DeployerLog

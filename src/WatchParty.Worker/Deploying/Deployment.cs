@@ -9,25 +9,29 @@ namespace WatchParty.Worker.Deploying;
 /// <param name="Before">The containers before.</param>
 internal sealed record Deployment(ComposeModel Model, ImmutableSortedSet<string>? Services, IReadOnlyDictionary<string, string> Restarts, ContainerSet Before)
 {
-    /// <summary>The services whose containers are not what <paramref name="model"/> says, and those that have to follow one of them.</summary>
-    /// <param name="hashes">What compose makes of the configuration of each service now.</param>
-    /// <param name="images">Id by image name, of the images that exist.</param>
-    /// <remarks>The rule of compose itself (<c>mustRecreate</c> in pkg/compose/convergence.go). One service too many does no harm, since compose
-    /// compares once more; where the hash cannot be had exactly, as with <c>volumes_from</c>, it is one too many.</remarks>
-    public static ImmutableSortedSet<string> Differing(ComposeModel model, ContainerSet containers, IReadOnlyDictionary<string, string> hashes, IReadOnlyDictionary<string, string> images)
-    {
-        var awaited = model.Services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
-        // What has ended compose starts again, as it does on every `up`; but what others await runs again with them and not without.
-        bool Differs(ComposeService service) => !containers.IsUp(service, c => c.Runs || (c.EndedWell && awaited.Contains(service.Name))) || containers.Of(service.Name).Any(c =>
-            c.Configuration != hashes.GetValueOrDefault(service.Name) || c.Image != images.GetValueOrDefault(service.Image));
+    /// <summary>Id of the image that each service has to run; null for those that the image names of the model stand for.</summary>
+    public IReadOnlyDictionary<string, string>? Images { get; init; }
 
-        var differing = model.Services.Where(Differs).Select(s => s.Name).ToImmutableSortedSet(StringComparer.Ordinal);
-        for (var known = -1; known < differing.Count;)
+    /// <summary>The services whose containers are not what <paramref name="model"/> says, and those that have to follow one of them.</summary>
+    /// <remarks>One service too many does no harm, since compose compares once more; where the hash cannot be had exactly, as with
+    /// <c>volumes_from</c>, it is one too many.</remarks>
+    public static ImmutableSortedSet<string> Differing(ComposeModel model, ContainerSet containers, Expected expected)
+    {
+        // What has ended compose starts again, as it does on every `up`; but what others await runs again with them and not without.
+        bool IsUp(ComposeService service) => containers.IsUp(service, c => c.Runs || (c.EndedWell && service.IsAwaited));
+        return WithFollowers(model, [.. Differences.Of(model, containers, expected).Select(d => d.Service), .. model.Services.Where(s => !IsUp(s)).Select(s => s.Name)]);
+    }
+
+    /// <summary>Services with those that have to follow one of them.</summary>
+    public static ImmutableSortedSet<string> WithFollowers(ComposeModel model, IEnumerable<string> services)
+    {
+        var all = services.ToImmutableSortedSet(StringComparer.Ordinal);
+        for (var known = -1; known < all.Count;)
         {
-            known = differing.Count;
-            differing = differing.Union(model.Services.Where(s => s.Follows.Overlaps(differing)).Select(s => s.Name));
+            known = all.Count;
+            all = all.Union(model.Services.Where(s => s.Follows.Overlaps(all)).Select(s => s.Name));
         }
-        return differing;
+        return all;
     }
 
     /// <summary>What the deployment did to each service that was not built.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
@@ -17,7 +18,8 @@ internal sealed record Check(string Name, CheckStatus Status, string Message, st
 
 /// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
 internal sealed class Doctor(
-    WorkerOptions options, StateFolder state, ToolRunner runner, GitRepository repository, DockerEngine engine, ReleasePlanning planning, CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata)
+    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, Forewarnings forewarnings,
+    CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata, Ownership ownership)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
 
@@ -83,8 +85,11 @@ internal sealed class Doctor(
 
     private async Task<IEnumerable<Check>> ApplicationAsync(CancellationToken cancellationToken)
     {
-        var model = await planning.ModelAsync(history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken), cancellationToken);
+        var commit = history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken);
+        var model = await planning.ModelAsync(commit, cancellationToken);
         List<Check> checks = [new("application", CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
+        if (await ownership.OtherFolderAsync(model.Project, cancellationToken) is { } claim) { checks.Add(new("containers", CheckStatus.Warning, claim.Problem, claim.Fix)); }
+        checks.AddRange((await forewarnings.OfAsync(model, commit, [], cancellationToken)).Select(w => new Check("application", CheckStatus.Warning, w.Text, w.Fix)));
         foreach (var service in model.Built)
         {
             if (service.Image == $"{model.Project}-{service.Name}")
@@ -148,7 +153,7 @@ internal sealed class Doctor(
     private static Check SecretOf(string key, string file)
     {
         const UnixFileMode others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
-        var real = BuildInputReader.PhysicalPath(file);
+        var real = PhysicalPath.Of(file);
         return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(real) & others) != 0
             ? new(key, CheckStatus.Warning, $"everybody on this machine may read or change {real}, and so has what it protects", $"chmod o-rwx {real}, and write a new secret into it if others use this machine")
             : new(key, CheckStatus.Ok, file);

@@ -17,9 +17,7 @@ internal sealed class AfterRelease(ImageRetention retention, ReleasePlanning pla
     {
         try
         {
-            KillPoints.Reach(KillPoint.Succeeded);
             await retention.ApplyAsync(dryRun: false, cancellationToken);
-            KillPoints.Reach(KillPoint.OldImagesRemoved);
             var release = long.Parse(report.Release!, CultureInfo.InvariantCulture);
             var built = report.Services.Where(s => s.Action == ServiceAction.Built).Select(s => s.Name).ToHashSet();
             var deployed = history.Deployed();

@@ -11,7 +11,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Housekeeping;
 
 /// <summary>Clears the build cache. Afterwards the next build of the targets uses no cache, whatever a prune may have left.</summary>
-internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
+internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
 {
     public const string All = "all";
     public const string Cleared = "Cleared";
@@ -45,13 +45,9 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
 
         // Before anything is removed: a clear that is killed half-way must still give a fresh build.
         freshMarks.Add(services, trigger);
-        KillPoints.Reach(KillPoint.ClearMarked);
         var before = (await cache.RecordsAsync(cancellationToken)).Count;
-        await seals.RemoveAsync(services, cancellationToken);
-        KillPoints.Reach(KillPoint.ClearSealsRemoved);
-        await RemoveOldImagesAsync(model, services, cancellationToken);
+        await seals.RemoveAsync(model.Project, services, cancellationToken);
         var freed = await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
-        KillPoints.Reach(KillPoint.ClearImagesRemoved);
 
         // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.
         var others = (await LiveSet.ReadAsync(model, history.Deployed()?.Services ?? new Dictionary<string, DeployedService>(), cancellationToken)).Where(l => !services.Contains(l.Service.Name)).ToList();
@@ -59,13 +55,11 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
         var cold = await markAndSweep.MarkAsync(model, others, cancellationToken);
         warmTimes.Set(others.Select(o => o.Service.Name).Except(cold.Select(c => c.Name)), mark.Engine);
         freed += await cache.RemoveAsync(others.Count == 0 ? null : mark, keepCacheMounts: false, cancellationToken);
-        KillPoints.Reach(KillPoint.ClearSwept);
 
         var left = await cache.RecordsAsync(cancellationToken);
         var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)], BytesAfter = left.Sum(r => r.Size) };
         var after = left.Count;
         history.Save(report);
-        KillPoints.Reach(KillPoint.ClearRecorded);
         logger.Cleared(string.Join(", ", services), before, after, freed);
         return report;
     }
@@ -79,19 +73,5 @@ internal sealed class CacheClearer(DockerEngine engine, BuilderCache cache, Mark
     {
         var images = model.Services.Where(s => targets.Contains(s.Name)).Select(s => s.Image).ToHashSet();
         return model.Built.Where(s => images.Contains(s.Image)).Select(s => s.Name);
-    }
-
-    /// <summary>Removes the targets' rollback images. What the running release needs keeps its name, so that a restart of the host finds it.</summary>
-    private async Task RemoveOldImagesAsync(ComposeModel model, IReadOnlyList<string> services, CancellationToken cancellationToken)
-    {
-        var repositories = model.Built.Where(s => services.Contains(s.Name)).Select(s => ImageName.Split(s.Image).Repository).ToHashSet();
-        var deployed = history.Deployed()?.Id;
-        foreach (var name in await ImageRetention.NamesAsync(engine, cancellationToken))
-        {
-            if (repositories.Contains(ImageName.Split(name).Repository) && RollbackImages.ReleaseOf(name) != deployed)
-            {
-                await engine.RemoveImageAsync(name, cancellationToken);
-            }
-        }
     }
 }

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Recording;
@@ -5,37 +8,75 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Housekeeping;
 
-/// <summary>Takes away the rollback images, and the commits kept for them, of releases that are too old to go back to.</summary>
-/// <remarks>Only names that this worker gave are removed (another one on the same engine counts its releases by itself), and
-/// never an image that a container runs: the engine refuses that by itself.</remarks>
-internal sealed class ImageRetention(PruneOptions options, DockerEngine engine, GitRepository repository, History history)
+/// <summary>Takes away the images, and the commits kept for them, of releases that are too old to go back to.</summary>
+/// <remarks>Releases count that differ in their images: commits of documents alone push nothing out. Only names are removed that this worker
+/// gave, or under which a release of its own built that very image; and never an image that a container runs.</remarks>
+internal sealed partial class ImageRetention(PruneOptions options, IDockerEngine engine, KeptImages kept, GitRepository repository, History history)
 {
+    /// <summary>Releases that are looked at; what is older than all of them is not kept.</summary>
+    private const int Considered = 1000;
+
     /// <returns>The names removed, or that would be removed in a dry run.</returns>
     public async Task<IReadOnlyList<string>> ApplyAsync(bool dryRun, CancellationToken cancellationToken)
     {
-        var kept = KeptReleases();
-        if (kept.Count == 0) { return []; }
-        var repositories = history.ImageNames().Select(n => ImageName.Split(n).Repository).ToHashSet();
+        var releases = KeptReleases();
+        if (releases.Count == 0 || history.Deployed()?.Served.Project is not { } project) { return []; }
+        var going = await GoingAsync(project, releases, cancellationToken);
         List<string> removed = [];
-        var releases = new HashSet<long>();
-        foreach (var name in await NamesAsync(engine, cancellationToken))
+        var forgotten = new HashSet<long>();
+        foreach (var (name, release) in going)
         {
-            if (RollbackImages.ReleaseOf(name) is not { } release || kept.Contains(release) || !repositories.Contains(ImageName.Split(name).Repository)) { continue; }
-            if (dryRun || await engine.RemoveImageAsync(name, cancellationToken))
-            {
-                removed.Add(name);
-                releases.Add(release);
-            }
+            if (!dryRun && !await engine.RemoveImageAsync(name, cancellationToken)) { continue; }
+            removed.Add(name);
+            if (release is { } number) { forgotten.Add(number); }
         }
-        if (!dryRun) { foreach (var release in releases) { await repository.ForgetAsync(release, cancellationToken); } }
+        if (!dryRun) { foreach (var release in forgotten) { await repository.ForgetAsync(release, cancellationToken); } }
         return removed;
     }
 
-    /// <summary>Every image name on the engine that is a worker's rollback name.</summary>
-    public static async Task<IReadOnlyList<string>> NamesAsync(DockerEngine engine, CancellationToken cancellationToken) =>
-        [.. (await engine.ImagesAsync($"*:{RollbackImages.TagPrefix}*", cancellationToken)).Concat(await engine.ImagesAsync($"*/*:{RollbackImages.TagPrefix}*", cancellationToken))
-            .SelectMany(i => i.RepoTags ?? []).Where(t => RollbackImages.ReleaseOf(t) is not null).Distinct()];
+    /// <summary>The names to remove, with the release whose commit need not be kept any more.</summary>
+    private async Task<IReadOnlyList<(string Name, long? Release)>> GoingAsync(string project, List<ReleasedImages> releases, CancellationToken cancellationToken)
+    {
+        var numbers = releases.Select(r => r.Id).ToHashSet();
+        // What served before a release that is not over may still have to come back.
+        var unfinished = history.Unfinished().Select(r => r.Id).ToHashSet();
+        List<(string, long?)> going =
+        [
+            .. (await kept.AllAsync(project, cancellationToken)).Where(k => k.Name.Before ? !unfinished.Contains(k.Name.Release) : !numbers.Contains(k.Name.Release))
+                .Select(k => (k.Text, k.Name.Before ? (long?)null : k.Name.Release)),
+        ];
+        var needed = releases.SelectMany(r => r.Images.Values).OfType<string>().ToHashSet();
+        var running = (await engine.ContainersAsync(null, cancellationToken)).Select(c => c.ImageID).ToHashSet();
+        foreach (var image in (await engine.ImagesAsync(null, cancellationToken)).Where(i => i.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project))
+        {
+            var isNeeded = needed.Contains(image.Id) || running.Contains(image.Id);
+            var built = isNeeded ? [] : history.NamesOf(image.Id).Select(ImageName.Full).ToHashSet();
+            foreach (var name in image.RepoTags ?? [])
+            {
+                if (EarlierRelease(name) is { } earlier) { if (!numbers.Contains(earlier) && history.HadImage(earlier, image.Id)) { going.Add((name, earlier)); } }
+                else if (built.Contains(ImageName.Full(name))) { going.Add((name, null)); }
+            }
+        }
+        return going;
+    }
 
-    /// <summary>The deployed release and those before it that are kept for rollback. Releases of the same commit do not count twice.</summary>
-    private HashSet<long> KeptReleases() => [.. history.HealthyCommits().DistinctBy(r => r.Commit).Take(options.KeepReleases + 1).Select(r => r.Id)];
+    /// <summary>The deployed release and those before it that are kept: of releases with the same images the newest.</summary>
+    private List<ReleasedImages> KeptReleases()
+    {
+        List<ReleasedImages> releases = [];
+        foreach (var release in history.HealthyImages(Considered))
+        {
+            if (releases.Count > options.KeepReleases) { break; }
+            if (!releases.Exists(r => r.SameAs(release))) { releases.Add(release); }
+        }
+        return releases;
+    }
+
+    /// <summary>The release of a name that earlier versions of the worker gave, <c>repository:watchparty-RELEASE</c>; null for any other.</summary>
+    internal static long? EarlierRelease(string name) =>
+        EarlierTag().Match(ImageName.Split(name).Tag) is { Success: true } tag
+            && long.TryParse(tag.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var release) ? release : null;
+
+    [GeneratedRegex(@"\Awatchparty-([0-9]+)(-.*)?\z")]
+    private static partial Regex EarlierTag();
 }

@@ -13,7 +13,7 @@ namespace WatchParty.Worker.Housekeeping;
 /// <summary>The nightly prune: everything in the builder cache that the next build does not need, old rollback images, and images of
 /// ours without a name. It costs the next build nothing.</summary>
 internal sealed class Pruner(
-    PruneOptions options, BuildOptions buildOptions, DockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning, StateFolder state,
+    PruneOptions options, BuildOptions buildOptions, IDockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, FreshMarks freshMarks, ReleasePlanning planning, StateFolder state,
     ImageRetention retention, GitRepository repository, History history, ProgressFeed progress, TimeProvider time, ILogger<Pruner> logger)
 {
     /// <summary>Releases whose build log is kept.</summary>
@@ -30,18 +30,14 @@ internal sealed class Pruner(
         var mark = await MarkAsync(model, deployed, cancellationToken);
         if (dryRun) { return await DryRunAsync(trigger, before.Count, mark, startedAt, cancellationToken); }
 
-        KillPoints.Reach(KillPoint.PruneMarked);
         var started = time.GetTimestamp();
         // Images first: a layer that an image shares with the cache is freed only when both have let go of it.
         var images = await retention.ApplyAsync(dryRun: false, cancellationToken);
-        KillPoints.Reach(KillPoint.PruneImagesRemoved);
         var freed = model is null ? 0 : await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
         if (mark.SweepBefore is { } moment) { freed += await markAndSweep.SweepAsync(moment, options.KeepCacheMounts, cancellationToken); }
         if (ByteSize.Parse(options.MaxCacheSize) is { } most) { freed += await cache.ShrinkAsync(most, cancellationToken); }
-        KillPoints.Reach(KillPoint.PruneSwept);
         RemoveOldLogs();
         await repository.TidyAsync(cancellationToken);
-        KillPoints.Reach(KillPoint.PruneTidied);
         var after = await cache.RecordsAsync(cancellationToken);
         var sweepSeconds = time.GetElapsedTime(started).TotalSeconds;
 
@@ -58,7 +54,6 @@ internal sealed class Pruner(
             mark.Seconds, Math.Round(sweepSeconds, 3), lost.Count > 0 ? $"the next build of {lost[0].Name} would run {lost[0].Step}" : null, startedAt, time.GetUtcNow())
         { Notes = notes, BytesBefore = before.Sum(r => r.Size), BytesAfter = after.Sum(r => r.Size) };
         history.Save(report);
-        KillPoints.Reach(KillPoint.PruneRecorded);
         logger.Pruned(before.Count, after.Count, freed);
         if (report.Error is not null) { logger.LostWarmth(report.Error); }
         return report;

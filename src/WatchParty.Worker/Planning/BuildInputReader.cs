@@ -13,7 +13,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     // Above this size the time and the size of an untracked file stand for its content.
     private const long HashedWhole = 1024 * 1024;
 
-    private readonly string _root = PhysicalPath(options.Repository.Path);
+    private readonly string _root = PhysicalPath.Of(options.Repository.Path);
 
     private sealed record Files(IReadOnlyList<TreeEntry> Tracked, IReadOnlyList<string> Untracked);
 
@@ -40,7 +40,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     /// <summary>The files of all build contexts, with one call of git for each kind, however many services there are.</summary>
     private async Task<Files> ListAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
-        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(c => PrefixOf(PhysicalPath(c))).OfType<string>().Select(p => p.TrimEnd('/')).Distinct()];
+        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(c => PrefixOf(PhysicalPath.Of(c))).OfType<string>().Select(p => p.TrimEnd('/')).Distinct()];
         if (folders.Count == 0) { return new Files([], []); }
         var tracked = repository.FilesAsync(commit, folders, cancellationToken);
         var untracked = repository.UntrackedAsync(folders, cancellationToken);
@@ -62,13 +62,13 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {
             TrackedPaths = [.. tracked.Select(e => e.Path)],
-            ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(PhysicalPath(build.Context)) ?? "" : "",
+            ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(PhysicalPath.Of(build.Context)) ?? "" : "",
         };
     }
 
     private void ReadContext(string context, string dockerfile, Files files, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others)
     {
-        var folder = PhysicalPath(context);
+        var folder = PhysicalPath.Of(context);
         var ignore = ReadIgnoreFile(folder, dockerfile);
         if (PrefixOf(folder) is not { } prefix)
         {
@@ -129,7 +129,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     {
         try
         {
-            return FileIdentity(PhysicalPath(path));
+            return FileIdentity(PhysicalPath.Of(path));
         }
         catch (IOException)
         {
@@ -137,14 +137,5 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         }
     }
 
-    private string Shown(string path) => Path.GetRelativePath(_root, Path.Combine(PhysicalPath(Path.GetDirectoryName(path)!), Path.GetFileName(path))) is var relative && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
-
-    /// <summary>The path with every symbolic link of its folders followed, as compose prints contexts.</summary>
-    internal static string PhysicalPath(string path)
-    {
-        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        if (Path.GetDirectoryName(full) is not { } parent) { return full; }
-        var here = Path.Combine(PhysicalPath(parent), Path.GetFileName(full));
-        return Directory.ResolveLinkTarget(here, returnFinalTarget: true)?.FullName is { } target ? PhysicalPath(target) : here;
-    }
+    private string Shown(string path) => Path.GetRelativePath(_root, Path.Combine(PhysicalPath.Of(Path.GetDirectoryName(path)!), Path.GetFileName(path))) is var relative && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
 }

@@ -17,7 +17,40 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     /// <summary>Identity of everything beside the services: networks, volumes, secrets, configs.</summary>
     public string ResourcesHash { get; } = HashWithoutServices(Text);
 
+    /// <summary>What it was resolved with.</summary>
+    public ModelSource? Source { get; init; }
+
+    /// <summary>A compose file that gives services other images than their own files do, to be read after these; null when there is none.</summary>
+    public string? Override { get; init; }
+
+    /// <summary>The model in which services run other images, by service.</summary>
+    public ComposeModel WithImages(IReadOnlyDictionary<string, string> images)
+    {
+        if (images.Count == 0) { return this; }
+        var root = JsonNode.Parse(Text)!.AsObject();
+        foreach (var (service, image) in images) { root["services"]![service]!["image"] = image; }
+        var services = new JsonObject(images.Select(i => KeyValuePair.Create(i.Key, (JsonNode?)new JsonObject { ["image"] = i.Value })));
+        return this with
+        {
+            Services = [.. Services.Select(s => images.TryGetValue(s.Name, out var image) ? s with { Image = image } : s)],
+            Text = root.ToJsonString(),
+            Override = new JsonObject { ["services"] = services }.ToJsonString(),
+        };
+    }
+
     public IEnumerable<ComposeService> Built => Services.Where(s => s.Build is not null);
+
+    /// <summary>Networks by their key in the file.</summary>
+    public ImmutableDictionary<string, NetworkSection> Networks { get; init; } = ImmutableDictionary<string, NetworkSection>.Empty;
+
+    /// <summary>Volumes by their key in the file.</summary>
+    public ImmutableDictionary<string, VolumeSection> Volumes { get; init; } = ImmutableDictionary<string, VolumeSection>.Empty;
+
+    /// <summary>What compose was not content with when it resolved the files, such as variables that nobody set.</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+
+    public ComposeModel WithHealthIgnored(IReadOnlySet<string> services) => services.Count == 0 ? this
+        : this with { Services = [.. Services.Select(s => services.Contains(s.Name) ? s with { IgnoresHealth = true } : s)] };
 
     /// <exception cref="WorkerException">The text is not a model that compose prints.</exception>
     public static ComposeModel Parse(string text)
@@ -34,7 +67,12 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
                 : [];
             // Compose takes "..", too; here names become folders, image names and arguments.
             if (services.FirstOrDefault(s => !ServiceName().IsMatch(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
-            return new ComposeModel(project, services, text);
+            var awaited = services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
+            return new ComposeModel(project, [.. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true } : s)], text)
+            {
+                Networks = Sections(document.RootElement, "networks", NetworkSection.Parse),
+                Volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse),
+            };
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
@@ -50,6 +88,11 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
             ? entries.EnumerateObject().Where(s => ComposeService.Section(s.Value, "file") is { ValueKind: JsonValueKind.String })
                 .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty("file").GetString()!))
             : [];
+
+    private static ImmutableDictionary<string, T> Sections<T>(JsonElement root, string section, Func<JsonElement, T> parse) =>
+        ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
+            ? entries.EnumerateObject().Where(e => e.Value.ValueKind == JsonValueKind.Object).ToImmutableDictionary(e => e.Name, e => parse(e.Value))
+            : ImmutableDictionary<string, T>.Empty;
 
     private static string HashWithoutBuilds(string text)
     {
@@ -70,7 +113,8 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
 
 /// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
 /// <param name="Replicas">Containers wanted.</param>
-/// <param name="OneShot">Whether it may end: it is not restarted, so exit code 0 is its success.</param>
+/// <param name="OneShot">Whether it is a job, which is to end with 0: others await its end, or its file writes a restart policy of <c>no</c> or
+/// <c>on-failure</c> and no port. A policy that is not written is no word about that.</param>
 internal sealed record ComposeService(string Name, string Image, BuildSection? Build, int Replicas, bool OneShot)
 {
     /// <summary>Services that it has to follow when they are replaced or restarted: it shares a namespace or the volumes of their containers,
@@ -83,6 +127,27 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     /// <summary>Those of them that have to end well before it starts (<c>service_completed_successfully</c>).</summary>
     public ImmutableHashSet<string> AwaitsEndOf { get; init; } = [];
 
+    /// <summary>Whether others await its end.</summary>
+    public bool IsAwaited { get; init; }
+
+    /// <summary>Keys of the networks that its containers are attached to; none when it uses that of another container or of the host.</summary>
+    public ImmutableArray<string> Networks { get; init; } = [];
+
+    /// <summary>Where the named volumes of the file are mounted, by their key.</summary>
+    public ImmutableArray<MountedVolume> Volumes { get; init; } = [];
+
+    /// <summary>What it publishes on the host.</summary>
+    public ImmutableArray<PortSection> Ports { get; init; } = [];
+
+    /// <summary>The health check that its file writes; null when it writes none, and that of its image counts.</summary>
+    public HealthSection? Health { get; init; }
+
+    /// <summary>Whether its health check is left out of the verdict (<c>x-watchparty: {health: ignore}</c>).</summary>
+    public bool IgnoresHealth { get; init; }
+
+    /// <summary>Whether it runs another command than its image says.</summary>
+    public bool Overrides { get; init; }
+
     /// <summary>Full paths of the files and folders of the host that its containers see: bind mounts, and the files of secrets and configs.</summary>
     public ImmutableArray<string> Mounts { get; init; } = [];
 
@@ -93,14 +158,27 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         var deploy = Section(service, "deploy");
         var replicas = Section(service, "scale") is { ValueKind: JsonValueKind.Number } scale ? scale.GetInt32()
             : Section(deploy, "replicas") is { ValueKind: JsonValueKind.Number } wanted ? wanted.GetInt32() : 1;
-        var restart = Section(service, "restart") is { ValueKind: JsonValueKind.String } policy ? policy.GetString() : "no";
+        var restart = Section(service, "restart") is { ValueKind: JsonValueKind.String } policy ? policy.GetString()
+            : Section(Section(deploy, "restart_policy"), "condition")?.GetString();
+        ImmutableArray<PortSection> ports = [.. Items(service, "ports").Select(PortSection.Parse)];
+        // Compose runs what has a provider by a program of its own, and no container is made for it.
+        if (Section(service, "provider") is { ValueKind: JsonValueKind.Object }) { replicas = 0; }
         return new ComposeService(
             name,
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
             Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
             replicas,
-            OneShot: restart is "no" or "" or null || restart.StartsWith("on-failure", StringComparison.Ordinal))
+            OneShot: ports.IsEmpty && (restart is "no" or "none" || restart?.StartsWith("on-failure", StringComparison.Ordinal) == true))
         {
+            Networks = Section(service, "networks") is { ValueKind: JsonValueKind.Object } networks ? [.. networks.EnumerateObject().Select(n => n.Name)] : [],
+            Volumes =
+            [
+                .. Items(service, "volumes").Where(v => Section(v, "type")?.GetString() == "volume" && Section(v, "source") is { ValueKind: JsonValueKind.String })
+                    .Select(v => new MountedVolume(v.GetProperty("source").GetString()!, Plain(Section(v, "target")?.GetString() ?? ""))),
+            ],
+            Ports = ports,
+            Health = Section(service, "healthcheck") is { ValueKind: JsonValueKind.Object } health ? HealthSection.Parse(health) : null,
+            Overrides = CommandKeys.Any(key => Section(service, key) is { ValueKind: JsonValueKind.Array or JsonValueKind.String }),
             Follows =
             [
                 .. SharedNamespaces.Select(kind => SharedWith(Section(service, kind)?.GetString())).OfType<string>(),
@@ -121,6 +199,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     /// <summary>Keys whose value may be <c>service:NAME</c>.</summary>
     public static IReadOnlyList<string> SharedNamespaces { get; } = ["network_mode", "ipc", "pid"];
 
+    private static readonly string[] CommandKeys = ["command", "entrypoint"];
+
     /// <summary>The service of <c>service:NAME</c>, or null.</summary>
     public static string? SharedWith(string? mode) =>
         mode?.StartsWith("service:", StringComparison.Ordinal) == true ? mode["service:".Length..] : null;
@@ -136,6 +216,16 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
 
     internal static JsonElement? Section(JsonElement? element, string name) =>
         element is { ValueKind: JsonValueKind.Object } map && map.TryGetProperty(name, out var value) ? value : null;
+
+    internal static string? Text(JsonElement element, string name) =>
+        Section(element, name) is { ValueKind: JsonValueKind.String } value ? Plain(value.GetString()!) : null;
+
+    internal static bool IsTrue(JsonElement element, string name) => Section(element, name) is { ValueKind: JsonValueKind.True };
+
+    internal static ImmutableDictionary<string, string> Map(JsonElement element, string name) =>
+        Section(element, name) is { ValueKind: JsonValueKind.Object } map
+            ? map.EnumerateObject().ToImmutableDictionary(p => p.Name, p => Plain(p.Value.ToString()))
+            : ImmutableDictionary<string, string>.Empty;
 }
 
 /// <summary>The build section of a service.</summary>
@@ -156,12 +246,12 @@ internal sealed record BuildSection(
         var content = JsonNode.Parse(build.GetRawText())!.AsObject();
         foreach (var key in NotContent) { content.Remove(key); }
         return new BuildSection(
-            Text(build, "context") ?? ".",
-            Text(build, "dockerfile") ?? "Dockerfile",
-            Text(build, "dockerfile_inline"),
-            Text(build, "target"),
-            Map(build, "args"),
-            Map(build, "additional_contexts"),
+            ComposeService.Text(build, "context") ?? ".",
+            ComposeService.Text(build, "dockerfile") ?? "Dockerfile",
+            ComposeService.Text(build, "dockerfile_inline"),
+            ComposeService.Text(build, "target"),
+            ComposeService.Map(build, "args"),
+            ComposeService.Map(build, "additional_contexts"),
             ComposeService.Section(build, "cache_from") is { ValueKind: JsonValueKind.Array } sources
                 ? [.. sources.EnumerateArray().Select(s => ComposeService.Plain(s.ToString()))] : [],
             ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } secrets
@@ -176,12 +266,4 @@ internal sealed record BuildSection(
         (copy["args"] as JsonObject)?.Remove(commitArgument);
         return copy.ToJsonString();
     }
-
-    private static string? Text(JsonElement build, string name) =>
-        ComposeService.Section(build, name) is { ValueKind: JsonValueKind.String } value ? ComposeService.Plain(value.GetString()!) : null;
-
-    private static ImmutableDictionary<string, string> Map(JsonElement build, string name) =>
-        ComposeService.Section(build, name) is { ValueKind: JsonValueKind.Object } map
-            ? map.EnumerateObject().ToImmutableDictionary(p => p.Name, p => ComposeService.Plain(p.Value.ToString()))
-            : ImmutableDictionary<string, string>.Empty;
 }

@@ -31,6 +31,9 @@ internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableA
     /// <summary>Whether networks, volumes, secrets or configs differ, which concerns the whole application.</summary>
     public bool ResourcesChanged { get; init; }
 
+    /// <summary>What a person should know before: <c>plan</c> prints it, and the record has it.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
+
     /// <summary>The services to restart though nothing of them is built, with the reason.</summary>
     public IReadOnlyDictionary<string, string> Restarts => Services.Where(s => s.RestartReason is not null).ToDictionary(s => s.Name, s => s.RestartReason!);
 

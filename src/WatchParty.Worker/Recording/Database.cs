@@ -83,6 +83,12 @@ internal sealed class Database : IDisposable
         ALTER TABLE release ADD COLUMN unanswered TEXT;
         """,
         "ALTER TABLE step ADD COLUMN started_at INTEGER;",
+        """
+        ALTER TABLE release ADD COLUMN project TEXT;
+        ALTER TABLE release ADD COLUMN source TEXT;
+        ALTER TABLE release ADD COLUMN before TEXT;
+        CREATE INDEX service_image ON service (image_id);
+        """,
     ];
 
     /// <summary>Seconds.</summary>
@@ -92,24 +98,26 @@ internal sealed class Database : IDisposable
     private static readonly FrozenSet<string> Identities = FrozenSet.ToFrozenSet(
     [
         "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis", "$digest", "$hash",
-        "$resources", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
+        "$resources", "$project", "$source", "$before", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
     ]);
 
     private readonly SqliteConnection _connection;
     private readonly Lock _lock = new();
 
-    private Database(SqliteConnection connection) => _connection = connection;
+    private readonly Failpoints? _failpoints;
+
+    private Database(SqliteConnection connection, Failpoints? failpoints) => (_connection, _failpoints) = (connection, failpoints);
 
     /// <exception cref="WorkerException">The file is no database, or its disk is full.</exception>
     /// <exception cref="ConfigurationFaultsException">A newer version of the worker wrote it: no restart changes that, so none is made.</exception>
     /// <param name="busyTimeout">Seconds for which another program's lock is waited for, at each statement.</param>
-    public static Database Open(string file, int busyTimeout = BusyTimeout)
+    public static Database Open(string file, int busyTimeout = BusyTimeout, Failpoints? failpoints = null)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
         try
         {
             connection.Open();
-            var database = new Database(connection);
+            var database = new Database(connection, failpoints);
             database.Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
             database.Transaction(() => database.Upgrade(file));
             return database;
@@ -134,33 +142,27 @@ internal sealed class Database : IDisposable
 
     public void Transaction(Action work)
     {
-        Guard(() =>
-        {
-            using var transaction = _connection.BeginTransaction();
-            work();
-            transaction.Commit();
-            return true;
-        });
+        if (_failpoints is null) { RunTransaction(work); } else { _failpoints.Around("record commit", () => RunTransaction(work)); }
     }
+
+    private void RunTransaction(Action work) => Guard(() =>
+    {
+        using var transaction = _connection.BeginTransaction();
+        work();
+        transaction.Commit();
+        return true;
+    });
 
     public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         var parameters = values.ToArray();
-        return Guard(() =>
-        {
-            using var command = Command(sql, parameters);
-            return command.ExecuteNonQuery();
-        });
+        return Guard(() => Run(sql, parameters, c => c.ExecuteNonQuery()));
     }
 
     public T? Scalar<T>(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         var parameters = values.ToArray();
-        return Guard(() =>
-        {
-            using var command = Command(sql, parameters);
-            return command.ExecuteScalar() is T value ? value : default;
-        });
+        return Guard(() => Run(sql, parameters, c => c.ExecuteScalar() is T value ? value : default));
     }
 
     public List<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> values)
@@ -174,6 +176,16 @@ internal sealed class Database : IDisposable
             while (reader.Read()) { rows.Add(read(reader)); }
             return rows;
         });
+    }
+
+    private T Run<T>(string sql, (string Name, object? Value)[] parameters, Func<SqliteCommand, T> run)
+    {
+        using var command = Command(sql, parameters);
+        var call = _failpoints is null || sql.StartsWith("SELECT", StringComparison.Ordinal) ? null : Failpoints.NameOf(sql, parameters);
+        if (call is not null) { _failpoints!.Before(call); }
+        var result = run(command);
+        if (call is not null) { _failpoints!.After(call); }
+        return result;
     }
 
     /// <summary>A full disk or a foreign lock is an expected failure like any other, and is tried again.</summary>

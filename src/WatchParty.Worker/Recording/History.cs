@@ -9,8 +9,7 @@ using WatchParty.Worker.Verifying;
 namespace WatchParty.Worker.Recording;
 
 /// <summary>The release that serves now, as far as the record knows.</summary>
-/// <param name="Images">Image id by image name, of the services that were built here.</param>
-internal sealed record DeployedRelease(long Id, string Commit, string? ConfigurationHash, IReadOnlyDictionary<string, DeployedService> Services, IReadOnlyDictionary<string, string> Images)
+internal sealed record DeployedRelease(long Id, string Commit, string? ConfigurationHash, IReadOnlyDictionary<string, DeployedService> Services, Served Served)
 {
     /// <summary>As in <see cref="ComposeModel.ResourcesHash"/>; null when an earlier version of the worker released it.</summary>
     public string? ResourcesHash { get; init; }
@@ -18,7 +17,17 @@ internal sealed record DeployedRelease(long Id, string Commit, string? Configura
 
 /// <summary>A release that a killed worker left unfinished.</summary>
 /// <param name="State">What it was about to do.</param>
-internal sealed record UnfinishedRelease(long Id, string Commit, ReleaseState State);
+/// <param name="Before">What served when it began; null when it did not come so far.</param>
+internal sealed record UnfinishedRelease(long Id, string Commit, ReleaseState State, Served? Before = null);
+
+/// <summary>A healthy release with its images, to be compared with others.</summary>
+/// <param name="Images">Id by service; null where an earlier version of the worker did not record it.</param>
+internal sealed record ReleasedImages(long Id, string Commit, IReadOnlyDictionary<string, string?> Images)
+{
+    /// <summary>Whether both would run the same images. What one of them does not know does not set them apart.</summary>
+    public bool SameAs(ReleasedImages other) => Images.Count == other.Images.Count
+        && Images.All(i => other.Images.TryGetValue(i.Key, out var id) && (id is null || i.Value is null || id == i.Value));
+}
 
 /// <summary>The record of releases, written as they go.</summary>
 internal sealed class History(Database database, TimeProvider time)
@@ -51,10 +60,24 @@ internal sealed class History(Database database, TimeProvider time)
     public void Enter(long release, ReleaseState state) =>
         database.Execute("UPDATE release SET state = $state WHERE id = $id", ("$state", state.ToString()), ("$id", release));
 
+    /// <summary>What served before <paramref name="release"/>, written before it touches the first container.</summary>
+    public void SaveBefore(long release, Served before) => database.Execute("UPDATE release SET before = $before WHERE id = $id",
+        ("$before", JsonSerializer.Serialize(before, RecordJson.Default.Served)), ("$id", release));
+
+    /// <summary>The image that the containers of each service run now that the release serves.</summary>
+    public void SaveImages(long release, IReadOnlyDictionary<string, string> images) => database.Transaction(() =>
+    {
+        foreach (var (service, id) in images)
+        {
+            database.Execute("UPDATE service SET image_id = $imageId WHERE release_id = $id AND name = $name", ("$imageId", id), ("$id", release), ("$name", service));
+        }
+    });
+
     public void SavePlan(long release, ReleasePlan plan, DeployedRelease? deployed) => database.Transaction(() =>
     {
-        database.Execute("UPDATE release SET configuration_hash = $hash, resources_hash = $resources WHERE id = $id",
-            ("$hash", plan.Model.ConfigurationHash), ("$resources", plan.Model.ResourcesHash), ("$id", release));
+        database.Execute("UPDATE release SET configuration_hash = $hash, resources_hash = $resources, project = $project, source = $source WHERE id = $id",
+            ("$hash", plan.Model.ConfigurationHash), ("$resources", plan.Model.ResourcesHash), ("$project", plan.Model.Project),
+            ("$source", plan.Model.Source is { } source ? JsonSerializer.Serialize(source, RecordJson.Default.ModelSource) : null), ("$id", release));
         foreach (var (position, service) in plan.Services.Index())
         {
             // What was not built keeps the image of the last release, and the inputs of now, which are equal.
@@ -154,12 +177,38 @@ internal sealed class History(Database database, TimeProvider time)
     public DeployedRelease? FindHealthy(long release) =>
         database.Scalar<long>("SELECT id FROM release WHERE outcome = 'Succeeded' AND id = $id", ("$id", release)) == release ? ReadDeployed(release) : null;
 
-    /// <summary>Names of the images that were ever built here.</summary>
-    public IReadOnlyList<string> ImageNames() => database.Query("SELECT DISTINCT image_name FROM service WHERE inputs IS NOT NULL", r => r.GetString(0));
+    /// <summary>The names under which releases built the image <paramref name="id"/>.</summary>
+    public IReadOnlyList<string> NamesOf(string id) => database.Query(
+        "SELECT DISTINCT image_name FROM service WHERE image_id = $imageId AND inputs IS NOT NULL", r => r.GetString(0), ("$imageId", id));
+
+    /// <summary>Whether <paramref name="release"/> had the image <paramref name="id"/>.</summary>
+    public bool HadImage(long release, string id) => database.Scalar<long>(
+        "SELECT EXISTS (SELECT 1 FROM service WHERE image_id = $imageId AND release_id = $id)", ("$imageId", id), ("$id", release)) == 1;
+
+    /// <summary>The newest healthy releases with their images, newest first.</summary>
+    public IReadOnlyList<ReleasedImages> HealthyImages(int count)
+    {
+        var images = database.Query("""
+            SELECT release_id, name, image_id FROM service WHERE action <> 'Removed'
+            AND release_id IN (SELECT id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT $count)
+            """, r => (Release: r.GetInt64(0), Service: r.GetString(1), Id: TextOrNull(r, 2)), ("$count", count)).ToLookup(i => i.Release);
+        return
+        [
+            .. database.Query("SELECT id, commit_id FROM release WHERE outcome = 'Succeeded' ORDER BY id DESC LIMIT $count", r => (Id: r.GetInt64(0), Commit: r.GetString(1)), ("$count", count))
+                .Select(r => new ReleasedImages(r.Id, r.Commit, images[r.Id].ToDictionary(i => i.Service, i => i.Id))),
+        ];
+    }
+
+    /// <summary>Every service that a release of ours of this compose project had, healthy or not; no container of another service is ours to remove.</summary>
+    public IReadOnlySet<string> OwnServices(string project) => database.Query("""
+        SELECT DISTINCT name FROM service JOIN release ON release.id = service.release_id WHERE action <> 'Removed' AND (project IS NULL OR project = $project)
+        """, r => r.GetString(0), ("$project", project)).ToHashSet();
 
     /// <summary>Releases that a killed worker left unfinished, newest first.</summary>
     public IReadOnlyList<UnfinishedRelease> Unfinished() => database.Query(
-        "SELECT id, commit_id, state FROM release WHERE outcome IS NULL ORDER BY id DESC", r => new UnfinishedRelease(r.GetInt64(0), r.GetString(1), Enum.Parse<ReleaseState>(r.GetString(2))));
+        "SELECT id, commit_id, state, before FROM release WHERE outcome IS NULL ORDER BY id DESC", r => new UnfinishedRelease(
+            r.GetInt64(0), r.GetString(1), Enum.Parse<ReleaseState>(r.GetString(2)),
+            TextOrNull(r, 3) is { } before ? JsonSerializer.Deserialize(before, RecordJson.Default.Served) : null));
 
     /// <summary>Closes a release that a killed worker left unfinished.</summary>
     /// <returns>How often now the worker ended while it released this commit, since that was last healthy.</returns>
@@ -172,20 +221,21 @@ internal sealed class History(Database database, TimeProvider time)
             """, ("$commit", release.Commit), ("$ended", WorkerEnded));
     }
 
-    /// <summary>Image id by image name, of what was built or kept by <paramref name="release"/>.</summary>
-    public IReadOnlyDictionary<string, string> ImagesOf(long release) => ReadDeployed(release).Images;
+    /// <summary>What is recorded of <paramref name="release"/> so far, finished or not.</summary>
+    public Served Recorded(long release) => ReadDeployed(release).Served;
 
     public bool IsEmpty() => database.Scalar<long>("SELECT EXISTS (SELECT 1 FROM release)") == 0;
 
     /// <summary>Takes up releases that another history had, with their numbers. Their inputs are not known, so the next release builds every service.</summary>
     /// <param name="last">The highest number in use; the next release gets a higher one.</param>
-    public void TakeUp(IEnumerable<(long Id, string Commit, IReadOnlyDictionary<string, (string ImageName, string? ImageId)> Services)> releases, long last, string note) => database.Transaction(() =>
+    public void TakeUp(IEnumerable<(long Id, string Commit, string Project, IReadOnlyDictionary<string, (string ImageName, string? ImageId)> Services)> releases, long last, string note) => database.Transaction(() =>
     {
-        foreach (var (id, commit, services) in releases)
+        foreach (var (id, commit, project, services) in releases)
         {
             database.Execute("""
-                INSERT INTO release (id, commit_id, trigger, forced, state, outcome, notes, started_at, ended_at) VALUES ($id, $commit, 'taken up', 0, 'Done', 'Succeeded', json_array($note), $now, $now)
-                """, ("$id", id), ("$commit", commit), ("$note", note), ("$now", Now()));
+                INSERT INTO release (id, commit_id, project, trigger, forced, state, outcome, notes, started_at, ended_at)
+                VALUES ($id, $commit, $project, 'taken up', 0, 'Done', 'Succeeded', json_array($note), $now, $now)
+                """, ("$id", id), ("$commit", commit), ("$project", project), ("$note", note), ("$now", Now()));
             foreach (var (name, (imageName, imageId)) in services)
             {
                 database.Execute("INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id) VALUES ($id, 0, $name, 'Unchanged', 'its image was found on the engine', 0, $imageName, $imageId)",
@@ -255,7 +305,10 @@ internal sealed class History(Database database, TimeProvider time)
 
     private DeployedRelease ReadDeployed(long id)
     {
-        var (commit, hash, resources) = database.Query("SELECT commit_id, configuration_hash, resources_hash FROM release WHERE id = $id", r => (r.GetString(0), TextOrNull(r, 1), TextOrNull(r, 2)), ("$id", id))[0];
+        var (commit, hash, resources, project, source) = database.Query(
+            "SELECT commit_id, configuration_hash, resources_hash, project, source FROM release WHERE id = $id",
+            r => (r.GetString(0), TextOrNull(r, 1), TextOrNull(r, 2), TextOrNull(r, 3),
+                TextOrNull(r, 4) is { } text ? JsonSerializer.Deserialize(text, RecordJson.Default.ModelSource) : null), ("$id", id))[0];
         var services = database.Query("SELECT name, image_name, image_id, inputs, inputs_commit, basis FROM service WHERE release_id = $id AND action <> 'Removed'", r => (
             ImageName: r.GetString(1),
             Service: new DeployedService(r.GetString(0), TextOrNull(r, 2),
@@ -264,7 +317,8 @@ internal sealed class History(Database database, TimeProvider time)
                 TextOrNull(r, 5) is { } basis ? JsonSerializer.Deserialize(basis, RecordJson.Default.BuildBasis) : null)), ("$id", id));
         return new DeployedRelease(id, commit, hash,
             services.ToDictionary(s => s.Service.Name, s => s.Service),
-            services.Where(s => s.Service.ImageId is not null).DistinctBy(s => s.ImageName).ToDictionary(s => s.ImageName, s => s.Service.ImageId!))
+            new Served(id, commit, project, source, services.Where(s => s.Service.ImageId is not null)
+                .ToDictionary(s => s.Service.Name, s => new ServedService(s.ImageName, s.Service.ImageId!))))
         {
             ResourcesHash = resources,
         };

@@ -103,6 +103,8 @@ internal sealed record ReleaseReport(
 [JsonSerializable(typeof(BuildInputs))]
 [JsonSerializable(typeof(BuildBasis))]
 [JsonSerializable(typeof(PhaseSeconds))]
+[JsonSerializable(typeof(Served))]
+[JsonSerializable(typeof(ModelSource))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, Unanswered>))]
 [JsonSerializable(typeof(HousekeepingReport))]
 [JsonSerializable(typeof(IReadOnlyList<StepRecord>))]

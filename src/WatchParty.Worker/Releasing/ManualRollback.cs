@@ -7,7 +7,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Releasing;
 
 /// <summary>A rollback that a person asks for. It is a release of its own in the record.</summary>
-internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning, RollbackImages rollbackImages, GitRepository repository, Deployer deployer, TimeProvider time)
+internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning, KeptImages kept, GitRepository repository, Deployer deployer, TimeProvider time)
 {
     /// <param name="target">A healthy release; the one before the deployed one when null.</param>
     /// <exception cref="WorkerException">There is no such release to go back to.</exception>
@@ -21,27 +21,25 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
 
         var clock = new PhaseClock(time);
         var found = new Detection(goal.Commit, deployed, true, null);
-        var before = new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images);
+        var before = new ReleaseBefore(deployed.Served);
         using var release = recorder.Begin(found, new ReleaseRequest(string.Create(CultureInfo.InvariantCulture, $"rollback to {goal.Id} ({trigger})")), clock);
         try
         {
             release.Enter(ReleaseState.Deploying, "deploy");
             using var late = new LateStop(time, stop);
-            var model = await planning.ModelAsync(deployed.Commit, stop);
-            await rollbackImages.KeepAsync(model, deployed.Id, stop);
+            var model = await planning.ModelAsync(deployed.Commit, stop, deployed.Served.Source);
+            before = await rollback.KeepAsync(before, model, model.Built, release, stop);
             release.WatchSite();
             var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
             before = before with { Deployment = new Deployment(model, whole ? null : [], new Dictionary<string, string>(), await deployer.LookAsync(model, stop)) };
-            KillPoints.Reach(KillPoint.ManualRollbackBegun);
-            var deployment = await rollback.BringBackAsync(new ReleaseBefore(goal.Id, goal.Commit, goal.Images), whole, late.Token);
-            KillPoints.Reach(KillPoint.ManualRollbackUp);
+            var deployment = await rollback.BringBackAsync(goal.Served, model, whole, release.Note, late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
-            var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop);
+            var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop, goal.Served.Source);
             plan = plan with { Services = [.. plan.Services.Select(s => s with { Action = Planning.ServiceAction.Unchanged, Reason = $"as in release {goal.Id}", Fresh = false })] };
             release.Planned(plan, goal);
             release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
-            await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
+            await kept.KeepAsync(plan.Model, release.Id, CancellationToken.None);
             await repository.KeepAsync(goal.Commit, release.Id, CancellationToken.None);
             // Otherwise the next poll would bring back what a person has just taken away.
             if (deployed.Commit != goal.Commit) { history.Quarantine(deployed.Commit, release.Id, $"a person went back to release {goal.Id}"); }

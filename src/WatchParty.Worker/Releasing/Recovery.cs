@@ -10,7 +10,7 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>The first act after a start: what a killed worker left is settled, and the deployed release is brought up again.</summary>
 /// <remarks>A <c>compose up</c> that was killed leaves services down in two of three cases; the same command again heals every one.</remarks>
 internal sealed class Recovery(
-    LostHistory lost, History history, Rollback rollback, ReleasePlanning planning, Deployer deployer, HealthVerifier verifier, RollbackImages rollbackImages,
+    LostHistory lost, History history, Rollback rollback, ReleasePlanning planning, Deployer deployer, HealthVerifier verifier, KeptImages kept,
     GitRepository repository, ProgressFeed progress, ReleaseListeners listeners, ILogger<Recovery> logger)
 {
     /// <summary>Times that a worker may end while it releases a commit before that is taken for the reason.</summary>
@@ -21,16 +21,18 @@ internal sealed class Recovery(
     public async Task<ReleaseReport?> RunAsync(bool always, CancellationToken stop)
     {
         await TakeUpAsync(stop);
-        KillPoints.Reach(KillPoint.RecoveryBegun);
         var unfinished = history.Unfinished();
         var resumed = unfinished is [{ State: ReleaseState.Verifying } newest, ..] && await ResumeAsync(newest, stop) ? newest : null;
         if (resumed is not null) { unfinished = [.. unfinished.Skip(1)]; }
         var isUp = true;
-        if (history.Deployed() is { } deployed && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(deployed, stop); }
-        KillPoints.Reach(KillPoint.RecoveryBroughtUp);
+        if (ToBringUp(unfinished) is { } served && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(served, stop); }
         foreach (var release in unfinished) { Settle(release, isUp); }
         return resumed is null ? null : history.Find(resumed.Id);
     }
+
+    /// <summary>What served before a release that had begun to touch containers, also what a person had put there; otherwise the deployed release.</summary>
+    private Served? ToBringUp(IReadOnlyList<UnfinishedRelease> unfinished) =>
+        unfinished.FirstOrDefault(r => r.State >= ReleaseState.Deploying && r.Before is { Services.Count: > 0 })?.Before ?? history.Deployed()?.Served;
 
     private async Task TakeUpAsync(CancellationToken stop)
     {
@@ -53,10 +55,11 @@ internal sealed class Recovery(
             if (await repository.HeadAsync(stop) != release.Commit) { return false; }
             progress.Report($"checking release {release.Id}, which was interrupted");
             var model = await planning.ModelAsync(release.Commit, stop);
-            if (await rollbackImages.DifferAsync(history.ImagesOf(release.Id), stop)) { return false; }
-            if ((await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop)).Services is not { IsEmpty: true }) { return false; }
-            await verifier.VerifyAsync(model, null, stop);
-            await rollbackImages.KeepAsync(model, release.Id, stop);
+            if (await kept.DifferAsync(model, history.Recorded(release.Id), stop)) { return false; }
+            var deployment = await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop);
+            if (deployment.Services is not { IsEmpty: true }) { return false; }
+            await verifier.VerifyAsync(deployment, UpAnswer.Nothing, stop);
+            await kept.KeepAsync(model, release.Id, stop);
             await repository.KeepAsync(release.Commit, release.Id, stop);
             history.LiftQuarantine(release.Commit);
             history.Finish(release.Id, ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
@@ -70,21 +73,21 @@ internal sealed class Recovery(
         }
     }
 
-    private async Task<bool> BringUpAsync(DeployedRelease deployed, CancellationToken stop)
+    private async Task<bool> BringUpAsync(Served served, CancellationToken stop)
     {
-        progress.Report($"bringing release {deployed.Id} up again");
+        progress.Report($"bringing release {served.Release} up again");
         try
         {
-            await rollback.BringBackAsync(new ReleaseBefore(deployed.Id, deployed.Commit, deployed.Images), whole: true, stop);
-            logger.BroughtUp(deployed.Id, deployed.Commit);
-            listeners.BroughtUp(deployed.Id, deployed.Commit, error: null);
+            await rollback.BringBackAsync(served, left: null, whole: true, logger.BroughtUpWith, stop);
+            logger.BroughtUp(served.Release, served.Commit);
+            listeners.BroughtUp(served.Release, served.Commit, error: null);
             return true;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // The next release goes on from what is there; the site may even be well without us.
-            logger.NotBroughtUp(deployed.Id, e.Message);
-            listeners.BroughtUp(deployed.Id, deployed.Commit, e.Message);
+            logger.NotBroughtUp(served.Release, e.Message);
+            listeners.BroughtUp(served.Release, served.Commit, e.Message);
             return false;
         }
     }
@@ -125,6 +128,9 @@ internal static partial class RecoveryLog
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted while it was verified, and is undone: {Reason}")]
     public static partial void NotResumed(this ILogger logger, long release, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Bringing up: {Note}")]
+    public static partial void BroughtUpWith(this ILogger logger, string note);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The deployed release {Release} ({Commit}) is up")]
     public static partial void BroughtUp(this ILogger logger, long release, string commit);

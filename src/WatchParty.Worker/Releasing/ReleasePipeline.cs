@@ -10,7 +10,7 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>From a commit to healthy containers: detect, plan, build, deploy, verify, record. Start reading here.</summary>
 /// <remarks>What fails before the deployment changes no container; what fails after it brings the last good release back.</remarks>
 internal sealed class ReleasePipeline(
-    CommitDetection detection, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, ImageBuilder builder,
+    CommitDetection detection, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder,
     Deployer deployer, HealthVerifier verifier, ReleaseRecorder recorder, Rollback rollback, TimeProvider time)
 {
     /// <param name="stop">Ends planning and building at once; a deployment that has begun is given some time to end well.
@@ -28,25 +28,18 @@ internal sealed class ReleasePipeline(
         try
         {
             release.Enter(ReleaseState.Planning, "plan");
-            KillPoints.Reach(KillPoint.ReleaseBegun);
             await repository.FetchAsync(found.Commit, building.Token);
-            KillPoints.Reach(KillPoint.Fetched);
             // What serves already was released by a person or under an earlier rule, and may be built again.
             if (found.Commit != found.Deployed?.Commit) { await repository.RefuseUnsignedAsync(found.Commit, building.Token); }
             release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, building.Token)).InWords());
-            KillPoints.Reach(KillPoint.CheckedOut);
             var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, building.Token);
             release.Planned(plan);
-            KillPoints.Reach(KillPoint.Planned);
 
             release.Enter(ReleaseState.Building, "build");
-            before = before with { Images = await rollbackImages.KeepAsync(plan.Model, before.Release, building.Token) };
-            KillPoints.Reach(KillPoint.ImagesKept);
+            before = await rollback.KeepAsync(before, plan.Model, plan.Builds.Select(b => b.Service), release, building.Token);
             await deployer.AskAheadAsync(plan, building.Token);
             var images = await builder.BuildAsync(plan, release.Log, release.Note, building.Token);
-            KillPoints.Reach(KillPoint.Built);
             release.Built(images, plan);
-            KillPoints.Reach(KillPoint.BuildRecorded);
 
             release.Enter(ReleaseState.Deploying, "deploy");
             if (await deployer.IsNeededAsync(plan, building.Token))
@@ -55,21 +48,16 @@ internal sealed class ReleasePipeline(
                 release.WatchSite();
                 var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, building.Token);
                 before = before with { Deployment = deployment };
-                KillPoints.Reach(KillPoint.DeployBegun);
-                var complaint = await deployer.UpAsync(found.Commit, deployment, late.Token);
-                KillPoints.Reach(KillPoint.DeployedUp);
+                var up = await deployer.UpAsync(found.Commit, deployment, late.Token);
+                foreach (var note in up.Notes) { release.Note(note); }
 
                 release.Enter(ReleaseState.Verifying, "verify");
-                KillPoints.Reach(KillPoint.VerifyBegun);
-                await verifier.VerifyAsync(plan.Model, complaint, late.Token);
+                foreach (var note in await verifier.VerifyAsync(deployment, up, late.Token)) { release.Note(note); }
                 release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
-                KillPoints.Reach(KillPoint.Verified);
             }
 
-            await rollbackImages.KeepAsync(plan.Model, release.Id, CancellationToken.None);
-            KillPoints.Reach(KillPoint.ReleaseImagesKept);
+            await kept.KeepAsync(plan.Model, release.Id, CancellationToken.None);
             await repository.KeepAsync(found.Commit, release.Id, CancellationToken.None);
-            KillPoints.Reach(KillPoint.ReleaseCommitKept);
             return release.Succeeded();
         }
         catch (Exception e)

@@ -1,5 +1,6 @@
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
@@ -9,16 +10,19 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
-    DeployOptions options, ComposeProject project, ToolRunner runner, GitRepository repository, BuildInputReader inputReader, DockerEngine engine, FreshMarks freshMarks)
+    WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept,
+    FreshMarks freshMarks, Ownership ownership, Forewarnings forewarnings)
 {
-    private const int LargestFile = 1024 * 1024;
-
-    /// <exception cref="WorkerException">Compose cannot resolve the model; the message has compose's own words.</exception>
-    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
+    /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
+    /// <param name="source">What the model is resolved with; the settings of now when null.</param>
+    public async Task<ReleasePlan> PlanAsync(
+        string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken, ModelSource? source = null)
     {
-        var model = await ModelAsync(commit, cancellationToken);
+        var model = await ModelAsync(commit, cancellationToken, source);
+        var notes = await ownership.CheckAsync(model, commit, cancellationToken);
+        var gone = await kept.GoneAsync(deployed?.Served.Project ?? model.Project, cancellationToken);
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
-        return ReleasePlanner.Plan(new PlanningFacts(
+        var plan = ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
             await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
@@ -31,23 +35,39 @@ internal sealed class ReleasePlanning(
             DeployedResourcesHash = deployed?.ResourcesHash,
             Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
         });
+        var warnings = await forewarnings.OfAsync(model, commit, [.. plan.Builds.Select(b => b.Name)], cancellationToken);
+        return plan with
+        {
+            Notes =
+            [
+                .. plan.Notes, .. notes, .. warnings.Where(w => w.Always).Select(w => w.ToString()),
+                .. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>(),
+            ],
+        };
     }
 
     /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
     public async Task<IReadOnlyDictionary<string, string>> RestartsAsync(ComposeModel model, string? from, string to, CancellationToken cancellationToken) =>
-        options.RestartOnMountChange && from is not null && from != to && await repository.HasCommitAsync(from, cancellationToken)
+        options.Deploy.RestartOnMountChange && from is not null && from != to && await repository.HasCommitAsync(from, cancellationToken)
             ? MountedFiles.Restarts(model, project.Folder, await repository.ChangedPathsAsync(from, to, cancellationToken))
             : new Dictionary<string, string>();
 
-    public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken)
+    /// <param name="source">What it is resolved with; the settings of now when null.</param>
+    public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken, ModelSource? source = null)
     {
-        RefuseEndlessFiles();
+        var asked = source is null ? project : project.With(source);
         try
         {
-            Redaction.Learn(Secrets.InEnvFiles(project));
-            var model = ComposeModel.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfig(project, commit), cancellationToken));
-            Redaction.Learn(Secrets.In(model.Text, project));
-            return model;
+            Redaction.Learn(Secrets.InEnvFiles(asked));
+            var command = DockerCommands.ComposeConfig(asked, commit);
+            var resolved = await runner.RunAsync(command, cancellationToken);
+            if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
+            var model = ComposeModel.Parse(resolved.Output);
+            Redaction.Learn(Secrets.In(model.Text, asked));
+            model = model with { Source = source ?? ModelSource.Of(options), Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)] };
+            return MayHaveWorkerKeys(asked)
+                ? model.WithHealthIgnored(WorkerKeys.IgnoringHealth(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken)))
+                : model;
         }
         catch (ToolFailedException e)
         {
@@ -61,15 +81,9 @@ internal sealed class ReleasePlanning(
         }
     }
 
-    /// <summary>Before compose reads them, which it does as a whole. A file that only <c>COMPOSE_FILE</c> or an <c>include</c> names is not seen here, and has only
-    /// the limits of the command.</summary>
-    private void RefuseEndlessFiles()
-    {
-        if (project.ComposeFiles.FirstOrDefault(f => FileStamp.OfTarget(f) is { } file && (file.Kind != FileKind.Regular || file.Size > LargestFile)) is { } refused)
-        {
-            throw new WorkerException($"The compose file {refused} is not a regular file, or is larger than 1 MiB. Write one that compose can read at once", Remedy.NeedsPerson);
-        }
-    }
+    /// <summary>Whether it is worth asking compose once more for them; a file that is not looked into here is one that a key of these names brings in.</summary>
+    private static bool MayHaveWorkerKeys(ComposeProject asked) => asked.Files().Paths.Where(File.Exists).Select(File.ReadAllText).Any(text =>
+        text.Contains(WorkerKeys.Name, StringComparison.Ordinal) || text.Contains("include:", StringComparison.Ordinal) || text.Contains("extends:", StringComparison.Ordinal));
 
     private async Task<Dictionary<string, IReadOnlyCollection<string>>> ChangedPathsAsync(string commit, DeployedRelease? deployed, CancellationToken cancellationToken)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Polly;
@@ -14,24 +15,40 @@ using WatchParty.Worker.Verifying;
 namespace WatchParty.Worker.Releasing;
 
 /// <summary>What was there before a release began.</summary>
-/// <param name="Release">Its number, 0 for what somebody deployed before the worker came.</param>
-/// <param name="Images">Id by image name.</param>
 /// <param name="Deployment">How the new release has begun to replace it; null as long as it has not.</param>
-internal sealed record ReleaseBefore(long Release, string Commit, IReadOnlyDictionary<string, string> Images, Deployment? Deployment = null)
+internal sealed record ReleaseBefore(Served Served, Deployment? Deployment = null)
 {
+    /// <summary>Image names that the new release gives to other images.</summary>
+    public ImmutableHashSet<string> Rebuilt { get; init; } = [];
+
     public bool Deploying => Deployment is not null;
 }
 
 /// <summary>Brings an earlier release back: its commit, its images, its containers.</summary>
 internal sealed class Rollback(
-    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, RollbackImages rollbackImages, ImageBuilder builder, Deployer deployer,
-    HealthVerifier verifier, TimeProvider time, ILogger<Rollback> logger)
+    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder, Ownership ownership, Deployer deployer,
+    HealthVerifier verifier, History history, TimeProvider time, ILogger<Rollback> logger)
 {
     // A stop does not keep the working tree and the image names from being put right, which takes a second.
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(20);
 
     public async Task<ReleaseBefore> RememberAsync(DeployedRelease? deployed, CancellationToken cancellationToken) =>
-        new(deployed?.Id ?? 0, deployed?.Commit ?? await repository.HeadAsync(cancellationToken), deployed?.Images ?? new Dictionary<string, string>());
+        new(deployed?.Served ?? new Served(0, await repository.HeadAsync(cancellationToken), null, null, new Dictionary<string, ServedService>()));
+
+    /// <summary>Records and keeps what serves, before anything of it is built anew or touched.</summary>
+    /// <param name="rebuilt">Services whose image names stand for others from now on.</param>
+    public async Task<ReleaseBefore> KeepAsync(
+        ReleaseBefore before, ComposeModel model, IEnumerable<ComposeService> rebuilt, RunningRelease release, CancellationToken cancellationToken)
+    {
+        var served = await kept.ServingAsync(before.Served, model, cancellationToken);
+        await kept.KeepBeforeAsync(release.Id, served, cancellationToken);
+        history.SaveBefore(release.Id, served);
+        return before with { Served = served, Rebuilt = [.. rebuilt.Select(s => s.Image)] };
+    }
+
+    /// <summary>Words for services whose image is gone while their containers run.</summary>
+    public static string NotReturnable(IEnumerable<string> services) =>
+        $"{string.Join(", ", services)} cannot go back to exactly what runs now: the image of its container is gone from this engine, so it would be built again";
 
     /// <summary>Undoes what a failed release did so far. It never throws: what could not be undone is part of the answer's error.</summary>
     public async Task<ReleaseFailure> GoBackAsync(ReleaseBefore before, ReleaseFailure failure, RunningRelease release)
@@ -46,35 +63,46 @@ internal sealed class Rollback(
                     return failure with { Error = $"{failure.Error}. {why}" };
                 }
                 release.GoesBack(failure);
-                KillPoints.Reach(KillPoint.RollbackBegun);
                 // What concerns the whole application on the way there does so on the way back.
-                await Retrying().ExecuteAsync(async token => await BringBackAsync(before, whole: deployment.Services is null, token), CancellationToken.None);
+                await Retrying().ExecuteAsync(async token => await BringBackAsync(before.Served, deployment.Model, whole: deployment.Services is null, release.Note, token), CancellationToken.None);
                 release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
-                KillPoints.Reach(KillPoint.RollbackDone);
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
             }
             using var limit = new CancellationTokenSource(QuickLimit, time);
-            return await PutBackAsync(before, limit.Token) is { Count: > 0 } gone ? failure with { Error = $"{failure.Error}. {Gone(before, gone)}" } : failure;
+            await repository.CheckOutAsync(before.Served.Commit, "going back", limit.Token);
+            return await kept.GiveNamesBackAsync(before.Served, before.Rebuilt, limit.Token) is { Count: > 0 } gone
+                ? failure with { Error = $"{failure.Error}. {Gone(before.Served, gone)}" }
+                : failure;
         }
         catch (Exception e)
         {
-            return failure with { Error = $"{failure.Error}. Going back to {before.Commit[..7]} failed as well: {e.Message}" };
+            return failure with { Error = $"{failure.Error}. Going back to {before.Served.Commit[..7]} failed as well: {e.Message}" };
         }
     }
 
-    /// <summary>Makes the release of <paramref name="before"/> serve again, and checks that it does.</summary>
+    /// <summary>Makes <paramref name="goal"/> serve again, and checks that exactly it does: its images, its networks, its ports.</summary>
+    /// <param name="left">The model of the release that is left; null when none is. What it runs under another project's name goes.</param>
     /// <param name="whole">Whether compose has to look at the whole application, and not only at what differs.</param>
-    public async Task<Deployment> BringBackAsync(ReleaseBefore before, bool whole, CancellationToken cancellationToken)
+    /// <param name="note">Receives what a person should know about it.</param>
+    public async Task<Deployment> BringBackAsync(Served goal, ComposeModel? left, bool whole, Action<string> note, CancellationToken cancellationToken)
     {
-        var left = await repository.HeadAsync(cancellationToken);
-        var gone = await PutBackAsync(before, cancellationToken);
-        KillPoints.Reach(KillPoint.RollbackPutBack);
-        var model = await planning.ModelAsync(before.Commit, cancellationToken);
-        if (gone.Count > 0) { await BuildAgainAsync(before, gone, cancellationToken); }
-        var deployment = await deployer.DecideAsync(model, await planning.RestartsAsync(model, left, before.Commit, cancellationToken), whole, cancellationToken);
-        var complaint = await deployer.UpAsync(before.Commit, deployment, cancellationToken);
-        KillPoints.Reach(KillPoint.RollbackUp);
-        await verifier.VerifyAsync(model, complaint, cancellationToken);
+        var from = await repository.HeadAsync(cancellationToken);
+        await repository.CheckOutAsync(goal.Commit, "going back", cancellationToken);
+        var model = await planning.ModelAsync(goal.Commit, cancellationToken, goal.Source);
+        var given = await kept.GiveBackAsync(model, goal, cancellationToken);
+        if (given.Gone.Count > 0)
+        {
+            goal = await BuildAgainAsync(goal, model, given.Gone, cancellationToken);
+            given = await kept.GiveBackAsync(model, goal, cancellationToken);
+        }
+        foreach (var words in given.Notes) { note(words); }
+        model = given.Model;
+        if (left is not null && left.Project != model.Project) { await ownership.RemoveAsync(left.Project, [.. left.Services.Select(s => s.Name)], cancellationToken); }
+        var restarts = await planning.RestartsAsync(model, from, goal.Commit, cancellationToken);
+        var images = goal.Services.Where(s => model.Services.Any(m => m.Name == s.Key)).ToDictionary(s => s.Key, s => s.Value.ImageId);
+        var deployment = await deployer.DecideAsync(model, restarts, whole, cancellationToken, images);
+        var up = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pull: false);
+        foreach (var words in up.Notes.Concat(await verifier.VerifyAsync(deployment, up, cancellationToken))) { note(words); }
         return deployment;
     }
 
@@ -89,41 +117,43 @@ internal sealed class Rollback(
 
     private string? WhyItStays(ReleaseBefore before) =>
         !options.Deploy.Rollback ? "It was left as it is, because Deploy:Rollback is false"
-        : before.Images.Count == 0 ? "There is no earlier release to go back to"
+        : before.Served is { Release: 0, Services.Count: 0 } ? "There is no earlier release to go back to"
         : null;
 
-    /// <summary>Puts the working tree and the image names back, so that whoever starts the application by hand gets the release that serves.</summary>
-    /// <returns>The image names whose image is gone from the engine.</returns>
-    private async Task<IReadOnlyList<string>> PutBackAsync(ReleaseBefore before, CancellationToken cancellationToken)
-    {
-        await repository.CheckOutAsync(before.Commit, "going back", cancellationToken);
-        return await rollbackImages.RestoreAsync(before.Images, before.Release, cancellationToken);
-    }
-
     /// <summary>Builds the images of an earlier release that somebody removed from its commit, which is checked out. No container is touched.</summary>
-    private async Task BuildAgainAsync(ReleaseBefore before, IReadOnlyList<string> gone, CancellationToken cancellationToken)
+    /// <returns>The release with the images that were built.</returns>
+    private async Task<Served> BuildAgainAsync(Served goal, ComposeModel model, IReadOnlyList<string> gone, CancellationToken cancellationToken)
     {
-        logger.BuildsAgain(before.Release, string.Join(", ", gone));
-        var plan = await planning.PlanAsync(before.Commit, null, new ReleaseRequest("going back"), cancellationToken);
-        plan = plan with { Services = [.. plan.Services.Select(s => gone.Contains(s.Service.Image) ? s : s with { Action = ServiceAction.Unchanged })] };
-        using var log = new BuildLog(Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{before.Release}-again.log")));
+        if (gone.Where(name => model.Built.All(s => s.Name != name)).ToList() is { Count: > 0 } pulled)
+        {
+            throw new WorkerException($"{Gone(goal, pulled)}, and it is not built here. Pull it by hand", Remedy.NeedsPerson);
+        }
+        logger.BuildsAgain(goal.Release, string.Join(", ", gone));
+        var plan = await planning.PlanAsync(goal.Commit, null, new ReleaseRequest("going back"), cancellationToken, goal.Source);
+        plan = plan with { Services = [.. plan.Services.Select(s => gone.Contains(s.Name) ? s : s with { Action = ServiceAction.Unchanged })] };
+        using var log = new BuildLog(Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{goal.Release}-again.log")));
         try
         {
-            await builder.BuildAsync(plan, log, note => logger.Noted(before.Release, note), cancellationToken);
+            var built = await builder.BuildAsync(plan, log, note => logger.Noted(goal.Release, note), cancellationToken);
+            var images = built.ToDictionary(b => b.Plan.Service.Image, b => b.ImageId);
+            return goal with
+            {
+                Services = goal.Services.ToDictionary(
+                    s => s.Key, s => gone.Contains(s.Key) && images.TryGetValue(model.Services.First(m => m.Name == s.Key).Image, out var id) ? s.Value with { ImageId = id } : s.Value),
+            };
         }
         catch (BuildFailedException e)
         {
-            throw new WorkerException($"{Gone(before, gone)}, and cannot be built again: {e.Message}", Remedy.NeedsPerson, e);
+            throw new WorkerException($"{Gone(goal, gone)}, and cannot be built again: {e.Message}", Remedy.NeedsPerson, e);
         }
-        await rollbackImages.KeepAsync(plan.Model, before.Release, cancellationToken);
     }
 
-    private static string Gone(ReleaseBefore before, IReadOnlyList<string> gone) =>
-        $"the image of {string.Join(", ", gone)} for release {before.Release} is gone from this engine";
+    private static string Gone(Served goal, IReadOnlyList<string> services) =>
+        $"the image of {string.Join(", ", services)} {(goal.Release > 0 ? $"for release {goal.Release}" : "that ran before the worker came")} is gone from this engine";
 }
 
 internal static partial class RollbackLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The images of release {Release} are gone from this engine ({Images}); they are built again from its commit")]
-    public static partial void BuildsAgain(this ILogger logger, long release, string images);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The images of release {Release} are gone from this engine ({Services}); they are built again from its commit")]
+    public static partial void BuildsAgain(this ILogger logger, long release, string services);
 }

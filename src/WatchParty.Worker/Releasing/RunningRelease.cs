@@ -38,6 +38,7 @@ internal sealed class ReleaseRecorder(
 internal sealed class RunningRelease(
     long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ReleaseListeners listeners, ILogger logger) : IDisposable
 {
+    private readonly HashSet<string> _noted = [];
     private ReleasePlan? _plan;
     private SiteWatch? _watch;
 
@@ -60,7 +61,8 @@ internal sealed class RunningRelease(
 
     public void Note(string? note)
     {
-        if (note is null) { return; }
+        // Compose says the same again at every call.
+        if (note is null || !_noted.Add(note)) { return; }
         history.Note(id, note);
         logger.Noted(id, note);
     }
@@ -73,6 +75,7 @@ internal sealed class RunningRelease(
         _plan = plan;
         history.SavePlan(id, plan, imagesOf);
         foreach (var service in plan.Services) { logger.Planned(service.Name, service.Action.ToString(), service.Reason); }
+        foreach (var note in plan.Notes) { Note(note); }
     }
 
     public void Built(IReadOnlyList<BuiltImage> images, ReleasePlan plan)

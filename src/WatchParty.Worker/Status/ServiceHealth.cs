@@ -11,7 +11,7 @@ namespace WatchParty.Worker.Status;
 internal sealed record ServiceHealth(string Name, string State, bool Good, int Restarts);
 
 /// <summary>Looks at the containers of what is deployed.</summary>
-internal sealed class ServiceHealthReader(History history, ReleasePlanning planning, DockerEngine engine)
+internal sealed class ServiceHealthReader(History history, ReleasePlanning planning, IDockerEngine engine)
 {
     private (long Release, ComposeModel Model)? _known;
 

@@ -22,7 +22,7 @@ namespace WatchParty.Worker.Status;
 /// <remarks>A host of its own inside of the service's, so that nothing of ASP.NET Core is loaded where there is no page. When the address cannot be
 /// used the service goes on without a page: deploying matters more.</remarks>
 internal sealed class StatusServer(
-    StatusOptions options, StatusSecrets secrets, StatusSources sources, RequestedWork work, ProgressFeed progress, Func<string> metrics, Action pollNow, DockerEngine engine,
+    StatusOptions options, StatusSecrets secrets, StatusSources sources, RequestedWork work, ProgressFeed progress, Func<string> metrics, Action pollNow, IDockerEngine engine,
     Heartbeat heartbeat, TimeProvider time, ILoggerFactory logging) : IHostedService, IAsyncDisposable
 {
     private static readonly TimeSpan EnginePatience = TimeSpan.FromSeconds(5);

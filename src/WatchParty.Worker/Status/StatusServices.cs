@@ -24,5 +24,5 @@ internal static class StatusServices
         .AddSingleton(p => new RequestedWork(p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<RequestedWork>>()))
         .AddHostedService(p => new StatusServer(
             options, secrets, p.GetRequiredService<StatusSources>(), p.GetRequiredService<RequestedWork>(), p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<MetricsRegistry>().Render, p.GetRequiredService<GitPoller>().PollNow,
-            p.GetRequiredService<DockerEngine>(), p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));
+            p.GetRequiredService<IDockerEngine>(), p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));
 }

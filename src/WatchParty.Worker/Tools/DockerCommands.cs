@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Tools;
 
@@ -20,38 +21,43 @@ internal static class DockerCommands
     /// <summary>The model as compose resolves it, with every value of the environment filled in: secrets too, so it is never logged.</summary>
     /// <remarks>A few lines of YAML aliases can keep compose busy for ever and take all memory, hence the limits.</remarks>
     public static ToolCommand ComposeConfig(ComposeProject project, string commit) =>
-        Compose(project, commit, "config", "--format", "json") with
-        {
-            Timeout = TimeSpan.FromSeconds(30),
-            Grace = TimeSpan.FromSeconds(1),
-            ProcessorLimit = TimeSpan.FromSeconds(20),
-            MemoryLimit = ConfigMemoryLimit,
-            OutputLimit = 16 * 1024 * 1024,
-        };
+        OfConfig(Compose(project, commit, "config", "--format", "json"));
+
+    private static ToolCommand OfConfig(ToolCommand command) => command with
+    {
+        Timeout = TimeSpan.FromSeconds(30),
+        Grace = TimeSpan.FromSeconds(1),
+        ProcessorLimit = TimeSpan.FromSeconds(20),
+        MemoryLimit = ConfigMemoryLimit,
+        OutputLimit = 16 * 1024 * 1024,
+    };
+
+    /// <summary>The same in compose's own YAML, which alone has the keys that begin with <c>x-</c>.</summary>
+    public static ToolCommand ComposeConfigInYaml(ComposeProject project, string commit) => OfConfig(Compose(project, commit, "config"));
+
+    /// <summary>The names of all services, of every profile.</summary>
+    public static ToolCommand ComposeServices(ComposeProject project, string commit) => OfConfig(Compose(project, commit, "--profile", "*", "config", "--services"));
 
     /// <summary>The hash that compose gives the configuration of each service of the resolved <paramref name="model"/>, one "name hash" a line.</summary>
     public static ToolCommand ComposeHashes(ComposeProject project, string name, string model) =>
-        InProject(project, new ToolCommand("docker", "compose", "--ansi", "never", "--project-name", name, "--profile", "*", "--file", "-", "config", "--hash", "*")) with
-        {
-            Input = model,
-            Timeout = TimeSpan.FromSeconds(30),
-            Grace = TimeSpan.FromSeconds(1),
-            ProcessorLimit = TimeSpan.FromSeconds(20),
-            MemoryLimit = ConfigMemoryLimit,
-        };
+        OfConfig(InProject(project, new ToolCommand("docker", "compose", "--ansi", "never", "--project-name", name, "--profile", "*", "--file", "-", "config", "--hash", "*"))) with { Input = model };
 
     /// <summary>Starts what differs; builds nothing, and waits for nothing but what <c>depends_on</c> says.</summary>
-    /// <remarks>Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that ended well for a
+    /// <remarks>Without <c>--remove-orphans</c>, which takes for left over whatever else bears the project's name, and ended one-off containers.
+    /// Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that ended well for a
     /// failure (pkg/compose/start.go), and its answer at its limit is a coin toss up to 5.5.0.</remarks>
     /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose 2.29.2
     /// the hash of a service has its dependencies in it, and without them it would be replaced.</param>
     /// <param name="waitTimeout">How long what others depend on may take to become healthy.</param>
-    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
+    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, UpOptions how, params IReadOnlyCollection<string> services) =>
         Compose(project, commit,
         [
-            "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans",
+            "--progress", "plain", "up", "--detach", "--no-build",
+            .. how.Recreate ? ["--force-recreate"] : Array.Empty<string>(),
+            .. how.Pull ? Array.Empty<string>() : ["--pull", "never"],
             .. services.Count > 0 ? services.Prepend("--") : [],
-        ]) with
+        // Which containers are left over was looked at before, and compose's warning counts others as well.
+        ]).With("COMPOSE_IGNORE_ORPHANS", "true") with
         {
             // Pulling the images of services that are not built counts too.
             Timeout = waitTimeout + TimeSpan.FromMinutes(15),
@@ -103,16 +109,19 @@ internal static class DockerCommands
     public static ToolCommand RegistryManifest(ComposeProject project, string image) =>
         InProject(project, new ToolCommand("docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", image)) with { Timeout = TimeSpan.FromMinutes(1) };
 
-    private static ToolCommand Compose(ComposeProject project, string commit, params IEnumerable<string> arguments) =>
-        InProject(project, new ToolCommand("docker",
+    private static ToolCommand Compose(ComposeProject project, string commit, params IEnumerable<string> arguments)
+    {
+        var files = project.Files();
+        return InProject(project, new ToolCommand("docker",
         [
             "compose", "--ansi", "never",
             .. project.Options.ProjectName is { } name ? ["--project-name", name] : Array.Empty<string>(),
-            .. project.Options.Files.SelectMany(f => new[] { "--file", f }),
-            .. project.Options.EnvFiles.SelectMany(f => new[] { "--env-file", f }),
+            .. files.Paths.Concat(project.FurtherFiles).SelectMany(f => new[] { "--file", f }),
+            .. project.Options.EnvFiles.Concat(files.EnvFiles).SelectMany(f => new[] { "--env-file", f }),
             .. project.Options.Profiles.SelectMany(p => new[] { "--profile", p }),
             .. arguments,
         ])).With(project.CommitArgument, commit);
+    }
 
     private static ToolCommand InProject(ComposeProject project, ToolCommand command) => command with
     {
@@ -130,16 +139,28 @@ internal static class DockerCommands
     };
 }
 
+/// <param name="Recreate">Makes the containers of the named services anew also when compose finds them as they should be.</param>
+/// <param name="Pull">Whether an image that is not on the engine may be pulled.</param>
+internal readonly record struct UpOptions(bool Recreate, bool Pull);
+
 /// <summary>Where the application is and how compose is called for it.</summary>
 /// <param name="Folder">The checkout.</param>
 /// <param name="Environment">Variables for every call, such as <c>DOCKER_HOST</c>.</param>
 internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument, ImmutableDictionary<string, string?> Environment)
 {
-    private static readonly string[] DefaultFiles =
-        [.. from name in new[] { "compose", "docker-compose" } from part in new[] { "", ".override" } from ending in new[] { ".yaml", ".yml" } select name + part + ending];
+    /// <summary>Files of ours that are merged after the application's own.</summary>
+    public ImmutableArray<string> FurtherFiles { get; init; } = [];
 
-    /// <summary>Full paths of the configured compose files, or of those that compose would look for; not all of them need exist.</summary>
-    public IEnumerable<string> ComposeFiles => (Options.Files is { Length: > 0 } files ? files : DefaultFiles).Select(f => Path.GetFullPath(f, Folder));
+    /// <summary>The compose files as they are now: they come with the commit that is checked out.</summary>
+    /// <exception cref="WorkerException">There is none that can be used.</exception>
+    public ComposeFiles Files() => ComposeFiles.Find(Folder, Options, System.Environment.GetEnvironmentVariable);
+
+    /// <summary>The same checkout, called with other settings.</summary>
+    public ComposeProject With(ModelSource source) => this with
+    {
+        Options = new ComposeOptions { Files = [.. source.Files], Profiles = [.. source.Profiles], EnvFiles = [.. source.EnvFiles], ProjectName = source.ProjectName, AdoptFrom = Options.AdoptFrom },
+        CommitArgument = source.CommitArgument,
+    };
 
     public static ComposeProject From(WorkerOptions options) => new(
         options.Repository.Path, options.Compose, options.Build.CommitArgument,

@@ -12,7 +12,7 @@ internal static class DockerEndpoint
     public static string Default => OperatingSystem.IsWindows() ? "npipe:////./pipe/docker_engine" : "unix:///var/run/docker.sock";
 
     /// <exception cref="WorkerException">The endpoint has a form that the Engine API cannot be reached by, such as <c>ssh://</c>.</exception>
-    public static async Task<Uri> ResolveAsync(DockerOptions options, ToolRunner runner, CancellationToken cancellationToken)
+    public static async Task<Uri> ResolveAsync(DockerOptions options, IToolRunner runner, CancellationToken cancellationToken)
     {
         var (text, source) = options.Endpoint is { } configured ? (configured, "Docker:Endpoint")
             : Environment.GetEnvironmentVariable("DOCKER_HOST") is { Length: > 0 } variable ? (variable, "DOCKER_HOST")
@@ -22,7 +22,7 @@ internal static class DockerEndpoint
             : throw new WorkerException($"{source} is '{text}', which the worker cannot reach. Set Docker:Endpoint to unix:///…, npipe:////./pipe/… or tcp://host:port.", Remedy.NeedsPerson);
     }
 
-    private static async Task<string> FromContextAsync(ToolRunner runner, CancellationToken cancellationToken)
+    private static async Task<string> FromContextAsync(IToolRunner runner, CancellationToken cancellationToken)
     {
         try
         {

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
@@ -7,10 +6,8 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace WatchParty.Worker.Tools;
 
-/// <summary>The Docker Engine's HTTP API, as far as the worker needs it: images, containers, builder cache.</summary>
-/// <remarks>Every call is bounded in time. An engine that cannot be reached, or that answers with a server error, is a
-/// <see cref="WorkerException"/> that is retried by itself.</remarks>
-internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEndpoint, TimeProvider time) : IDisposable
+/// <summary>The Docker Engine's HTTP API, as far as the worker needs it.</summary>
+internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEndpoint, TimeProvider time) : IDockerEngine, IDisposable
 {
     // Newer versions drop fields read here: 1.52 the BuildCache list of /system/df (api/docs/CHANGELOG.md of moby).
     private static readonly Version NewestApi = new(1, 51);
@@ -32,7 +29,6 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         _connecting.Dispose();
     }
 
-    /// <summary>The engine's address. It may not answer there.</summary>
     public async Task<Uri> EndpointAsync(CancellationToken cancellationToken) => _endpoint ??= await resolveEndpoint(cancellationToken);
 
     public async Task<EngineInfo> InfoAsync(CancellationToken cancellationToken)
@@ -44,15 +40,12 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         return new EngineInfo(version.Version, version.ApiVersion, containerd ? ImageStore.Containerd : ImageStore.GraphDriver, details.Driver, details.DockerRootDir, details.SystemTime);
     }
 
-    /// <summary>The image that <paramref name="reference"/> names, or null when there is none.</summary>
     public Task<ImageDetails?> FindImageAsync(string reference, CancellationToken cancellationToken) =>
         FindAsync($"images/{Escape(reference)}/json", DockerJson.Default.ImageDetails, cancellationToken);
 
-    /// <summary>Images; with <paramref name="reference"/> only those whose name matches, for example <c>app:watchparty-*</c>.</summary>
     public Task<ImageSummary[]> ImagesAsync(string? reference, CancellationToken cancellationToken) =>
         GetAsync($"images/json{(reference is null ? "" : $"?filters={Filter("reference", reference)}")}", DockerJson.Default.ImageSummaryArray, cancellationToken);
 
-    /// <summary>Gives the image <paramref name="id"/> the further name <paramref name="name"/>; a name that exists moves.</summary>
     public async Task TagAsync(string id, string name, CancellationToken cancellationToken)
     {
         var (repository, tag) = ImageName.Split(name);
@@ -60,23 +53,6 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         await ThrowOnErrorAsync(answer, cancellationToken);
     }
 
-    /// <summary>Ids of those of <paramref name="references"/> that exist.</summary>
-    public async Task<IReadOnlyDictionary<string, string>> ImageIdsAsync(IEnumerable<string> references, CancellationToken cancellationToken)
-    {
-        var ids = new ConcurrentDictionary<string, string>();
-        await Parallel.ForEachAsync(references.Distinct(), AtOnce(cancellationToken), async (reference, token) =>
-        {
-            if (await FindImageAsync(reference, token) is { } image) { ids[reference] = image.Id; }
-        });
-        return ids;
-    }
-
-    /// <summary>Gives images further names.</summary>
-    public Task TagAsync(IEnumerable<(string Id, string Name)> names, CancellationToken cancellationToken) =>
-        Parallel.ForEachAsync(names, AtOnce(cancellationToken), async (image, token) => await TagAsync(image.Id, image.Name, token));
-
-    /// <summary>Takes the name or the image away.</summary>
-    /// <returns>False when the engine refused, because a container needs it or it is gone.</returns>
     public async Task<bool> RemoveImageAsync(string reference, CancellationToken cancellationToken)
     {
         using var answer = await SendAsync(HttpMethod.Delete, $"images/{Escape(reference)}", PruneLimit, cancellationToken);
@@ -85,33 +61,39 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         return true;
     }
 
-    /// <summary>The containers of a compose project, running or not, without those of <c>compose run</c>.</summary>
-    public async Task<IReadOnlyList<ContainerSummary>> ContainersAsync(string project, CancellationToken cancellationToken) =>
-        [.. (await GetAsync($"containers/json?all=1&filters={Filter("label", $"com.docker.compose.project={project}")}", DockerJson.Default.ContainerSummaryArray, cancellationToken)).Where(c => !c.OneOff)];
+    public async Task<IReadOnlyList<ContainerSummary>> ContainersAsync(string? project, CancellationToken cancellationToken)
+    {
+        var filter = project is null ? "" : $"&filters={Filter("label", $"com.docker.compose.project={project}")}";
+        return [.. (await GetAsync($"containers/json?all=1{filter}", DockerJson.Default.ContainerSummaryArray, cancellationToken)).Where(c => !c.OneOff)];
+    }
 
-    /// <summary>The container, or null when it is gone.</summary>
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
         FindAsync($"containers/{Escape(id)}/json", DockerJson.Default.ContainerDetails, cancellationToken);
 
-    /// <summary>Stops the container as gently as its configuration says, and starts it again.</summary>
     public async Task RestartAsync(string id, CancellationToken cancellationToken)
     {
         using var answer = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/restart", RestartLimit, cancellationToken);
         await ThrowOnErrorAsync(answer, cancellationToken);
     }
 
-    /// <summary>More requests at once only wait for each other in the engine.</summary>
-    private static ParallelOptions AtOnce(CancellationToken cancellationToken) => new() { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken };
+    public async Task RemoveContainerAsync(string id, CancellationToken cancellationToken)
+    {
+        using var stopped = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/stop", RestartLimit, cancellationToken);
+        if (stopped.StatusCode is not (HttpStatusCode.NotModified or HttpStatusCode.NotFound)) { await ThrowOnErrorAsync(stopped, cancellationToken); }
+        using var removed = await SendAsync(HttpMethod.Delete, $"containers/{Escape(id)}?force=1", RestartLimit, cancellationToken);
+        // Somebody else removes it at this moment.
+        if (removed.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Conflict)) { await ThrowOnErrorAsync(removed, cancellationToken); }
+    }
 
-    /// <summary>Every record of the engine's builder cache.</summary>
+    public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) =>
+        FindAsync($"networks/{Escape(name)}", DockerJson.Default.NetworkDetails, cancellationToken);
+
+    public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) =>
+        FindAsync($"volumes/{Escape(name)}", DockerJson.Default.VolumeDetails, cancellationToken);
+
     public async Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
         (await GetAsync("system/df?type=build-cache", DockerJson.Default.DiskUsage, cancellationToken)).BuildCache ?? [];
 
-    /// <summary>Removes builder cache records that no build uses at the moment.</summary>
-    /// <param name="notUsedSince">Only those last used before this time of the engine's clock; all when null.</param>
-    /// <param name="type">Only those of this type; all when null.</param>
-    /// <param name="maxBytes">Stops when the cache is down to this size, the least recently used records first; no limit when null.</param>
-    /// <returns>The bytes freed and the number of records removed.</returns>
     public async Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken)
     {
         List<string> filters = [];
@@ -138,23 +120,18 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         }
     }
 
-    /// <summary>Removes images that have no name and no container.</summary>
-    /// <param name="label">Only those with this label (<c>key=value</c>); all when null.</param>
-    /// <returns>The bytes freed. Layers that the builder cache holds as well are not counted.</returns>
     public async Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken)
     {
         using var answer = await SendAsync(HttpMethod.Post, $"images/prune?filters={Uri.EscapeDataString($"{{{Pair("dangling", "true")}{(label is null ? "" : $",{Pair("label", label)}")}}}")}", PruneLimit, cancellationToken);
         return (await ReadAsync(answer, DockerJson.Default.ImagePruneAnswer, cancellationToken)).SpaceReclaimed;
     }
 
-    /// <summary>Whether the registry of <paramref name="image"/> knows it, asked without pulling.</summary>
     public async Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken)
     {
         using var answer = await SendAsync(HttpMethod.Get, $"distribution/{Escape(image)}/json", QuickLimit, cancellationToken);
         return answer.IsSuccessStatusCode;
     }
 
-    /// <summary>The image as a tar stream (<c>docker save</c>); the caller disposes it.</summary>
     public async Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken)
     {
         try

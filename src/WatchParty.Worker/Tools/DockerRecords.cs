@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace WatchParty.Worker.Tools;
@@ -22,13 +23,43 @@ internal sealed record EngineDetails(string Driver, string[][]? DriverStatus, st
 
 internal sealed record ImageDetails([property: JsonRequired] string Id, string[]? RepoTags, string[]? RepoDigests, long Size, ImageConfiguration? Config);
 
-internal sealed record ImageConfiguration(Dictionary<string, string>? Labels);
+internal sealed record ImageConfiguration(Dictionary<string, string>? Labels)
+{
+    public ImageHealthCheck? Healthcheck { get; init; }
 
-internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created);
+    /// <summary>Folders that get a volume of their own in each container that names none for them.</summary>
+    public Dictionary<string, JsonElement>? Volumes { get; init; }
+}
+
+/// <param name="Test">Empty: none of its own; <c>NONE</c>: none at all.</param>
+/// <remarks>Times are in nanoseconds; 0 means the engine's default.</remarks>
+internal sealed record ImageHealthCheck(string[]? Test)
+{
+    public long Interval { get; init; }
+
+    public long Timeout { get; init; }
+
+    public long StartPeriod { get; init; }
+
+    public int Retries { get; init; }
+
+    public bool IsCheck => Test is { Length: > 0 } test && test[0] != "NONE";
+}
+
+internal sealed record ImageSummary([property: JsonRequired] string Id, string[]? RepoTags, long Size, long Created)
+{
+    public Dictionary<string, string>? Labels { get; init; }
+}
 
 internal sealed record ContainerSummary(
     [property: JsonRequired] string Id, [property: JsonRequired] string[] Names, [property: JsonRequired] string ImageID, [property: JsonRequired] string State, [property: JsonRequired] Dictionary<string, string> Labels)
 {
+    /// <summary>Name of the image as the container was made with.</summary>
+    public string Image { get; init; } = "";
+
+    /// <summary>Compose project; empty when compose did not make it.</summary>
+    public string Project => Labels.GetValueOrDefault("com.docker.compose.project", "");
+
     public string Service => Labels.GetValueOrDefault("com.docker.compose.service", "");
 
     /// <summary>Whether it comes from <c>docker compose run</c>, which no deployment touches.</summary>
@@ -36,7 +67,50 @@ internal sealed record ContainerSummary(
 }
 
 internal sealed record ContainerDetails(
-    [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount, [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig);
+    [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount, [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig)
+{
+    public ContainerConfiguration? Config { get; init; }
+
+    public ContainerNetworks? NetworkSettings { get; init; }
+
+    public ContainerMount[]? Mounts { get; init; }
+}
+
+/// <param name="Healthcheck">The one that counts, of the file or of the image.</param>
+internal sealed record ContainerConfiguration(ImageHealthCheck? Healthcheck)
+{
+    /// <summary>Name of the image as the container was made with, whatever image has that name now.</summary>
+    public string? Image { get; init; }
+}
+
+/// <param name="Networks">By the network's name.</param>
+/// <param name="Ports">What is published, by port and protocol (<c>8000/tcp</c>); null for a port that is only exposed.</param>
+internal sealed record ContainerNetworks(Dictionary<string, ContainerNetwork>? Networks, Dictionary<string, PublishedPort[]?>? Ports);
+
+internal sealed record ContainerNetwork(string? NetworkID)
+{
+    public string[]? Aliases { get; init; }
+
+    /// <summary>Every name under which others on the network find it; null before Engine 25.</summary>
+    public string[]? DNSNames { get; init; }
+}
+
+internal sealed record PublishedPort(string? HostIp, string? HostPort);
+
+/// <param name="Type"><c>volume</c>, <c>bind</c>, <c>tmpfs</c>.</param>
+/// <param name="Name">Of a volume; 64 hexadecimal digits for one that nobody named.</param>
+internal sealed record ContainerMount(string Type, string? Name, string? Source, string Destination);
+
+internal sealed record NetworkDetails([property: JsonRequired] string Id, [property: JsonRequired] string Name, string Driver, bool Internal, Dictionary<string, string>? Labels, Dictionary<string, string>? Options)
+{
+    public NetworkAddresses? IPAM { get; init; }
+}
+
+internal sealed record NetworkAddresses(NetworkPool[]? Config);
+
+internal sealed record NetworkPool(string? Subnet, string? Gateway);
+
+internal sealed record VolumeDetails([property: JsonRequired] string Name, string Driver, Dictionary<string, string>? Labels, Dictionary<string, string>? Options);
 
 internal sealed record ContainerState([property: JsonRequired] string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health)
 {
@@ -75,6 +149,8 @@ internal sealed record EngineError(string? Message);
 [JsonSerializable(typeof(ImageSummary[]))]
 [JsonSerializable(typeof(ContainerSummary[]))]
 [JsonSerializable(typeof(ContainerDetails))]
+[JsonSerializable(typeof(NetworkDetails))]
+[JsonSerializable(typeof(VolumeDetails))]
 [JsonSerializable(typeof(DiskUsage))]
 [JsonSerializable(typeof(CachePruneAnswer))]
 [JsonSerializable(typeof(ImagePruneAnswer))]

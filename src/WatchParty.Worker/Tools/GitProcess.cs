@@ -4,7 +4,7 @@ using WatchParty.Worker.Configuration;
 namespace WatchParty.Worker.Tools;
 
 /// <summary>Runs git in one checkout and turns its failures into <see cref="WorkerException"/>.</summary>
-internal sealed class GitProcess(RepositoryOptions options, ToolRunner runner, ImmutableDictionary<string, string?> environment)
+internal sealed class GitProcess(RepositoryOptions options, IToolRunner runner, ImmutableDictionary<string, string?> environment)
 {
     /// <summary>The checkout, without a slash at the end.</summary>
     public string Folder { get; } = Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Path));

@@ -16,7 +16,7 @@ internal sealed record CommitInfo(string Commit, string Subject, string Author, 
 /// <summary>The application's checkout.</summary>
 /// <remarks>Every failure is a <see cref="WorkerException"/> that names what to do. What touches the remote or the files refuses
 /// to while the checkout's own configuration could start programs.</remarks>
-internal sealed partial class GitRepository(RepositoryOptions options, ToolRunner runner, TimeProvider time, ILogger<GitRepository> logger)
+internal sealed partial class GitRepository(RepositoryOptions options, IToolRunner runner, TimeProvider time, ILogger<GitRepository> logger)
 {
     private const int ShortestEntry = 8;
 

@@ -12,15 +12,11 @@ internal delegate Task StreamReading(Stream stream, CancellationToken cancellati
 /// and nothing of the program left behind afterwards.</summary>
 /// <remarks>On Unix a program gets a process group of its own (<c>setsid</c>), because
 /// <see cref="Process.Kill(bool)"/> misses children that lost their parent; their open pipe would then block the wait.</remarks>
-internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
+internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger) : IToolRunner
 {
     // Variables that speak to this process only: a child must not answer for it.
     private static readonly string[] OwnVariables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
-    /// <summary>Runs <paramref name="command"/> and returns its result whatever the exit code.</summary>
-    /// <param name="standardError">Reads standard error live; without it only the last lines are kept.</param>
-    /// <exception cref="ToolFailedException">The program could not be started, or passed a limit.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; the process group has ended when this is thrown.</exception>
     public async Task<ToolResult> RunAsync(ToolCommand command, StreamReading? standardError, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -67,18 +63,6 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger)
             throw new ToolFailedException(command, process.ExitCode, $"was ended by a signal: {why}somebody killed it, or the kernel did for want of memory", tail.ToString());
         }
         return new ToolResult(process.ExitCode, output.IsCompletedSuccessfully ? await output : "", tail.ToString(), elapsed);
-    }
-
-    public Task<ToolResult> RunAsync(ToolCommand command, CancellationToken cancellationToken) => RunAsync(command, null, cancellationToken);
-
-    /// <summary>Runs <paramref name="command"/> and returns its standard output.</summary>
-    /// <exception cref="ToolFailedException">Also for every exit code but 0.</exception>
-    public async Task<string> OutputOfAsync(ToolCommand command, CancellationToken cancellationToken)
-    {
-        var result = await RunAsync(command, cancellationToken);
-        return result.ExitCode == 0
-            ? result.Output
-            : throw new ToolFailedException(command, result.ExitCode, $"exited with {result.ExitCode}", result.ErrorTail);
     }
 
     private static Process Start(ToolCommand command)

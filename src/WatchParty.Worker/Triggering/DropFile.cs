@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;
 
@@ -22,7 +23,7 @@ internal enum DropFileEnd
 /// <summary>One flag and the result beside it: look, claim, finish. No policy, and no memory of earlier looks.</summary>
 /// <remarks>Whoever may write the folder is not trusted further: no link is followed, nothing but a small regular file is
 /// opened, and whatever is removed or replaced is a name in this folder.</remarks>
-internal sealed class DropFile(string folder, DropFileKind kind)
+internal sealed class DropFile(string folder, DropFileKind kind, Failpoints? failpoints = null)
 {
     /// <summary>Size from which a flag is refused unread, in bytes.</summary>
     private const int SizeLimit = 4 * 1024;
@@ -91,13 +92,12 @@ internal sealed class DropFile(string folder, DropFileKind kind)
             }
             // Nothing can remove a file only if it is unchanged. So it is moved out of reach of a touch first, compared there, and put back.
             Rename(FlagPath, _aside);
-            KillPoints.Reach(KillPoint.FlagAside);
             if (FileStamp.Of(_aside) is { } aside && !claimed.IsSameFileAs(aside))
             {
                 PutBack();
                 return DropFileEnd.TouchedAgain;
             }
-            File.Delete(_aside);
+            Around("delete", _aside, () => File.Delete(_aside));
             return DropFileEnd.Removed;
         }
         catch (FileNotFoundException)
@@ -121,6 +121,12 @@ internal sealed class DropFile(string folder, DropFileKind kind)
     /// <exception cref="IOException">The folder cannot be written, or the result's name is taken by a folder.</exception>
     public void WriteResult(DropFileResultDocument result)
     {
+        Around("write", _temporary, () => WriteTemporary(result));
+        Rename(_temporary, ResultPath);
+    }
+
+    private void WriteTemporary(DropFileResultDocument result)
+    {
         File.Delete(_temporary);
         using (var stream = new FileStream(_temporary, FileMode.CreateNew, FileAccess.Write))
         {
@@ -130,7 +136,6 @@ internal sealed class DropFile(string folder, DropFileKind kind)
             stream.WriteByte((byte)'\n');
             stream.Flush(flushToDisk: true);
         }
-        Rename(_temporary, ResultPath);
     }
 
     private DropFileClaim Read(SafeFileHandle file)
@@ -157,9 +162,14 @@ internal sealed class DropFile(string folder, DropFileKind kind)
         if (!TryRenameToFreeName(_aside, FlagPath)) { File.Delete(_aside); }
     }
 
-    private static void Rename(string from, string to)
+    private void Rename(string from, string to) => Around("rename", from, () =>
     {
         if (OperatingSystem.IsLinux()) { UnixFile.Rename(from, to); } else { File.Move(from, to, overwrite: true); }
+    });
+
+    private void Around(string verb, string file, Action work)
+    {
+        if (failpoints is null) { work(); } else { failpoints.Around($"{verb} {Path.GetFileName(file)}", work); }
     }
 
     private static bool TryRenameToFreeName(string from, string to)

@@ -4,19 +4,28 @@ using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;
 
 /// <summary>Does what the drop files ask for.</summary>
-internal sealed class DropFileService(Operations operations, FlagTries tries, WorkerOptions options, Heartbeat heartbeat, TimeProvider time, ILogger<DropFileWatcher> logger) : BackgroundService
+internal sealed class DropFileService(
+    Operations operations, FlagTries tries, WorkerOptions options, Heartbeat heartbeat, TimeProvider time, ILogger<DropFileWatcher> logger, Failpoints? failpoints = null) : BackgroundService
 {
     private const string Loop = "drop files";
     private const string ClearFlag = "clear-cache.flag";
     private const string RebuildFlag = "force-rebuild.flag";
 
+    /// <summary>As in <see cref="DropFileWatcher"/>.</summary>
+    internal TimeSpan LookEvery { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <inheritdoc cref="LookEvery"/>
+    internal bool WithEvents { get; init; } = true;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        var watcher = new DropFileWatcher(options.DropFiles.Folder ?? options.Repository.Path, time, logger);
+        var folder = options.DropFiles.Folder ?? options.Repository.Path;
+        var watcher = new DropFileWatcher(folder, time, logger, failpoints) { LookEvery = LookEvery, WithEvents = WithEvents };
         await watcher.RunAsync(HandleAsync, within => heartbeat.Expect(Loop, within), stoppingToken);
         heartbeat.Done(Loop);
     }

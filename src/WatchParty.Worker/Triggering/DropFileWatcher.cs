@@ -1,20 +1,21 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;
 
 /// <summary>Does the work that flags in a folder ask for, one after the other, <c>clear-cache.flag</c> first.</summary>
 /// <remarks>Every touch of a flag is followed by work that started later; touches that come together are one. A flag stays until
 /// its work is done and its result written. Events of the file system only shorten the wait for the next periodic look.</remarks>
-internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<DropFileWatcher> logger)
+internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<DropFileWatcher> logger, Failpoints? failpoints = null)
 {
     // A flag counts once it has been left alone this long: `echo frontend > clear-cache.flag` makes it first and fills it then.
     // The wait is also longer than the file system's clock tick, so no later touch can have the time of the claimed one.
     private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(5);
 
-    private readonly DropFile[] _flags = [new(folder, DropFileKind.ClearCache), new(folder, DropFileKind.ForceRebuild)];
+    private readonly DropFile[] _flags = [new(folder, DropFileKind.ClearCache, failpoints), new(folder, DropFileKind.ForceRebuild, failpoints)];
 
     // Flags whose work is done but that could not be removed, as they were then.
     private readonly Dictionary<DropFileKind, FileStamp> _stuck = [];
@@ -138,7 +139,6 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     {
         if (result.Error is null) { logger.WorkDone(flag.FlagPath, result.Outcome); } else { logger.WorkNotDone(flag.FlagPath, result.Outcome, result.Error); }
         Write(flag, result, startedAt);
-        KillPoints.Reach(KillPoint.FlagResultWritten);
         var end = flag.Finish(claimed, out var reason);
         if (end == DropFileEnd.TouchedAgain)
         {

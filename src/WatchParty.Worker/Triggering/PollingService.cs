@@ -20,7 +20,6 @@ internal sealed class PollingService(GitPoller poller, GitRepository repository,
             try
             {
                 newest.See(commit);
-                KillPoints.Reach(KillPoint.PollSeen);
             }
             catch (WorkerException e)
             {

@@ -47,8 +47,8 @@ public sealed class ComposeFormTests
         Assert.Equal(first.Service("nameless").Image, await app.ImageAsync("nameless:latest"));
         Assert.Equal(first.Service("dot.ted").Image, await app.ImageAsync("shared:dotted"));
         // Images that differ in the tag alone are kept apart.
-        Assert.Equal(first.Service("one").Image, await app.ImageAsync($"shared:watchparty-{first.Release}"));
-        Assert.Equal(first.Service("dot.ted").Image, await app.ImageAsync($"shared:watchparty-{first.Release}-dotted"));
+        Assert.Equal(first.Service("one").Image, await app.KeptImageAsync(first.Release, "one"));
+        Assert.Equal(first.Service("dot.ted").Image, await app.KeptImageAsync(first.Release, "dot.ted"));
         Assert.Equal(first.Service("one").Image, first.Service("two").Image);
         (await app.OnceAsync()).Expect("NothingToDo", 0);
 

@@ -221,8 +221,8 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
             (await _app.OnceAsync()).Succeeded();
         }
         _app.Configure("Prune:KeepReleases", null);
-        var tags = await Command.OutputAsync("docker", ["image", "ls", "--format", "{{.Tag}}", $"{_app.Project}-web"]);
-        Assert.Equal(2, tags.Split('\n').Count(t => t.StartsWith("watchparty-", StringComparison.Ordinal)));
+        var tags = await Command.OutputAsync("docker", ["image", "ls", "--format", "{{.Tag}}", "watchparty-release"]);
+        Assert.Equal(2, tags.Split('\n').Count(t => t.StartsWith($"{_app.Project}.", StringComparison.Ordinal) && t.EndsWith(".web", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -22,11 +22,14 @@ internal sealed class CacheView(Application app) : IDisposable
 
     public Task<IReadOnlyList<CacheRecord>> RecordsAsync() => _engine.CacheRecordsAsync(default);
 
-    public Task<bool> CarriesCacheAsync(string image) => new ImageCacheMetadata(_engine).IsInAsync($"{app.Project}-{image}", default);
+    public Task<bool> CarriesCacheAsync(string image) => new ImageCacheMetadata(_engine).IsInAsync(image, default);
 
-    /// <summary>Tags of the cache images of a service.</summary>
+    /// <summary>Names of the cache images of a service.</summary>
     public async Task<IReadOnlyList<string>> CacheImagesAsync(string service) =>
-        [.. (await Command.OutputAsync("docker", ["image", "ls", "--format", "{{.Tag}}", $"{app.Project}-{service}"])).Split('\n').Where(t => t.StartsWith("buildcache", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    [
+        .. (await Command.OutputAsync("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "watchparty-cache"])).Split('\n')
+            .Where(n => $"{n}.".StartsWith($"watchparty-cache:{app.Project}.{service}.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+    ];
 
     /// <summary>Folders of the sealed cache of a service.</summary>
     public string[] CacheFolders(string service) =>
@@ -48,7 +51,7 @@ internal sealed class CacheView(Application app) : IDisposable
     /// <summary>Takes the seal of a service away behind the worker's back.</summary>
     public async Task BreakSealAsync(string service)
     {
-        foreach (var tag in await CacheImagesAsync(service)) { await Command.OutputAsync("docker", ["image", "rm", "--force", $"{app.Project}-{service}:{tag}"]); }
+        foreach (var image in await CacheImagesAsync(service)) { await Command.OutputAsync("docker", ["image", "rm", "--force", image]); }
         foreach (var folder in CacheFolders(service)) { Directory.Delete(folder, recursive: true); }
     }
 

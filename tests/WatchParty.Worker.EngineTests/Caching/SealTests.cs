@@ -1,4 +1,6 @@
+using WatchParty.Worker.Caching;
 using WatchParty.Worker.EngineTests.Harness;
+using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.EngineTests.Caching;
 
@@ -24,11 +26,12 @@ public sealed class SealTests : IAsyncLifetime
         (await app.OnceAsync()).Succeeded();
         await app.PushContentAsync();
         (await app.OnceAsync()).Succeeded();
-        Assert.False(await _cache!.CarriesCacheAsync("web:latest"));
+        Assert.False(await _cache!.CarriesCacheAsync($"{app.Project}-web:latest"));
         if (await _cache.OnGraphDriverAsync())
         {
-            Assert.Equal(["buildcache", "buildcache-deps"], await _cache.CacheImagesAsync("web"));
-            Assert.True(await _cache.CarriesCacheAsync("web:buildcache") && await _cache.CarriesCacheAsync("web:buildcache-deps"));
+            string[] images = [$"watchparty-cache:{app.Project}.web", $"watchparty-cache:{app.Project}.web.deps"];
+            Assert.Equal(images, await _cache.CacheImagesAsync("web"));
+            Assert.True(await _cache.CarriesCacheAsync(images[0]) && await _cache.CarriesCacheAsync(images[1]));
             Assert.Empty(_cache.CacheFolders("web"));
         }
         else
@@ -46,6 +49,79 @@ public sealed class SealTests : IAsyncLifetime
         var check = (await app.RunAsync("doctor", "--json")).Json["checks"]!.AsArray().Single(c => (string?)c!["name"] == "cache metadata of web")!;
         Assert.Equal("Error", (string?)check["status"]);
     }
+
+    [Fact]
+    public async Task A_seal_takes_no_name_that_somebody_else_gave()
+    {
+        var app = await StartAsync();
+        if (!await _cache!.OnGraphDriverAsync()) { return; }
+        var (name, before) = ($"watchparty-cache:{app.Project}.web", await OwnImageAsync(app, "precious"));
+        await Command.OutputAsync("docker", ["tag", before, name]);
+        (await app.OnceAsync()).Succeeded();
+
+        Assert.Equal(before, await IdAsync(name));
+        Assert.Equal("Cleared", (await app.RunAsync("clear-cache", "--json")).Outcome);
+        Assert.Equal(before, await IdAsync(name));
+
+        // Out of the way, it is sealed.
+        await Command.OutputAsync("docker", ["image", "rm", name]);
+        await app.PushContentAsync();
+        var sealing = (await app.OnceAsync()).Succeeded();
+        Assert.DoesNotContain("not sealed", sealing.Errors, StringComparison.Ordinal);
+        Assert.NotEqual(before, await IdAsync(name));
+        Assert.True(await _cache.IsSealedAsync("web"));
+    }
+
+    [Fact]
+    public async Task Seals_of_an_older_program_are_used_and_go_by_the_names_that_it_recorded()
+    {
+        var app = await StartAsync();
+        if (!await _cache!.OnGraphDriverAsync()) { return; }
+        (await app.OnceAsync()).Succeeded();
+        string[] old = [$"{app.Project}-web:buildcache-deps", $"{app.Project}-web:buildcache"];
+        await RenameAsync(app, $"watchparty-cache:{app.Project}.web.deps", old[0]);
+        await RenameAsync(app, $"watchparty-cache:{app.Project}.web", old[1]);
+        using (var database = Database.Open(Path.Combine(app.State, "history.db")))
+        {
+            var record = new SealRecord(database);
+            record.Save(record.Find("web")! with { Images = old, Project = null });
+        }
+        await CacheView.WipeBuilderAsync();
+        await app.PushContentAsync();
+        var warm = (await app.OnceAsync()).Succeeded();
+
+        Assert.Equal(["web Built 2/7"], warm.Counts);
+        Assert.Equal(2, (await _cache.CacheImagesAsync("web")).Count);
+        foreach (var name in old) { Assert.Null(await IdAsync(name)); }
+
+        // One that is somebody else's by now stays.
+        var other = await OwnImageAsync(app, "somebody else's");
+        await Command.OutputAsync("docker", ["tag", other, old[1]]);
+        using (var database = Database.Open(Path.Combine(app.State, "history.db")))
+        {
+            var record = new SealRecord(database);
+            record.Save(record.Find("web")! with { Images = old, Project = null });
+        }
+        await app.PushContentAsync();
+        (await app.OnceAsync()).Succeeded();
+        Assert.Equal(other, await IdAsync(old[1]));
+    }
+
+    private static async Task RenameAsync(Application app, string from, string to)
+    {
+        await Command.OutputAsync("docker", ["tag", from, to], app.Folder);
+        await Command.OutputAsync("docker", ["image", "rm", from], app.Folder);
+    }
+
+    private static async Task<string?> IdAsync(string name)
+    {
+        var result = await Command.RunAsync("docker", ["image", "inspect", "-f", "{{.Id}}", name]);
+        return result.ExitCode == 0 ? result.Output.Trim() : null;
+    }
+
+    /// <summary>An image that a person built; its id.</summary>
+    private static Task<string> OwnImageAsync(Application app, string content) => Command.ShellAsync(
+        $"printf 'FROM watchparty-sample-base:1\\nRUN echo %s > /own\\n' \"{content}\" | docker build -q -t {app.Project}-own:1 - >/dev/null; docker image inspect -f '{{{{.Id}}}}' {app.Project}-own:1", app.Folder);
 
     [Fact]
     public async Task Nothing_of_the_cache_is_marked_or_sealed_before_the_release_serves()

@@ -101,7 +101,9 @@ internal sealed class Application : IAsyncDisposable
             containers=$(docker ps -aq --filter $label); [ -z "$containers" ] || docker rm -fv $containers
             networks=$(docker network ls -q --filter $label); [ -z "$networks" ] || docker network rm $networks
             volumes=$(docker volume ls -q --filter $label); [ -z "$volumes" ] || docker volume rm $volumes
-            images=$(docker image ls --format '{ImageFormat}' '{Project}-*'); [ -z "$images" ] || docker image rm -f $images
+            for names in '{Project}-*' 'watchparty-release:{Project}.*' 'watchparty-cache:{Project}.*'; do
+              images=$(docker image ls --format '{ImageFormat}' "$names"); [ -z "$images" ] || docker image rm -f $images
+            done
             docker image prune -f
             """);
         Directory.Delete(Folder, recursive: true);
@@ -258,6 +260,13 @@ internal sealed class Application : IAsyncDisposable
     public async Task<string?> ImageAsync(string name)
     {
         var result = await Command.RunAsync("docker", ["image", "inspect", "-f", "{{.Id}}", $"{Project}-{name}"]);
+        return result.ExitCode == 0 ? result.Output.Trim() : null;
+    }
+
+    /// <summary>Id of the image that the worker keeps of a service for a release, or null.</summary>
+    public async Task<string?> KeptImageAsync(string release, string service)
+    {
+        var result = await Command.RunAsync("docker", ["image", "inspect", "-f", "{{.Id}}", $"watchparty-release:{Project}.{release}.{service}"]);
         return result.ExitCode == 0 ? result.Output.Trim() : null;
     }
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Reliability;
 
@@ -20,32 +20,26 @@ internal enum Work
 }
 
 /// <summary>One kill.</summary>
-/// <param name="Point">Where; at a random time when null.</param>
+/// <param name="Point">Where, as <see cref="Failpoints"/> names it; at a random time when null.</param>
 /// <param name="MostNew">Containers of the new release that may be made: 2 where a retry is recorded.</param>
 /// <param name="MostOld">Containers of earlier releases that may be made on the way back.</param>
-internal sealed record Kill(Work Work, KillPoint? Point, int MostNew = 0, int MostOld = 0)
+internal sealed record Kill(Work Work, string? Point, int MostNew = 0, int MostOld = 0)
 {
     /// <summary>The system call instead of which it is killed.</summary>
     public NthCall? Call { get; init; }
 
     /// <summary>Whether a worker is killed that starts with the work waiting for it, and not one that runs already.</summary>
-    public bool AtStart { get; init; } = Point is KillPoint.RecoveryBegun or KillPoint.RecoveryBroughtUp;
+    public bool AtStart { get; init; }
 
-    public string Name => Call is { } call ? $"{Work}/{call.Name}{(AtStart ? ", from the start" : "")}" : Point is { } point ? $"{Work}/{point}" : $"{Work}/random";
+    public string Name => Call is { } call ? $"{Work}/{call.Name}{(AtStart ? ", from the start" : "")}" : $"{Work}/{Point ?? "random"}";
 
     /// <summary>Every point, once, with what happens there.</summary>
     public static IReadOnlyList<Kill> All { get; } =
     [
-        .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.RecoveryBegun and <= KillPoint.SealRecorded).Select(p => p == KillPoint.DeployedUp
-            // What runs is not known to be all of the release, so the one before comes back first.
-            ? new Kill(Work.Commit, p, MostNew: 2, MostOld: 1)
-            : new Kill(Work.Commit, p, MostNew: 1)),
-        new Kill(Work.ForcedRebuild, KillPoint.Built, MostNew: 1),
-        .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.RollbackBegun and <= KillPoint.RollbackDone).Select(p => new Kill(Work.BadCommit, p, MostNew: 1, MostOld: 1)),
-        new Kill(Work.Rollback, KillPoint.ManualRollbackBegun),
-        new Kill(Work.Rollback, KillPoint.ManualRollbackUp, MostOld: 2),
-        .. Enum.GetValues<KillPoint>().Where(p => p is >= KillPoint.ClearMarked and <= KillPoint.FlagAside).Select(p => new Kill(Work.Clear, p)),
-        .. Enum.GetValues<KillPoint>().Where(p => p >= KillPoint.PruneMarked).Select(p => new Kill(Work.Prune, p)),
+        new Kill(Work.Commit, "after git checkout", MostNew: 1),
+        new Kill(Work.Commit, "after buildx bake", MostNew: 1),
+        new Kill(Work.Commit, "after compose up", MostNew: 2, MostOld: 1),
+        new Kill(Work.BadCommit, "after compose up#2", MostNew: 1, MostOld: 1),
     ];
 }
 
@@ -65,7 +59,7 @@ internal sealed class KillRuns : IAsyncDisposable
     {
         _app = app;
         _oracle = new Oracle(app);
-        _environment = [(KillPoints.Variable, Order), .. environment];
+        _environment = [(Failpoints.Variable, Order), .. environment];
     }
 
     /// <summary>Seconds from the start of a worker that finds a new commit until that serves, without a kill.</summary>
@@ -176,7 +170,7 @@ internal sealed class KillRuns : IAsyncDisposable
     private async Task BeKilledAsync(Kill kill, TimeSpan killAfter)
     {
         if (kill.AtStart) { await _service.KillAloneAsync(); }
-        if (kill.Point is { } point) { await File.WriteAllTextAsync(Order, point.ToString()); }
+        if (kill.Point is { } point) { await File.WriteAllTextAsync(Order, point); }
         using var strace = kill is { Call: { } call, AtStart: false } ? await Strace.AttachAsync(call, _service.Id) : null;
         if (kill.Work is Work.Commit or Work.Cycle) { _good = await PushAsync("ok"); }
         if (kill.Work == Work.BadCommit) { await PushAsync("broken"); }

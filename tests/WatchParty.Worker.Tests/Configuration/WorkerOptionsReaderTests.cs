@@ -47,7 +47,7 @@ public sealed class WorkerOptionsReaderTests : IDisposable
         (string Key, string Source, string Fix)[] expected =
         [
             ("Build:CommitArgument", "environment variable Worker__Build__CommitArgument", "letters, digits and _"),
-            ("Compose", FilePath, "Files, Profiles, ProjectName, EnvFiles"),
+            ("Compose", FilePath, "Files, Profiles, ProjectName, AdoptFrom, EnvFiles"),
             ("Deploy:Probes:1", FilePath, "http://"),
             ("Deploy:Rollback", FilePath, "true or false"),
             ("Deploy:WaitTimeout", FilePath, "from 00:00:01 to 1.00:00:00"),
@@ -228,6 +228,7 @@ public sealed class WorkerOptionsReaderTests : IDisposable
     [InlineData("""{ "Repository": { "PollInterval": "00:99:00" } }""", "Repository:PollInterval", "is not a time span")]
     [InlineData("""{ "Repository": { "LocalChanges": "Keep" } }""", "Repository:LocalChanges", "'Keep' is not a Stash or Refuse or Discard")]
     [InlineData("""{ "Compose": { "ProjectName": "Watch Party" } }""", "Compose:ProjectName", "is not a compose project name")]
+    [InlineData("""{ "Compose": { "AdoptFrom": "../old" } }""", "Compose:AdoptFrom", "is not an absolute path")]
     [InlineData("""{ "Deploy": { "SettleTime": "-00:00:01" } }""", "Deploy:SettleTime", "is out of range")]
     [InlineData("""{ "Prune": { "Cron": "30 3 * * *" } }""", "Prune:Cron", "is not a Quartz cron expression")]
     [InlineData("""{ "Build": { "RefreshBaseImages": "weekly" } }""", "Build:RefreshBaseImages", "is not a Quartz cron expression")]

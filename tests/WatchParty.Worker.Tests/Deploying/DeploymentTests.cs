@@ -1,6 +1,7 @@
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tests.Planning;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Deploying;
 
@@ -28,7 +29,10 @@ public sealed class DeploymentTests
         Set(Running.Where(r => containers.All(c => c.Split(' ')[0] != r.Split(' ')[0])).Concat(containers.Where(c => c.Contains(' ', StringComparison.Ordinal))));
 
     private static string Differing(ContainerSet containers) => string.Join(' ', Deployment.Differing(Model, containers,
-        Model.Services.ToDictionary(s => s.Name, _ => "x"), new Dictionary<string, string> { ["app-backend"] = "b1", ["app-tools"] = "t1", ["redis:7"] = "r1" }));
+        Expected(new() { ["app-backend"] = "b1", ["app-tools"] = "t1", ["redis:7"] = "r1" })));
+
+    private static Expected Expected(Dictionary<string, string> images, ComposeModel? model = null) => new((model ?? Model).Services.ToDictionary(s => s.Name, _ => "x"),
+        (model ?? Model).Services.ToDictionary(s => s.Name, s => images.GetValueOrDefault(s.Image)), new Dictionary<string, NetworkDetails>());
 
     private static string Words(IEnumerable<ServiceEffect> effects) => string.Join('\n', effects.Select(e => $"{e.Service} {e.Image} {e.Action}: {e.Reason}"));
 
@@ -57,9 +61,9 @@ public sealed class DeploymentTests
     [Fact]
     public void OneShotService_ThatNobodyAwaits_RunsWithEachDeployment()
     {
-        var model = ComposeModels.Of(("job", """{ "image": "app-tools" }"""));
+        var model = ComposeModels.Of(("job", """{ "image": "app-tools", "restart": "no" }"""));
 
-        Assert.Equal(["job"], Deployment.Differing(model, Set("job 1 t1 x exited"), new Dictionary<string, string> { ["job"] = "x" }, new Dictionary<string, string> { ["app-tools"] = "t1" }));
+        Assert.Equal(["job"], Deployment.Differing(model, Set("job 1 t1 x exited"), Expected(new() { ["app-tools"] = "t1" }, model)));
     }
 
     [Fact]

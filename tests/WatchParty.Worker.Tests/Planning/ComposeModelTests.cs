@@ -8,10 +8,10 @@ public sealed class ComposeModelTests
 
     [Theory]
     [InlineData("backend", "shapes/backend:1.0", true, 3, false)]
-    [InlineData("inline", "shapes-inline", true, 1, true)]
+    [InlineData("inline", "shapes-inline", true, 1, false)]
     [InlineData("job", "shapes/backend:1.0", false, 1, true)]
     [InlineData("migrate", "shapes/backend:1.0", false, 1, true)]
-    [InlineData("redis", "redis:7", false, 1, true)]
+    [InlineData("redis", "redis:7", false, 1, false)]
     [InlineData("web", "shapes-web", true, 2, false)]
     public void Service_OfEachShape_IsRead(string name, string image, bool built, int replicas, bool oneShot)
     {
@@ -19,6 +19,45 @@ public sealed class ComposeModelTests
 
         Assert.Equal((image, built, replicas, oneShot), (service.Image, service.Build is not null, service.Replicas, service.OneShot));
     }
+
+    [Theory]
+    [InlineData("""{ "restart": "no" }""", true)]
+    [InlineData("""{ "restart": "on-failure:3" }""", true)]
+    [InlineData("""{ "deploy": { "restart_policy": { "condition": "none" } } }""", true)]
+    [InlineData("""{ "restart": "no", "ports": [{ "target": 80 }] }""", false)]
+    [InlineData("""{ "restart": "always" }""", false)]
+    [InlineData("{}", false)]
+    public void Job_IsWhatTheFileSaysSo(string section, bool job) => Assert.Equal(job, ComposeModels.Of(("s", section)).Service("s").OneShot);
+
+    [Fact]
+    public void Job_IsAlsoWhatOthersAwait()
+    {
+        var model = ComposeModels.Of(("init", "{}"), ("web", """{ "depends_on": { "init": { "condition": "service_completed_successfully" } } }"""));
+
+        Assert.True(model.Service("init") is { OneShot: true, IsAwaited: true });
+        Assert.False(model.Service("web").OneShot);
+    }
+
+    [Fact]
+    public void HealthCheck_HasTheTimeThatItAllows()
+    {
+        static TimeSpan? Allows(string check) => ComposeModels.Of(("s", $$"""{ "healthcheck": {{check}} }""")).Service("s").Health?.Allows;
+
+        Assert.Equal(TimeSpan.FromSeconds(180), Allows("""{ "test": ["CMD", "true"] }"""));
+        Assert.Equal(TimeSpan.FromSeconds(90 + (2 * 8.5)), Allows("""{ "interval": "8s", "timeout": "500ms", "retries": 2, "start_period": "1m30s" }"""));
+        Assert.True(ComposeModels.Of(("s", """{ "healthcheck": { "test": ["NONE"] } }""")).Service("s").Health!.Disabled);
+        Assert.Null(ComposeModels.Of(("s", "{}")).Service("s").Health);
+    }
+
+    [Theory]
+    [InlineData("8000", "8000", true)]
+    [InlineData("8000", "8001", false)]
+    [InlineData("8000-8002", "8002", true)]
+    [InlineData("8000-8002", "8003", false)]
+    [InlineData("0", "40000", true)]
+    [InlineData("0", "", false)]
+    public void Port_AllowsWhatTheFileDoes(string published, string bound, bool allowed) =>
+        Assert.Equal(allowed, ComposeModels.Of(("s", $$"""{ "ports": [{ "target": 80, "published": "{{published}}" }] }""")).Service("s").Ports[0].Allows(bound));
 
     [Fact]
     public void BuildSection_WithEverything_IsReadWithDollarsUndoubled()

@@ -145,7 +145,7 @@ public sealed class DatabaseTests : IDisposable
         {
             using var database = Database.Open(FilePath);
             var history = new History(database, TimeProvider.System);
-            Assert.Equal(("abc", null, "sha256:1"), (history.Deployed()!.ConfigurationHash, history.Deployed()!.ResourcesHash, history.Deployed()!.Images["app-web"]));
+            Assert.Equal(("abc", null, "sha256:1"), (history.Deployed()!.ConfigurationHash, history.Deployed()!.ResourcesHash, history.Deployed()!.Served.Services["web"].ImageId));
             Assert.Null(history.Find(7)!.SecondsWithoutAnswer);
             Assert.Equal(8 + time, history.Begin("2222222222222222222222222222222222222222", null, "poll", forced: false));
         }

@@ -155,10 +155,10 @@ public sealed class HistoryTests : IDisposable
         Assert.True(History.IsEmpty());
         Dictionary<string, (string, string?)> Services(long release) => new() { ["web"] = ("app-web:latest", $"sha256:{release}") };
 
-        History.TakeUp([(7, Commit, Services(7)), (5, Other, Services(5))], last: 9, "found");
+        History.TakeUp([(7, Commit, "app", Services(7)), (5, Other, "app", Services(5))], last: 9, "found");
 
         Assert.False(History.IsEmpty());
-        Assert.Equal((7, Commit, "sha256:7"), (History.Deployed()!.Id, History.Deployed()!.Commit, History.Deployed()!.Images["app-web:latest"]));
+        Assert.Equal((7, Commit, "sha256:7"), (History.Deployed()!.Id, History.Deployed()!.Commit, History.Deployed()!.Served.Services["web"].ImageId));
         Assert.Equal((5, Other), (History.FindHealthy(5)!.Id, History.FindHealthy(5)!.Commit));
         Assert.Null(History.Deployed()!.Services["web"].Inputs);
         Assert.Equal(["found"], History.Find(7)!.Notes!);
@@ -209,7 +209,9 @@ public sealed class HistoryTests : IDisposable
         Assert.Equal((second, Other, RecordBench.Plan(Other).Model.ConfigurationHash), (deployed.Id, deployed.Commit, deployed.ConfigurationHash));
         Assert.Equal($"sha256:backend-{second}", deployed.Services["backend"].ImageId);
         Assert.Equal($"sha256:frontend-{first}", deployed.Services["frontend"].ImageId);
-        Assert.Equal(new Dictionary<string, string> { ["app-backend"] = $"sha256:backend-{second}", ["app-frontend"] = $"sha256:frontend-{first}" }, deployed.Images);
+        Assert.Equal(
+            new Dictionary<string, ServedService> { ["backend"] = new("app-backend", $"sha256:backend-{second}"), ["frontend"] = new("app-frontend", $"sha256:frontend-{first}") },
+            deployed.Served.Services);
         Assert.Null(deployed.Services["frontend"].Inputs!.DifferenceFrom(RecordBench.Inputs("frontend", Other), null));
         Assert.Equal(Other, deployed.Services["frontend"].Commit);
         Assert.Null(deployed.Services["redis"].Inputs);

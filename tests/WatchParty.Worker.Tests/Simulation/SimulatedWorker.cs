@@ -54,11 +54,11 @@ internal sealed class SimulatedWorker : IDisposable
         _detection = new CommitDetection(null!, History, NullLogger<CommitDetection>.Instance);
         _releasing = new ReleasingService(
             (request, token) => WorkAsync("release", t => ReleaseAsync(request, t), token), _newest, History, options, new Heartbeat(Clock), Clock, NullLogger<ReleasingService>.Instance);
-        _recovery = WorkAsync("recovery", RecoverAsync, _stop.Token);
-        _loop = (Task)Execute.Invoke(_releasing, [_stop.Token])!;
+        _recovery = _pump.Begin(() => WorkAsync("recovery", RecoverAsync, _stop.Token));
+        _loop = _pump.Begin(() => (Task)Execute.Invoke(_releasing, [_stop.Token])!);
         // Looks are far apart, because each is a look at real files; what a look does is the same.
         var watcher = new DropFileWatcher(folder, Clock, NullLogger<DropFileWatcher>.Instance) { LookEvery = TimeSpan.FromMinutes(4), WithEvents = false };
-        _flags = watcher.RunAsync(HandleAsync, _ => { }, _stop.Token);
+        _flags = _pump.Begin(() => watcher.RunAsync(HandleAsync, _ => { }, _stop.Token));
         _pump.Settle();
     }
 

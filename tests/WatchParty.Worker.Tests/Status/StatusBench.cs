@@ -34,7 +34,7 @@ internal sealed class StatusBench : IAsyncDisposable
     private readonly SocketsHttpHandler _handler = new() { AllowAutoRedirect = false, UseCookies = false, MaxConnectionsPerServer = 8 };
     private int _polls;
 
-    private StatusBench(Action<WorkerOptions> configure, DockerEngine? engine, TimeProvider time)
+    private StatusBench(Action<WorkerOptions> configure, IDockerEngine? engine, TimeProvider time)
     {
         Options = new WorkerOptions
         {
@@ -49,7 +49,7 @@ internal sealed class StatusBench : IAsyncDisposable
         _services = new ServiceCollection().AddLogging().AddWorker(Options, State).AddSingleton<Heartbeat>().AddSingleton<ProgressTrail>().AddSingleton<ServiceHealthReader>().AddSingleton<StatusSources>().BuildServiceProvider();
         _work = new RequestedWork((request, token) => Work(request, token), time, NullLogger<RequestedWork>.Instance);
         Server = new StatusServer(Options.Status, StatusSecrets.Read(Options.Status), _services.GetRequiredService<StatusSources>(), _work, Progress, () => "watchparty_info 1\n", () => Interlocked.Increment(ref _polls),
-            engine ?? _services.GetRequiredService<DockerEngine>(), _services.GetRequiredService<Heartbeat>(), time, NullLoggerFactory.Instance);
+            engine ?? _services.GetRequiredService<IDockerEngine>(), _services.GetRequiredService<Heartbeat>(), time, NullLoggerFactory.Instance);
         Http = new HttpClient(_handler);
     }
 
@@ -78,7 +78,7 @@ internal sealed class StatusBench : IAsyncDisposable
 
     public Func<ControlRequest, CancellationToken, Task<VerbResult>> Work { get; set; } = (_, _) => Task.FromResult(new VerbResult(ExitCode.Done, "{}"));
 
-    public static async Task<StatusBench> StartAsync(Action<WorkerOptions>? configure = null, DockerEngine? engine = null, TimeProvider? time = null)
+    public static async Task<StatusBench> StartAsync(Action<WorkerOptions>? configure = null, IDockerEngine? engine = null, TimeProvider? time = null)
     {
         var bench = new StatusBench(configure ?? (_ => { }), engine, time ?? TimeProvider.System);
         bench.Work = (request, _) =>

@@ -4,9 +4,10 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Tools;
 
-public sealed class DockerCommandsTests
+public sealed class DockerCommandsTests : IDisposable
 {
-    private const string Folder = "/srv/watch-party";
+    private static readonly string Folder = Directory.CreateTempSubdirectory("commands-").FullName;
+    private static readonly string ComposeFile = Path.Combine(Folder, "compose.yaml"), OddFile = Path.Combine(Folder, "$(id).yaml");
 
     private static readonly ComposeProject Plain = new(Folder, new ComposeOptions(), "GIT_COMMIT_HASH", ImmutableDictionary<string, string?>.Empty);
 
@@ -17,13 +18,22 @@ public sealed class DockerCommandsTests
         Environment = ImmutableDictionary<string, string?>.Empty.Add("DOCKER_HOST", "unix:///run/other.sock"),
     };
 
+    public DockerCommandsTests()
+    {
+        Directory.CreateDirectory(Folder);
+        File.WriteAllText(ComposeFile, "");
+        File.WriteAllText(OddFile, "");
+    }
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+
     [Fact]
-    public void Config_OfAPlainProject_LeavesEveryChoiceToCompose()
+    public void Config_OfAPlainProject_NamesTheFileAndLeavesEveryOtherChoiceToCompose()
     {
         var command = DockerCommands.ComposeConfig(Plain, "abc");
 
         Assert.Equal(("docker", Folder), (command.Program, command.WorkingDirectory));
-        Assert.Equal(["compose", "--ansi", "never", "config", "--format", "json"], command.Arguments.AsEnumerable());
+        Assert.Equal(["compose", "--ansi", "never", "--file", ComposeFile, "config", "--format", "json"], command.Arguments.AsEnumerable());
         Assert.Equal(
             new Dictionary<string, string?> { ["GIT_COMMIT_HASH"] = "abc", ["PWD"] = Folder, ["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1", ["BUILDX_METADATA_PROVENANCE"] = "disabled", ["BUILDX_GIT_INFO"] = "false", ["BUILDX_BAKE_ENTITLEMENTS_FS"] = "0" },
             command.Environment);
@@ -45,7 +55,7 @@ public sealed class DockerCommandsTests
 
         Assert.Equal(
             [
-                "compose", "--ansi", "never", "--project-name", "party", "--file", "compose.yaml", "--file", "$(id).yaml",
+                "compose", "--ansi", "never", "--project-name", "party", "--file", ComposeFile, "--file", OddFile,
                 "--env-file", ".env", "--env-file", "server.env", "--profile", "web", "--profile", "mail", "config", "--format", "json",
             ],
             command.Arguments.AsEnumerable());
@@ -56,18 +66,46 @@ public sealed class DockerCommandsTests
     [Fact]
     public void Up_BuildsNothingAndLeavesTheWaitingToUs()
     {
-        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3));
+        var command = DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromMinutes(3), new(Recreate: false, Pull: true));
 
         Assert.Equal(
-            ["compose", "--ansi", "never", "--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"],
+            ["compose", "--ansi", "never", "--file", ComposeFile, "--progress", "plain", "up", "--detach", "--no-build"],
             command.Arguments.AsEnumerable());
+        Assert.Equal("true", command.Environment["COMPOSE_IGNORE_ORPHANS"]);
         Assert.Equal("abc", command.Environment["GIT_COMMIT_HASH"]);
         Assert.True(command.Timeout > TimeSpan.FromMinutes(3));
     }
 
     [Fact]
     public void Up_OfSomeServices_NamesThemLast() =>
-        Assert.Equal(["--remove-orphans", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), "backend", "-odd").Arguments.TakeLast(4));
+        Assert.Equal(["--no-build", "--", "backend", "-odd"], DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), new(Recreate: false, Pull: true), "backend", "-odd").Arguments.TakeLast(4));
+
+    [Fact]
+    public void Services_AreAskedOfEveryProfile() =>
+        Assert.Equal(["--profile", "*", "config", "--services"], DockerCommands.ComposeServices(Plain, "abc").Arguments.TakeLast(4));
+
+    [Fact]
+    public void FurtherFiles_AreMergedLast()
+    {
+        var command = DockerCommands.ComposeUp(Full with { FurtherFiles = ["/state/back.yaml"] }, "abc", TimeSpan.FromSeconds(5), new(Recreate: false, Pull: true));
+
+        Assert.Equal(["--file", ComposeFile, "--file", OddFile, "--file", "/state/back.yaml", "--env-file", ".env"], command.Arguments.Skip(5).Take(8));
+    }
+
+    [Fact]
+    public void EnvFilesThatComposeWouldNotFindWithTheFiles_AreNamed()
+    {
+        Directory.CreateDirectory(Path.Combine(Folder, "deploy"));
+        File.WriteAllText(Path.Combine(Folder, "deploy/base.yaml"), "");
+        File.WriteAllText(Path.Combine(Folder, ".env"), "COMPOSE_FILE=deploy/base.yaml\n");
+
+        Assert.Equal(["--file", Path.Combine(Folder, "deploy/base.yaml"), "--env-file", Path.Combine(Folder, ".env")], DockerCommands.ComposeConfig(Plain, "abc").Arguments.Skip(3).Take(4));
+    }
+
+    [Fact]
+    public void Up_OfWhatIsMadeAnewFromWhatIsThere_SaysBoth() =>
+        Assert.Equal(["--force-recreate", "--pull", "never", "--", "web"],
+            DockerCommands.ComposeUp(Plain, "abc", TimeSpan.FromSeconds(5), new(Recreate: true, Pull: false), "web").Arguments.TakeLast(5));
 
     [Fact]
     public void Hashes_AreAskedOfTheResolvedModel()

@@ -1,0 +1,182 @@
+using System.Collections.Immutable;
+using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Deploying;
+
+/// <summary>Why a release must not begin, and what a person can do.</summary>
+internal sealed record Claim(string Problem, string Fix);
+
+/// <summary>Says which containers on the engine are the application's, and removes those of it that no file names any more.</summary>
+/// <remarks>A project's name is no proof: a checkout of another folder, a second compose file started by hand and an older release may all bear it.
+/// What compose writes on a container says more (pkg/compose): the folder and the files it was started from.</remarks>
+internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDockerEngine engine, History history, StateFolder state)
+{
+    private const string FolderLabel = "com.docker.compose.project.working_dir", FilesLabel = "com.docker.compose.project.config_files";
+
+    /// <summary>What a person should know of the containers that are there before they are touched.</summary>
+    /// <exception cref="WorkerException">Some belong to somebody else, and a release would take them over or exchange their images.</exception>
+    public async Task<ImmutableArray<string>> CheckAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    {
+        var all = await engine.ContainersAsync(null, cancellationToken);
+        var claims = new[] { OtherFolder(model.Project, Of(all, model.Project)), await SharedImageAsync(model, all, cancellationToken) };
+        if (claims.OfType<Claim>().FirstOrDefault() is { } claim) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
+        return [.. await NotesAsync(model, commit, all, cancellationToken)];
+    }
+
+    /// <summary>Whether the project's containers were started from another folder.</summary>
+    public async Task<Claim?> OtherFolderAsync(string name, CancellationToken cancellationToken) =>
+        OtherFolder(name, await engine.ContainersAsync(name, cancellationToken));
+
+    /// <summary>Removes what <see cref="LeftOverAsync"/> says, before <c>compose up</c>: the service that takes its place may publish the same port.</summary>
+    /// <returns>What the engine complained about, or null.</returns>
+    /// <exception cref="WorkerException">There are containers of somebody else under the project's name.</exception>
+    public async Task<string?> MakeRoomAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    {
+        var containers = await engine.ContainersAsync(model.Project, cancellationToken);
+        if (OtherFolder(model.Project, containers) is { } claim) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
+        return await RemoveAsync((await SplitAsync(model, commit, containers, cancellationToken)).LeftOver, cancellationToken);
+    }
+
+    /// <summary>The containers of the project whose service a release of ours had, and the files of <paramref name="model"/> have no more.</summary>
+    public async Task<IReadOnlyList<ContainerSummary>> LeftOverAsync(ComposeModel model, string commit, CancellationToken cancellationToken) =>
+        (await SplitAsync(model, commit, await engine.ContainersAsync(model.Project, cancellationToken), cancellationToken)).LeftOver;
+
+    /// <summary>Removes the containers of <paramref name="services"/> of a project, as far as they were started from our folder: for a release
+    /// that changed the project's name and is taken back.</summary>
+    /// <returns>What the engine complained about, or null.</returns>
+    public async Task<string?> RemoveAsync(string name, IReadOnlyCollection<string> services, CancellationToken cancellationToken) => await RemoveAsync(
+        [.. (await engine.ContainersAsync(name, cancellationToken)).Where(c => services.Contains(c.Service) && IsFromOurFolder(c))], cancellationToken);
+
+    private async Task<string?> RemoveAsync(IReadOnlyList<ContainerSummary> containers, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.WhenAll(containers.Select(c => engine.RemoveContainerAsync(c.Id, cancellationToken)));
+            return null;
+        }
+        catch (WorkerException e)
+        {
+            // What stands in its way says compose; that it is still there, whoever verifies.
+            return e.Message;
+        }
+    }
+
+    /// <summary>Of the containers of services that are not in the model: those that are left over, and those behind a profile that is not active. The latter
+    /// are no leftovers to compose either.</summary>
+    private async Task<(IReadOnlyList<ContainerSummary> LeftOver, IReadOnlyList<ContainerSummary> Hidden)> SplitAsync(
+        ComposeModel model, string commit, IEnumerable<ContainerSummary> containers, CancellationToken cancellationToken)
+    {
+        var others = containers.Where(c => model.Services.All(s => s.Name != c.Service)).ToList();
+        if (others.Count == 0) { return ([], []); }
+        var own = history.OwnServices(model.Project);
+        var candidates = others.Where(c => own.Contains(c.Service) && IsFromOurFolder(c) && !IsOfAnotherFile(c)).ToList();
+        if (candidates.Count == 0) { return ([], []); }
+        var services = (await runner.OutputOfAsync(DockerCommands.ComposeServices(project, commit), cancellationToken)).Split('\n', StringSplitOptions.TrimEntries);
+        return ([.. candidates.Where(c => !services.Contains(c.Service))], [.. candidates.Where(c => services.Contains(c.Service))]);
+    }
+
+    /// <summary>Whether the container was started from compose files that are still there and none of which is ours.</summary>
+    private bool IsOfAnotherFile(ContainerSummary container)
+    {
+        if (container.Labels.GetValueOrDefault(FilesLabel) is not { Length: > 0 } label || !IsIn(FolderOf(container)!, OurFolders())) { return false; }
+        var files = label.Split(',').Select(Physical).Where(f => !PhysicalPath.IsIn(f, Physical(state.Path))).ToList();
+        var ours = project.Files().Paths.Select(Physical).ToHashSet();
+        return !files.Exists(ours.Contains) && files.Exists(File.Exists);
+    }
+
+    private Claim? OtherFolder(string name, IEnumerable<ContainerSummary> containers)
+    {
+        var foreign = containers.Where(c => !IsFromOurFolder(c)).ToList();
+        if (foreign.Count == 0) { return null; }
+        var folders = foreign.Select(c => FolderOf(c)!).Distinct().Order(StringComparer.Ordinal).ToList();
+        return new Claim(
+            $"The compose project {name} runs already, from another folder: {string.Join(", ", folders)} (containers {Named(foreign)}), and not from {OurFolders()[0]}",
+            $"If it is another application, give this one a name of its own in Compose:ProjectName; if it is this one, set Compose:AdoptFrom to {folders[0]}");
+    }
+
+    private async Task<Claim?> SharedImageAsync(ComposeModel model, IReadOnlyList<ContainerSummary> all, CancellationToken cancellationToken)
+    {
+        var built = model.Built.ToLookup(s => ImageName.Full(s.Image));
+        foreach (var container in all.Where(c => c.Project.Length > 0 && c.Project != model.Project && c.State is "running" or "restarting" or "paused"))
+        {
+            // An engine says the id instead when the name has moved on to another image.
+            var name = container.Image.StartsWith("sha256:", StringComparison.Ordinal)
+                ? (await engine.FindContainerAsync(container.Id, cancellationToken))?.Config?.Image : container.Image;
+            // What runs from our own folder is the application under a name that it had before.
+            if (name is null || built[ImageName.Full(name)].FirstOrDefault() is not { } service || IsOfOurs(container)) { continue; }
+            return new Claim(
+                $"The image {service.Image} that is built for {service.Name} of {model.Project} is the one of {container.Service} of the compose project {container.Project} as well, " +
+                $"whose container {NameOf(container)} runs: each would exchange the other's image",
+                $"Write an image name of its own into the compose file, for example image: {model.Project}-{service.Name}:latest");
+        }
+        return null;
+    }
+
+    private async Task<IReadOnlyList<string>> NotesAsync(ComposeModel model, string commit, IReadOnlyList<ContainerSummary> all, CancellationToken cancellationToken)
+    {
+        List<string> notes = [];
+        var containers = Of(all, model.Project).ToList();
+        var adopted = containers.Where(c => FolderOf(c) is { } folder && !IsIn(folder, OurFolders())).ToList();
+        if (adopted.Count > 0) { notes.Add($"containers that were started from another folder are taken over (Compose:AdoptFrom): {Named(adopted)}"); }
+        var (left, hidden) = await SplitAsync(model, commit, containers, cancellationToken);
+        notes.AddRange(hidden.GroupBy(c => c.Service).Select(service =>
+            $"{service.Key} is behind a profile that is not active now: what runs of it is left alone ({Named([.. service])})"));
+        notes.AddRange(containers.Where(c => model.Services.All(s => s.Name != c.Service)).Except(left).Except(hidden).GroupBy(c => c.Service).Select(service =>
+            $"{service.Key} bears the name of the project {model.Project}, and is in no compose file and no release of ours: it is left alone ({Named([.. service])})"));
+        notes.AddRange(all.Where(c => c.Project.Length > 0 && c.Project != model.Project && IsOfOurs(c)).GroupBy(c => c.Project).Select(other =>
+            $"containers of the compose project {other.Key} were started from this folder as well, and are left alone ({Named([.. other])}). " +
+            $"If that is what this application was called before, `docker compose --project-name {other.Key} down` removes them"));
+        return notes;
+    }
+
+    private static IEnumerable<ContainerSummary> Of(IReadOnlyList<ContainerSummary> all, string name) => all.Where(c => c.Project == name);
+
+    /// <summary>Whether it was started from our folder, or from one that is to be taken over. One that does not say is taken for ours, as compose does.</summary>
+    private bool IsFromOurFolder(ContainerSummary container) =>
+        FolderOf(container) is not { } folder || IsIn(folder, project.Options.AdoptFrom is { } adopted ? OurFolders().Add(Physical(adopted)) : OurFolders());
+
+    private bool IsOfOurs(ContainerSummary container) => FolderOf(container) is { } folder && IsIn(folder, OurFolders());
+
+    /// <summary>The checkout, and the folder that compose takes for the project's where the first compose file is elsewhere.</summary>
+    private ImmutableArray<string> OurFolders()
+    {
+        var checkout = Physical(project.Folder);
+        return Physical(project.Files().ProjectFolder) is var folder && PhysicalPath.IsIn(folder, checkout) ? [checkout] : [checkout, folder];
+    }
+
+    /// <summary>A folder in one of ours counts as it, for the compose file may have moved; a checkout in the checkout does not.</summary>
+    private static bool IsIn(string folder, ImmutableArray<string> ours) => ours.Any(o =>
+    {
+        if (!PhysicalPath.IsIn(folder, o)) { return false; }
+        for (var at = folder; at.Length > o.Length; at = Path.GetDirectoryName(at)!) { if (Path.Exists(Path.Combine(at, ".git"))) { return false; } }
+        return true;
+    });
+
+    private static string? FolderOf(ContainerSummary container) => container.Labels.GetValueOrDefault(FolderLabel) is { Length: > 0 } folder ? Physical(folder) : null;
+
+    private static string Physical(string path)
+    {
+        try
+        {
+            return PhysicalPath.Of(path);
+        }
+        // What another program wrote there may be gone, or the path of another machine, or none.
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            var plain = Path.TrimEndingDirectorySeparator(path);
+            return Path.GetDirectoryName(plain) is { Length: > 0 } parent ? Path.Combine(Physical(parent), Path.GetFileName(plain)) : plain;
+        }
+    }
+
+    private static string NameOf(ContainerSummary container) => container.Names.FirstOrDefault()?.TrimStart('/') ?? container.Id;
+
+    private static string Named(IReadOnlyCollection<ContainerSummary> containers)
+    {
+        const int most = 10;
+        var names = containers.Select(NameOf).Order(StringComparer.Ordinal).ToList();
+        return string.Join(", ", names.Take(most)) + (names.Count > most ? $" and {names.Count - most} more" : "");
+    }
+}

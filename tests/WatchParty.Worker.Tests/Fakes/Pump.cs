@@ -1,0 +1,92 @@
+using System.Collections.Concurrent;
+
+namespace WatchParty.Worker.Tests.Fakes;
+
+/// <summary>Runs all that awaits on one thread, in the order in which it can go on, so that a test gives the same run each time.</summary>
+internal sealed class Pump : SynchronizationContext, IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    /// <summary>For what comes back by another thread, such as the reading of a file.</summary>
+    private static readonly TimeSpan ShortPatience = TimeSpan.FromMilliseconds(2);
+
+    private readonly BlockingCollection<(SendOrPostCallback Callback, object? State)> _work = [];
+
+    /// <summary>Whether something goes on that comes back by another thread. It is waited for.</summary>
+    public Func<bool> IsUnderWay { get; set; } = () => false;
+
+    public override void Post(SendOrPostCallback d, object? state)
+    {
+        // What a killed worker left has nowhere to go on.
+        if (!_work.IsAddingCompleted) { _work.Add((d, state)); }
+    }
+
+    public override void Send(SendOrPostCallback d, object? state) => d(state);
+
+    public override SynchronizationContext CreateCopy() => this;
+
+    /// <summary>Until nothing can go on before the clock moves.</summary>
+    public void Settle() => Within(Drain);
+
+    /// <summary>Begins something whose parts go on here.</summary>
+    public T Begin<T>(Func<T> work)
+    {
+        T result = default!;
+        Within(() => result = work());
+        return result;
+    }
+
+    /// <summary>Moves the clock from one timer to the next, and lets go on what waited for each.</summary>
+    public void Advance(ManualTimeProvider clock, TimeSpan by) => Within(() =>
+    {
+        var end = clock.GetUtcNow() + by;
+        Drain();
+        while (clock.NextDue is { } due && due <= end)
+        {
+            clock.Advance(due - clock.GetUtcNow());
+            Drain();
+        }
+        clock.Advance(end - clock.GetUtcNow());
+    });
+
+    /// <summary>Until <paramref name="task"/> has ended; the clock moves when nothing goes on without it.</summary>
+    public void Until(Task task, ManualTimeProvider clock) => Within(() =>
+    {
+        while (!task.IsCompleted)
+        {
+            if (_work.TryTake(out var next)) { next.Callback(next.State); }
+            else if (_work.TryTake(out next, clock.NextDue is null ? Patience : ShortPatience)) { next.Callback(next.State); }
+            else if (clock.NextDue is { } due) { clock.Advance(due - clock.GetUtcNow()); }
+            else { throw new TimeoutException("something that was to go on does not"); }
+        }
+    });
+
+    public void Dispose() => _work.CompleteAdding();
+
+    private void Drain()
+    {
+        while (true)
+        {
+            if (!_work.TryTake(out var next))
+            {
+                if (!IsUnderWay()) { return; }
+                if (!_work.TryTake(out next, Patience)) { throw new TimeoutException("something that was to go on does not"); }
+            }
+            next.Callback(next.State);
+        }
+    }
+
+    private void Within(Action work)
+    {
+        var outer = Current;
+        SetSynchronizationContext(this);
+        try
+        {
+            work();
+        }
+        finally
+        {
+            SetSynchronizationContext(outer);
+        }
+    }
+}
