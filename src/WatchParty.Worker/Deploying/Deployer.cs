@@ -67,15 +67,16 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
 
     public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) => ContainerSet.LookAsync(engine, model.Project, cancellationToken);
 
-    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even then is made anew once, because compose only
-    /// starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the worker, because a killed
+    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even
+    /// then is made anew once, because compose only starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the worker, because a killed
     /// <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
     /// <param name="pull">Whether compose may pull an image that is not on the engine.</param>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     /// <exception cref="WorkerException">Compose refused before it touched a container.</exception>
     public async Task<UpAnswer> UpAsync(string commit, Deployment deployment, CancellationToken hardStop, bool pull = true)
     {
-        var complaint = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
+        string? complaint = null;
+        var stillThere = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
         List<string> notes = [];
         async Task CallAsync(IReadOnlyCollection<string> services, bool recreate)
         {
@@ -94,7 +95,7 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
                 throw new WorkerException($"Docker compose refused, and no container was touched: {complaint}", Remedy.RetriedByItself);
             }
         }
-        complaint = await RestartAsync(deployment, hardStop) ?? complaint;
+        complaint = await RestartAsync(deployment, hardStop) ?? complaint ?? stillThere;
         if (complaint is not null) { return new UpAnswer(complaint, [], [.. notes.Distinct()]); }
 
         var differences = await DifferencesAsync(deployment, hardStop);
