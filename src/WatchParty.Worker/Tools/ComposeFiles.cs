@@ -7,11 +7,11 @@ namespace WatchParty.Worker.Tools;
 /// <summary>The compose files of the application: those that compose itself would take (compose-go, cli/options.go), but never from a folder above the
 /// checkout, where another application may have its own.</summary>
 /// <param name="Paths">Full paths, in the order in which they are merged.</param>
-/// <param name="ByVariable">Whether <c>COMPOSE_FILE</c> names them. Compose reads the <c>.env</c> of the checkout then also when the first file is in another
-/// folder, and with <c>--file</c> it does not; so they are handed on in the same variable.</param>
-internal sealed record ComposeFiles(ImmutableArray<string> Paths, bool ByVariable)
+/// <param name="EnvFiles">Env files that compose has to be told of: when <c>COMPOSE_FILE</c> names a first file in another folder, it reads the <c>.env</c> of
+/// the checkout and then the one beside that file; with <c>--file</c> only the latter.</param>
+internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray<string> EnvFiles)
 {
-    public const string Variable = "COMPOSE_FILE", SeparatorVariable = "COMPOSE_PATH_SEPARATOR";
+    private const string Variable = "COMPOSE_FILE", SeparatorVariable = "COMPOSE_PATH_SEPARATOR", DotEnvFile = ".env";
 
     private const int LargestFile = 1024 * 1024;
 
@@ -26,23 +26,24 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, bool ByVariabl
     /// <exception cref="WorkerException">There is none, or one leads out of the checkout, or cannot be read at once.</exception>
     public static ComposeFiles Find(string folder, ComposeOptions options, Func<string, string?> environment)
     {
-        if (options.Files.Length > 0) { return new([.. options.Files.Select(f => Named(folder, f, "Compose:Files"))], false); }
+        if (options.Files.Length > 0) { return new([.. options.Files.Select(f => Named(folder, f, "Compose:Files"))], []); }
         if (Variables(folder, options, environment) is { Names: { Length: > 0 } names, Source: var source, Separator: var separator })
         {
-            return new([.. names.Split(separator).Select(f => Named(folder, f, $"{Variable} of {source}"))], true);
+            ImmutableArray<string> paths = [.. names.Split(separator).Select(f => Named(folder, f, $"{Variable} of {source}"))];
+            return new(paths, BesideDefault(folder, Path.GetDirectoryName(paths[0])!, EnvFilesOf(folder, options, environment)));
         }
         var own = Names.Select(n => Path.Combine(folder, n)).FirstOrDefault(Exists) ?? throw new WorkerException(
             $"There is no compose file in {folder}: looked for {string.Join(", ", Names)}. A file in a folder above it is not used. " +
             "Put one there, or name the one to use in Compose:Files", Remedy.NeedsPerson);
         var further = OverrideNames.Select(n => Path.Combine(folder, n)).FirstOrDefault(Exists);
-        return new([.. new[] { own, further }.OfType<string>().Select(f => Checked(folder, f, Path.GetFileName(f), "compose's own choice"))], false);
+        return new([.. new[] { own, further }.OfType<string>().Select(f => Checked(folder, f, Path.GetFileName(f), "compose's own choice"))], []);
     }
 
     /// <summary>What the process or the env files say of it.</summary>
     private static (string? Names, string Source, string Separator) Variables(string folder, ComposeOptions options, Func<string, string?> environment)
     {
         var variables = new DotEnv(environment);
-        foreach (var file in EnvFiles(folder, options, environment)) { variables.Add(file, Read(file)); }
+        foreach (var file in EnvFilesOf(folder, options, environment)) { variables.Add(file, Read(file)); }
         try
         {
             var names = variables.Find(Variable);
@@ -54,12 +55,18 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, bool ByVariabl
         }
     }
 
-    private static IEnumerable<string> EnvFiles(string folder, ComposeOptions options, Func<string, string?> environment)
+    private static ImmutableArray<string> BesideDefault(string folder, string projectFolder, IReadOnlyList<string> envFiles) =>
+        projectFolder != folder && envFiles is [var only] && only == Path.Combine(folder, DotEnvFile) && Exists(only)
+            // Later ones go before earlier ones.
+            ? [.. new[] { Path.Combine(projectFolder, DotEnvFile), only }.Where(Exists)]
+            : [];
+
+    private static IReadOnlyList<string> EnvFilesOf(string folder, ComposeOptions options, Func<string, string?> environment)
     {
         string[] files = options.EnvFiles is { Length: > 0 } configured ? configured
             : environment("COMPOSE_ENV_FILES") is { Length: > 0 } named ? named.Split(',')
-            : environment("COMPOSE_DISABLE_ENV_FILE") is "1" or "t" or "T" or "true" or "True" or "TRUE" ? [] : [".env"];
-        return files.Select(f => Path.GetFullPath(f, folder));
+            : environment("COMPOSE_DISABLE_ENV_FILE") is "1" or "t" or "T" or "true" or "True" or "TRUE" ? [] : [DotEnvFile];
+        return [.. files.Select(f => Path.GetFullPath(f, folder))];
     }
 
     private static string Read(string file) => FileStamp.OfTarget(file) switch

@@ -112,19 +112,15 @@ internal static class DockerCommands
     private static ToolCommand Compose(ComposeProject project, string commit, params IEnumerable<string> arguments)
     {
         var files = project.Files();
-        ImmutableArray<string> paths = [.. files.Paths, .. project.FurtherFiles];
-        var command = InProject(project, new ToolCommand("docker",
+        return InProject(project, new ToolCommand("docker",
         [
             "compose", "--ansi", "never",
             .. project.Options.ProjectName is { } name ? ["--project-name", name] : Array.Empty<string>(),
-            .. files.ByVariable ? [] : paths.SelectMany(f => new[] { "--file", f }),
-            .. project.Options.EnvFiles.SelectMany(f => new[] { "--env-file", f }),
+            .. files.Paths.Concat(project.FurtherFiles).SelectMany(f => new[] { "--file", f }),
+            .. project.Options.EnvFiles.Concat(files.EnvFiles).SelectMany(f => new[] { "--env-file", f }),
             .. project.Options.Profiles.SelectMany(p => new[] { "--profile", p }),
             .. arguments,
         ])).With(project.CommitArgument, commit);
-        if (!files.ByVariable) { return command; }
-        var separator = new[] { $"{Path.PathSeparator}", "|", "\n" }.First(s => paths.All(p => !p.Contains(s, StringComparison.Ordinal)));
-        return command.With(ComposeFiles.Variable, string.Join(separator, paths)).With(ComposeFiles.SeparatorVariable, separator);
     }
 
     private static ToolCommand InProject(ComposeProject project, ToolCommand command) => command with

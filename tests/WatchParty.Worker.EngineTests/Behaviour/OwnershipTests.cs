@@ -8,7 +8,7 @@ public sealed class OwnershipTests
 {
     private const string Idle = "    image: watchparty-sample-base:1\n    init: true\n    command: [sleep, \"600\"]\n    restart: always\n";
 
-    private static readonly string[] Labels = ["project.working_dir", "project.config_files", "config-hash", "project.environment_file"];
+    private static readonly string[] Labels = ["project.working_dir", "project.config_files", "config-hash"];
 
     private static (string Path, string? Text) Compose(params string[] services) => ("compose.yaml", SmallApplication.Compose([.. services.Select(s => $"  {s}:\n{Idle}")]));
 

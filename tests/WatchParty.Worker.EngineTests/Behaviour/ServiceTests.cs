@@ -274,8 +274,9 @@ public sealed class ServiceTests : IAsyncLifetime
     {
         (await _app.OnceAsync()).Succeeded();
         var version = await _app.GetAsync("/version");
-        // The new container never becomes healthy, and another waits for it, so that the deployment still runs when it is killed.
-        var compose = SmallApplication.WebAndSide[0].Text!.Replace("start_period: 1s", "start_period: 300s", StringComparison.Ordinal) + "    depends_on: {web: {condition: service_healthy}}\n";
+        // The new container never becomes healthy, and another waits for it, so that the deployment still runs when it is killed. What a service
+        // waits for is no change of that service, from compose 2.29.3 on; so it has another.
+        var compose = SmallApplication.WebAndSide[0].Text!.Replace("start_period: 1s", "start_period: 300s", StringComparison.Ordinal) + "    stop_grace_period: 5s\n    depends_on: {web: {condition: service_healthy}}\n";
         await _app.PushAsync(("web/status", "broken\n"), ("compose.yaml", compose));
         var service = await _app.StartServiceAsync();
         await service.SaysAsync("is up");

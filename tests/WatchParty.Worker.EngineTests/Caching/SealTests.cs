@@ -66,7 +66,8 @@ public sealed class SealTests : IAsyncLifetime
         // Out of the way, it is sealed.
         await Command.OutputAsync("docker", ["image", "rm", name]);
         await app.PushContentAsync();
-        (await app.OnceAsync()).Succeeded();
+        var sealing = (await app.OnceAsync()).Succeeded();
+        Assert.DoesNotContain("not sealed", sealing.Errors, StringComparison.Ordinal);
         Assert.NotEqual(before, await IdAsync(name));
         Assert.True(await _cache.IsSealedAsync("web"));
     }

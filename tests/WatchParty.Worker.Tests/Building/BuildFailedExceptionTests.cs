@@ -33,6 +33,7 @@ public sealed class BuildFailedExceptionTests
     }
 
     [Theory]
+    [InlineData("something\nERROR: target web: failed to solve: no such stage\n", "ERROR: target web: failed to solve: no such stage")]
     [InlineData("something\nERROR: failed to solve: no such stage\n\nView build details\n", "ERROR: failed to solve: no such stage")]
     [InlineData("only words\n", "only words")]
     [InlineData("", "the build ended without a reason")]
@@ -58,6 +59,7 @@ public sealed class BuildFailedExceptionTests
 
     [Theory]
     [InlineData("ERROR: failed to solve: Canceled: context canceled", Remedy.RetriedByItself)]
+    [InlineData("ERROR: target web: failed to solve: Canceled: context canceled", Remedy.RetriedByItself)]
     [InlineData("ERROR: failed to solve: Canceled: context canceled\nERROR: failed to solve: dockerfile parse error on line 3", Remedy.NeedsNewCommit)]
     public void Remedy_OfABuildThatWasCancelledFromOutside_IsAnotherTry(string text, object remedy) => Assert.Equal(remedy, BuildFailedException.Of(null, text.Split('\n')).Remedy);
 

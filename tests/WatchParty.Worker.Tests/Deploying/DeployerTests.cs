@@ -43,7 +43,7 @@ public sealed class DeployerTests : IDisposable
         return await deployer.UpAsync("abc", deployment, default, pull);
     }
 
-    private string Calls => string.Join('\n', _runner.Asked.Select(c => string.Join(' ', c.Arguments.SkipWhile(a => a != "--no-build").Skip(2))));
+    private string Calls => string.Join('\n', _runner.Asked.Select(c => string.Join(' ', c.Arguments.SkipWhile(a => a != "--no-build").Skip(1))));
 
     [Fact]
     public async Task Compose_ThatEndsWell_AndContainersThatAreRight_AreNothingToTell()

@@ -27,7 +27,7 @@ public sealed class ComposeFilesTests : IDisposable
         foreach (var name in there.Split(' ')) { Write($"app/{name}"); }
 
         Assert.Equal(found.Split(' '), Names(Find()));
-        Assert.False(Find().ByVariable);
+        Assert.Empty(Find().EnvFiles);
         Assert.Equal(Folder, Find().ProjectFolder);
     }
 
@@ -49,14 +49,12 @@ public sealed class ComposeFilesTests : IDisposable
         foreach (var name in new[] { "compose.yaml", "a.yaml", "b.yaml", "deploy/c.yaml" }) { Write($"app/{name}"); }
         Write("app/.env", "COMPOSE_FILE=a.yaml:b.yaml\n");
         Assert.Equal(["a.yaml", "b.yaml"], Names(Find()));
-        Assert.True(Find().ByVariable);
 
         _environment["COMPOSE_FILE"] = "deploy/c.yaml";
         Assert.Equal(["c.yaml"], Names(Find()));
         Assert.Equal(Path.Combine(Folder, "deploy"), Find().ProjectFolder);
 
         Assert.Equal(["compose.yaml"], Names(Find("compose.yaml")));
-        Assert.False(Find("compose.yaml").ByVariable);
     }
 
     [Fact]
@@ -73,6 +71,22 @@ public sealed class ComposeFilesTests : IDisposable
         _environment["COMPOSE_ENV_FILES"] = "";
         _environment["COMPOSE_DISABLE_ENV_FILE"] = "true";
         Assert.Equal(["compose.yaml"], Names(Find()));
+    }
+
+    [Fact]
+    public void AnEnvFileThatComposeWouldOverlookWithAFileElsewhere_IsNamed()
+    {
+        foreach (var name in new[] { "compose.yaml", "deploy/c.yaml" }) { Write($"app/{name}"); }
+        Write("app/.env", "COMPOSE_FILE=compose.yaml:deploy/c.yaml\n");
+        Assert.Empty(Find().EnvFiles);
+
+        Write("app/.env", "COMPOSE_FILE=deploy/c.yaml:compose.yaml\n");
+        Assert.Equal([Path.Combine(Folder, ".env")], Find().EnvFiles.AsEnumerable());
+        Write("app/deploy/.env", "");
+        Assert.Equal([Path.Combine(Folder, "deploy/.env"), Path.Combine(Folder, ".env")], Find().EnvFiles.AsEnumerable());
+        // What is configured is as with compose's own --file.
+        Assert.Empty(Find("deploy/c.yaml").EnvFiles);
+        Assert.Empty(ComposeFiles.Find(Folder, new ComposeOptions { EnvFiles = [".env", "deploy/.env"] }, Look).EnvFiles);
     }
 
     [Fact]

@@ -93,18 +93,13 @@ public sealed class DockerCommandsTests : IDisposable
     }
 
     [Fact]
-    public void FilesOfTheVariable_GoOnInTheVariable()
+    public void EnvFilesThatComposeWouldNotFindWithTheFiles_AreNamed()
     {
-        File.WriteAllText(Path.Combine(Folder, ".env"), "COMPOSE_FILE=compose.yaml:$$(id).yaml\n");
-        var command = DockerCommands.ComposeConfig(Plain with { FurtherFiles = ["/state/back.yaml"] }, "abc");
+        Directory.CreateDirectory(Path.Combine(Folder, "deploy"));
+        File.WriteAllText(Path.Combine(Folder, "deploy/base.yaml"), "");
+        File.WriteAllText(Path.Combine(Folder, ".env"), "COMPOSE_FILE=deploy/base.yaml\n");
 
-        // With --file compose would not read the .env of the checkout when the first file is elsewhere.
-        Assert.Equal(["compose", "--ansi", "never", "config", "--format", "json"], command.Arguments.AsEnumerable());
-        Assert.Equal($"{ComposeFile}:{OddFile}:/state/back.yaml", command.Environment["COMPOSE_FILE"]);
-        Assert.Equal(":", command.Environment["COMPOSE_PATH_SEPARATOR"]);
-
-        var odd = DockerCommands.ComposeConfig(Plain with { FurtherFiles = ["/state/a:b.yaml"] }, "abc");
-        Assert.Equal(("|", $"{ComposeFile}|{OddFile}|/state/a:b.yaml"), (odd.Environment["COMPOSE_PATH_SEPARATOR"], odd.Environment["COMPOSE_FILE"]));
+        Assert.Equal(["--file", Path.Combine(Folder, "deploy/base.yaml"), "--env-file", Path.Combine(Folder, ".env")], DockerCommands.ComposeConfig(Plain, "abc").Arguments.Skip(3).Take(4));
     }
 
     [Fact]
