@@ -8,12 +8,15 @@ test.sh [PART...]
 
 PART: build       build without warnings, and the form of the source
       unit        tests without an engine
-      overlay2    tests on a real Docker Engine with the overlay2 image store
+      overlay2    tests on the newer Docker Engine with the overlay2 image store
       containerd  the same with the containerd image store; together with overlay2 what does not depend on the store runs once
-No PART means all of them. Parts that need the programs build them.
+      older       what has to go on working on the older engine (Engine=Older)
+No PART means all of them. Parts that need the programs build them. Where the newer engine is not to be had, its tests are counted as
+skipped, and all of them run on the older one.
 
-TEST_FILTER        runs only these tests (dotnet test --filter)
-WATCHPARTY_ENGINE  which engine: see tests/engine/engine.sh
+TEST_FILTER                   runs only these tests, in every part (dotnet test --filter)
+WATCHPARTY_ENGINE_GENERATION  older: overlay2 and containerd are of the older engine, too
+WATCHPARTY_ENGINE             which engine: see tests/engine/engine.sh
 
 The last line has the sums of all runs: N passed, N failed, N skipped. Exit code: 0 when all is well, 1 when something failed, did
 not run to its end or ran no test, 64 for wrong usage, 69 when something is missing here.
@@ -29,17 +32,17 @@ exec </dev/null
 main() {
   local part
   local -a parts=("$@")
-  ((${#parts[@]})) || parts=(build unit overlay2 containerd)
+  ((${#parts[@]})) || parts=(build unit overlay2 containerd older)
   for part in "${parts[@]}"; do
     case $part in
-      build | unit | overlay2 | containerd) ;;
+      build | unit | overlay2 | containerd | older) ;;
       -h | --help) usage && exit 0 ;;
       *) usage >&2 && exit 64 ;;
     esac
   done
 
   set_up
-  faults=() failed_tests=() stores=() passed=0 failed=0 skipped=0
+  faults=() failed_tests=() skips=() engine_parts=() passed=0 failed=0 skipped=0
   rm -rf "$results"
   mkdir -p "$results"
   build
@@ -47,7 +50,7 @@ main() {
     case $part in
       build) check_form ;;
       unit) title "Tests: unit" && run_tests unit WatchParty.Worker.Tests "${TEST_FILTER:-}" && count unit ;;
-      *) stores+=("$part") ;;
+      *) engine_parts+=("$part") ;;
     esac
   done
   run_engine_tests
@@ -128,26 +131,67 @@ check_form() {
 
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
-# The image stores at the same time: most of what the tests do is to wait for containers.
+# Two at the same time: most of what the tests do is to wait for containers.
 run_engine_tests() {
-  local store
-  ((${#stores[@]})) || return 0
+  local part run generation slots=2
+  local -a runs=()
+  ((${#engine_parts[@]})) || return 0
   compile_ahead
-  title "Tests: ${stores[*]}"
-  for store in "${stores[@]}"; do
-    # What has nothing to do with the image store is tested on the one that its trait names.
-    local filter=${TEST_FILTER:-}
-    if [[ -z $filter && ${#stores[@]} -gt 1 ]]; then
-      case $store in overlay2) filter='Store!=Containerd' ;; containerd) filter='Store!=Overlay2' ;; esac
-    fi
-    WATCHPARTY_TEST_STORE=$store run_tests "$store" WatchParty.Worker.EngineTests "$filter" "$repository/tests/engine/engine.sh" run "$store" -- >"$results/$store.log" 2>&1 &
+  choose_generation
+  for part in "${engine_parts[@]}"; do
+    case $part:$generation in
+      older:*) [[ $generation == newer || " ${engine_parts[*]} " != *" overlay2 "* ]] || continue ;; # all of it runs there
+      *:older) [[ -z $missing_engine ]] || count_as_skipped "$part" ;;
+    esac
+    runs+=("$part")
+  done
+  title "Tests: ${runs[*]}"
+  for run in "${runs[@]}"; do
+    ((slots-- > 0)) || wait -n
+    run_on_engine "$run" &
   done
   wait
-  for store in "${stores[@]}"; do
-    title "Tests: $store"
-    cat "$results/$store.log"
-    count "$store"
+  for run in "${runs[@]}"; do
+    title "Tests: $run"
+    cat "$results/$run.log"
+    count "$run"
   done
+}
+
+# Sets generation: that of the parts overlay2 and containerd. Where the newer one is not to be had, missing_engine says why.
+choose_generation() {
+  local code=0 log=$results/newer-engine.log
+  generation=${WATCHPARTY_ENGINE_GENERATION:-newer} missing_engine=
+  [[ $generation == newer && "${engine_parts[*]}" != older ]] || return 0
+  WATCHPARTY_ENGINE_GENERATION=newer tests/engine/engine.sh run any -- true 2>"$log" || code=$?
+  ((code == 75)) || return 0 # whatever else is wrong the run itself says
+  generation=older missing_engine=$(sed 's/^engine: //' "$log" | tail -n 3 | paste -sd' ')
+  printf '%s\n' "The newer engine is not to be had here; all runs on the older one. The reason:" "$(cat "$log")"
+}
+
+run_on_engine() {
+  local run=$1 store=$1 of=$generation
+  if [[ $run == older ]]; then store=overlay2 of=older; fi
+  WATCHPARTY_ENGINE_GENERATION=$of WATCHPARTY_TEST_STORE=$store run_tests "$run" WatchParty.Worker.EngineTests "$(filter_of "$run")" \
+    "$repository/tests/engine/engine.sh" run "$store" -- >"$results/$run.log" 2>&1
+}
+
+# What has nothing to do with the image store is tested on the one that its trait names.
+filter_of() {
+  if [[ -n ${TEST_FILTER:-} ]]; then echo "$TEST_FILTER" && return; fi
+  case $1:${engine_parts[*]} in
+    older:*) echo Engine=Older ;;
+    overlay2:*containerd*) echo 'Store!=Containerd' ;;
+    containerd:*overlay2*) echo 'Store!=Overlay2' ;;
+  esac
+}
+
+count_as_skipped() {
+  local filter number
+  filter=$(filter_of "$1")
+  number=$(dotnet test "$(assembly WatchParty.Worker.EngineTests)" --list-tests ${filter:+--filter "$filter"} | grep -c '^    ')
+  skipped=$((skipped + number))
+  skips+=("the $number tests of $1 on the newer engine, because it is not to be had here: $missing_engine")
 }
 
 # The engine tests start the program some hundred times, and most of a start is compiling; so they run it compiled ahead, as it is shipped.
@@ -165,11 +209,13 @@ run_tests() {
   local run=$1 project=$2 filter=$3 code=0 started=$SECONDS
   shift 3
   # Longer than any run takes; one that hangs must still be reported.
-  "$@" timeout --kill-after=60 60m dotnet test "tests/$project/bin/Release/net10.0/$project.dll" --results-directory "$results" \
+  "$@" timeout --kill-after=60 60m dotnet test "$(assembly "$project")" --results-directory "$results" \
     --logger "trx;LogFileName=$run.trx" --logger "console;verbosity=minimal" ${filter:+--filter "$filter"} || code=$?
   echo "$code" >"$results/$run.code"
   echo "$run took $((SECONDS - started)) s"
 }
+
+assembly() { echo "tests/$1/bin/Release/net10.0/$1.dll"; }
 
 # Adds the counts of a run, from the file that the test runner wrote.
 count() {
@@ -199,6 +245,7 @@ failures() {
 report() {
   title "Results of: $*"
   ((${#failed_tests[@]} == 0)) || printf 'Failed: %s\n' "${failed_tests[@]}"
+  ((${#skips[@]} == 0)) || printf 'Skipped: %s\n' "${skips[@]}"
   ((${#faults[@]} == 0)) || printf 'Fault: %s\n' "${faults[@]}"
   if [[ $* == build ]]; then exit $((${#faults[@]} > 0)); fi
   if ((passed + failed == 0)); then faults+=(none) && echo "Fault: not one test was run."; fi

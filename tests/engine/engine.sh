@@ -8,14 +8,19 @@ engine.sh run STORE -- COMMAND [ARGS...]   run COMMAND; docker, docker buildx an
                                            STORE: overlay2, containerd (image store) or any. Exit code: COMMAND's
 engine.sh fetch                            only download what a private engine needs
 
-WATCHPARTY_ENGINE          auto (default): the running Docker if it has buildx, compose and STORE, otherwise a private engine
-                           running, private: only that one
-WATCHPARTY_ENGINE_CACHE    folder for the downloaded programs (default: ~/.cache/watchparty-engine)
-WATCHPARTY_ENGINE_NETWORK  auto (default): a private engine shares the host's network unless another Docker is there;
-                           own: always a network namespace of its own (no port can clash; nothing outside can be reached)
-TMPDIR                     folder for the private engine's data (default: /var/tmp)
+WATCHPARTY_ENGINE             auto (default): the running Docker if it has buildx, compose, STORE and the generation that was asked
+                              for, otherwise a private engine
+                              running, private: only that one
+WATCHPARTY_ENGINE_GENERATION  newer: Engine 28 or newer (a private one: as Debian's testing release has it)
+                              older: an engine before that (a private one: 26.1 with buildx 0.13 and compose 2.26)
+                              auto (default): any running Docker; a private one is the newer, and the older where that is not to be had
+WATCHPARTY_ENGINE_CACHE       folder for the downloaded programs (default: ~/.cache/watchparty-engine)
+WATCHPARTY_ENGINE_NETWORK     auto (default): a private engine shares the host's network unless another Docker is there;
+                              own: always a network namespace of its own (no port can clash; nothing outside can be reached)
+TMPDIR                        folder for the private engine's data (default: /var/tmp)
 
-Exit code 69: something is missing here; the message says what.
+Exit code 69: something is missing here; 75: the generation that was asked for is not to be had here or does not start. The message
+says what.
 USAGE
   exit 64
 }
@@ -25,8 +30,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 main() {
   [[ -e /proc/self/fd/0 ]] || exec </dev/null
+  generation=${WATCHPARTY_ENGINE_GENERATION:-auto}
+  case $generation in auto | newer | older) ;; *) usage ;; esac
   case ${1:-} in
-    fetch) [[ $# == 1 ]] || usage && fetch_engine ;;
+    fetch) [[ $# == 1 ]] || usage && fetch_some_engine ;;
     run)
       [[ $# -ge 4 && $3 == -- ]] || usage
       local store=$2
@@ -45,6 +52,7 @@ run() {
     private) run_private "$store" "$@" ;;
     running)
       lacks=$(running_engine_lacks "$store")
+      [[ $lacks != *generation* ]] || not_this_generation "The running Docker cannot be used: $lacks."
       [[ -z $lacks ]] || unavailable "The running Docker cannot be used: $lacks." \
         "Put that right, or set WATCHPARTY_ENGINE=private (needs root, Debian's apt and the network once)."
       run_on_running "$@"
@@ -63,11 +71,14 @@ run() {
 
 # Prints what keeps the running engine from being used; nothing when it can be.
 running_engine_lacks() {
-  local store=$1 status
+  local store=$1 status version
   command -v docker >/dev/null || { echo "there is no docker command"; return; }
-  timeout 20 docker version -f '{{.Server.Version}}' &>/dev/null || { echo "no running Docker answers"; return; }
+  version=$(timeout 20 docker version -f '{{.Server.Version}}' 2>/dev/null) || { echo "no running Docker answers"; return; }
   docker buildx version &>/dev/null || { echo "the running Docker has no buildx"; return; }
   docker compose version &>/dev/null || { echo "the running Docker has no compose v2"; return; }
+  case $generation/$((${version%%.*} >= 28)) in
+    newer/0 | older/1) echo "the running Docker, $version, is not of the $generation generation"; return ;;
+  esac
   status=$(docker info -f '{{.Driver}} {{.DriverStatus}}')
   case $store/$status in
     any/* | containerd/*io.containerd.snapshotter.v1*) return ;;
@@ -89,14 +100,34 @@ run_on_running() {
 
 # --- A private engine -----------------------------------------------------------------------------------------------
 
+# Ends with 75: there may well be an engine here, but not of this generation.
+not_this_generation() {
+  say "$@"
+  exit 75
+}
+
+# Leaves the generation that was fetched in $generation.
+fetch_some_engine() {
+  local asked=$generation code
+  for generation in $(if [[ $asked == auto ]]; then echo newer older; else echo "$asked"; fi); do
+    code=0
+    (fetch_engine) || code=$?
+    ((code == 75)) || break
+  done
+  ((code == 0)) || exit "$code"
+}
+
 fetch_engine() {
-  local native
+  local native suite
   native=$(native_suite) || unavailable \
     "A private engine is made from Debian's packages and needs their C library, 2.36 or newer (Debian 12); not found here." \
     "Start Docker with buildx and compose here instead, and set WATCHPARTY_ENGINE=running."
-  # Debian 13 is the first with buildx and compose v2; its Go programs run on Debian 12 too, runc and iptables do not.
-  fetch_packages engine trixie/{docker.io,docker-cli,containerd,docker-buildx,docker-compose,tini,busybox-static} \
-    "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}
+  # Debian 13 is the first with buildx and compose v2. Its Go programs and those of the next release run on Debian 12 too, runc and
+  # iptables do not. Tini and busybox are static and need not be new.
+  case $generation in newer) suite=forky ;; older) suite=trixie ;; esac
+  (fetch_packages "engine-$generation" "$suite"/{docker.io,docker-cli,containerd,docker-buildx,docker-compose} \
+    trixie/{tini,busybox-static} "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}) ||
+    not_this_generation "The packages of the $generation engine could not be fetched."
   # For the tests with a registry, which are left out without it.
   fetch_packages registry "$native"/docker-registry || say "there will be no registry for the tests"
 }
@@ -108,21 +139,39 @@ run_private() {
     "Run as root, or start Docker with buildx, compose and the $store image store and let this user use it."
   unshare --mount --net true 2>/dev/null || unavailable "This root may not make namespaces (a container without privileges?)." \
     "Run in a privileged container or on the host itself."
-  fetch_engine
+  [[ $generation != auto ]] || export WATCHPARTY_ENGINE_MAY_BE_OLDER=1
+  fetch_some_engine
+  export WATCHPARTY_ENGINE_GENERATION=$generation
   exec {network_lock}</dev/null
   if [[ -z ${WATCHPARTY_ENGINE_IN_OWN_NETWORK:-} ]] && needs_own_network; then
-    WATCHPARTY_ENGINE=private WATCHPARTY_ENGINE_IN_OWN_NETWORK=1 exec unshare --net -- "$BASH" "$here/engine.sh" run "$store" -- "$@"
+    exec {host_network}</proc/self/ns/net
+    WATCHPARTY_ENGINE=private WATCHPARTY_ENGINE_IN_OWN_NETWORK=$host_network exec unshare --net -- "$BASH" "$here/engine.sh" run "$store" -- "$@"
   fi
 
-  root=$cache/engine
+  root=$cache/engine-$generation
   make_folder
-  trap 'stop_engine' EXIT
+  trap 'code=$?; stop_engine; exit "$code"' EXIT
   trap 'interrupted INT' INT
   trap 'interrupted TERM' TERM
   trap 'interrupted HUP' HUP
   start_engine "$store"
+  await_engine || start_older_engine "$store" "$@"
   "$here/base-image.sh"
   run_command "$@"
+}
+
+# Begins again with the older engine, if any will do.
+start_older_engine() {
+  local store=$1
+  shift
+  [[ $generation == newer && -n ${WATCHPARTY_ENGINE_MAY_BE_OLDER:-} ]] || exit 75
+  say "trying the older one"
+  stop_engine
+  trap - EXIT INT TERM HUP
+  local network=/proc/self/ns/net
+  [[ -z ${WATCHPARTY_ENGINE_IN_OWN_NETWORK:-} ]] || network=/proc/self/fd/$WATCHPARTY_ENGINE_IN_OWN_NETWORK
+  export WATCHPARTY_ENGINE=private WATCHPARTY_ENGINE_GENERATION=older WATCHPARTY_ENGINE_IN_OWN_NETWORK='' PATH=$path_before
+  exec nsenter --net="$network" -- "$BASH" "$here/engine.sh" run "$store" -- "$@" {network_lock}>&-
 }
 
 # A second dockerd deletes the first one's docker0 and edits its firewall rules.
@@ -154,18 +203,21 @@ make_folder() {
 }
 
 start_engine() {
-  local store=$1 started=$SECONDS in_memory=
+  local store=$1 in_memory=
   local -a options=(--config-file "$folder/daemon.json" --data-root "$folder/data" --exec-root "$folder/exec"
     --pidfile "$folder/docker.pid" --host "unix://$folder/docker.sock")
 
   export DOCKER_HOST=unix://$folder/docker.sock DOCKER_CONFIG=$folder/config
   unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION BUILDX_BUILDER BUILDX_CONFIG
+  path_before=$PATH
   export PATH=$root/usr/sbin:$root/usr/bin:${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:$folder/bin:$cache/registry/usr/bin
   ln -s "$root"/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
   echo '{}' >"$DOCKER_CONFIG/config.json"
+  # From Engine 28.2 on the daemon collects garbage by itself, as soon as a fifth of the disk is not free: then the cache that a test
+  # has just made would go.
   case $store in
-    containerd) echo '{"features":{"containerd-snapshotter":true}}' ;;
-    *) echo '{"storage-driver":"overlay2"}' ;;
+    containerd) echo '{"features":{"containerd-snapshotter":true},"builder":{"gc":{"defaultMinFreeSpace":"1GB"}}}' ;;
+    *) echo '{"storage-driver":"overlay2","builder":{"gc":{"defaultMinFreeSpace":"1GB"}}}' ;;
   esac >"$folder/daemon.json"
   overlay_works || in_memory=$folder/data
   provide_iptables
@@ -182,13 +234,20 @@ start_engine() {
   setsid unshare --mount --propagation slave sh -c '[ -z "$0" ] || mount -t tmpfs tmpfs "$0" && exec "$@"' "$in_memory" \
     setpriv --pdeathsig TERM dockerd "${options[@]}" </dev/null &>"$folder/dockerd.log" {network_lock}>&- &
   daemon=$!
+}
 
+await_engine() {
+  local started=$SECONDS tool
   until docker version &>/dev/null; do
     if ! kill -0 "$daemon" 2>/dev/null || ((SECONDS - started > 30)); then
       tail -n 20 "$folder/dockerd.log" >&2
-      unavailable "The private Docker Engine did not start; its last words are above."
+      say "The private Docker Engine ($generation) did not start; its last words are above."
+      return 1
     fi
     sleep 0.2
+  done
+  for tool in buildx compose; do
+    docker "$tool" version >/dev/null || { say "The $tool of the private Docker Engine ($generation) does not start." && return 1; }
   done
   say "Docker Engine $(docker version -f '{{.Server.Version}}') is up, image store: $(docker info -f '{{.Driver}}')"
 }
@@ -241,7 +300,6 @@ interrupted() {
 }
 
 stop_engine() {
-  local code=$?
   set +e
   trap '' INT TERM HUP
   [[ -z ${reaper:-} ]] || kill "$reaper" 2>/dev/null
@@ -265,7 +323,6 @@ stop_engine() {
     rm -rf "$folder" 2>/dev/null && break
     sleep 0.1
   done
-  exit "$code"
 }
 
 # dockerd leaves its bridge and its firewall rules behind.

@@ -35,6 +35,7 @@ debian_archive() {
 fetch_packages() (
   folder=$cache/$1
   shift
+  is_complete "$folder" "$@" && exit
   mkdir -p "$cache"
   exec {lock}>"$cache/lock"
   flock --nonblock "$lock" || { say "waiting for another download into $cache"; flock "$lock"; }
@@ -116,7 +117,7 @@ private_apt() {
 # Prints where a statically linked busybox is.
 busybox() {
   local file
-  for file in "$cache"/{engine,busybox}/{usr/bin,bin}/busybox "$(command -v busybox || true)"; do
+  for file in "$cache"/{engine-newer,engine-older,busybox}/{usr/bin,bin}/busybox "$(command -v busybox || true)"; do
     [[ -x $file && $(ldd "$file" 2>&1) == *"not a dynamic executable"* ]] || continue
     echo "$file"
     return

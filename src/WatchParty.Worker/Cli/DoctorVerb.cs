@@ -24,7 +24,7 @@ internal static class DoctorVerb
                 foreach (var check in checks)
                 {
                     await Output.LineAsync($"{check.Status,-7}  {check.Name}: {check.Message}");
-                    if (check.Fix is { } fix) { await Output.LineAsync($"         fix: {fix}"); }
+                    if (check.Fix is { } fix) { await Output.LineAsync($"         fix: {fix.Replace("\n", "\n              ", StringComparison.Ordinal)}"); }
                 }
             }
             return checks.Any(c => c.Status == CheckStatus.Error) ? ExitCode.Failed : ExitCode.Done;

@@ -121,10 +121,11 @@ internal sealed class BuildOptions
 
 internal sealed class DeployOptions
 {
-    /// <summary>Time a release has to become healthy, 1 second to 1 day. Default 3 minutes.</summary>
+    /// <summary>Time a release has to become healthy, and its jobs to end, 1 second to 1 day. A health check whose own start period, interval and
+    /// retries take longer is given that. Default 3 minutes.</summary>
     public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromMinutes(3);
 
-    /// <summary>Time for which a started container must neither restart nor be replaced, 0 to 10 minutes; services with
+    /// <summary>Time since its start for which a container must neither restart nor be replaced, 0 to 10 minutes; services with
     /// a health check are trusted to it. Default 5 seconds.</summary>
     public TimeSpan SettleTime { get; set; } = TimeSpan.FromSeconds(5);
 

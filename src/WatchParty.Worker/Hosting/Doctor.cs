@@ -47,15 +47,19 @@ internal sealed class Doctor(
         await TryAsync("engine", "Start the Docker Engine, and put the service's user into the group docker", async () =>
         {
             var info = await engine.InfoAsync(cancellationToken);
-            return [new("engine", CheckStatus.Ok, $"version {info.Version}, API {info.ApiVersion}, {(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
+            return [SupportedTool.Engine.Judge(info.Version, $"version {info.Version}, API {info.ApiVersion}, {(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
         });
-        await TryAsync("buildx", "Install the buildx plugin (Debian: docker-buildx)", async () => [new("buildx", CheckStatus.Ok, (await runner.OutputOfAsync(DockerCommands.BuildxVersion(), cancellationToken)).Trim())]);
+        await TryAsync("buildx", "Install the buildx plugin (Debian: docker-buildx)", async () =>
+        {
+            var version = (await runner.OutputOfAsync(DockerCommands.BuildxVersion(), cancellationToken)).Trim();
+            return [SupportedTool.Buildx.Judge(version, version)];
+        });
         await TryAsync("compose", "Install the compose plugin, version 2 (Debian: docker-compose)", async () =>
         {
             var version = (await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim().TrimStart('v');
             return [Version.TryParse(version.Split('-', '+')[0], out var parsed) && parsed < new Version(2, 17)
                 ? new("compose", CheckStatus.Error, $"version {version} is too old", "Install compose 2.17 or newer")
-                : new("compose", CheckStatus.Ok, $"version {version}")];
+                : SupportedTool.Compose.Judge(version, $"version {version}")];
         });
         await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));
         await TryAsync("drop files", "Create the folder, or set DropFiles:Folder", () => Task.FromResult<IEnumerable<Check>>([DropFolder()]));

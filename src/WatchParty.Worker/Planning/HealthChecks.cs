@@ -7,7 +7,7 @@ namespace WatchParty.Worker.Planning;
 internal static class HealthChecks
 {
     /// <summary>What to write for a check that does not fit the service.</summary>
-    public const string Mend = "write healthcheck: {disable: true} in its section, or a check of its own";
+    public const string Mend = "take it away (healthcheck: {disable: true}) or write a check of its own";
 
     /// <inheritdoc cref="HealthTimes.Allows"/>
     public static TimeSpan Allows(ImageHealthCheck check) => HealthTimes.Allows(Nanoseconds(check.StartPeriod), Nanoseconds(check.Interval), Nanoseconds(check.Timeout), check.Retries);

@@ -107,7 +107,7 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
             if (check is not null && IsForeign(model, service))
             {
                 found.Add(new($"{service.Name} runs the image {service.Image} with another command, and the health check that comes with this image counts for it, too: where it asks for "
-                    + "something that only the image's own command serves, the release fails", $"If it does not fit, {HealthChecks.Mend}:\n  {service.Name}:\n    healthcheck: {{disable: true}}", !isHealthy));
+                    + "something that only the image's own command serves, the release fails", $"If it does not fit, {HealthChecks.Mend}; for the first:\n  {service.Name}:\n    healthcheck: {{disable: true}}", !isHealthy));
             }
             if ((service.Health?.Allows ?? (check is null ? TimeSpan.Zero : HealthChecks.Allows(check))) is var allows && allows > options.WaitTimeout)
             {

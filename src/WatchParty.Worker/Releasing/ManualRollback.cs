@@ -28,13 +28,11 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             release.Enter(ReleaseState.Deploying, "deploy");
             using var late = new LateStop(time, stop);
             var model = await planning.ModelAsync(deployed.Commit, stop, deployed.Served.Source);
-            before = before with { Served = await kept.ServingAsync(deployed.Served, model, stop) };
-            await kept.KeepBeforeAsync(release.Id, before.Served, stop);
-            history.SaveBefore(release.Id, before.Served);
+            before = await rollback.KeepAsync(before, model, model.Built, release, stop);
             release.WatchSite();
             var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
             before = before with { Deployment = new Deployment(model, whole ? null : [], new Dictionary<string, string>(), await deployer.LookAsync(model, stop)) };
-            var deployment = await rollback.BringBackAsync(goal.Served, whole, release.Note, late.Token);
+            var deployment = await rollback.BringBackAsync(goal.Served, model, whole, release.Note, late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
             var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop, goal.Served.Source);

@@ -78,7 +78,7 @@ internal sealed class Recovery(
         progress.Report($"bringing release {served.Release} up again");
         try
         {
-            await rollback.BringBackAsync(served, whole: true, logger.BroughtUpWith, stop);
+            await rollback.BringBackAsync(served, left: null, whole: true, logger.BroughtUpWith, stop);
             logger.BroughtUp(served.Release, served.Commit);
             listeners.BroughtUp(served.Release, served.Commit, error: null);
             return true;

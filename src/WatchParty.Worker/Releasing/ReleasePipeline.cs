@@ -36,7 +36,7 @@ internal sealed class ReleasePipeline(
             release.Planned(plan);
 
             release.Enter(ReleaseState.Building, "build");
-            before = await rollback.KeepAsync(before, plan, release, building.Token);
+            before = await rollback.KeepAsync(before, plan.Model, plan.Builds.Select(b => b.Service), release, building.Token);
             await deployer.AskAheadAsync(plan, building.Token);
             var images = await builder.BuildAsync(plan, release.Log, release.Note, building.Token);
             release.Built(images, plan);

@@ -18,7 +18,7 @@ namespace WatchParty.Worker.Releasing;
 /// <param name="Deployment">How the new release has begun to replace it; null as long as it has not.</param>
 internal sealed record ReleaseBefore(Served Served, Deployment? Deployment = null)
 {
-    /// <summary>Image names that the new release builds.</summary>
+    /// <summary>Image names that the new release gives to other images.</summary>
     public ImmutableHashSet<string> Rebuilt { get; init; } = [];
 
     public bool Deploying => Deployment is not null;
@@ -26,7 +26,7 @@ internal sealed record ReleaseBefore(Served Served, Deployment? Deployment = nul
 
 /// <summary>Brings an earlier release back: its commit, its images, its containers.</summary>
 internal sealed class Rollback(
-    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder, Deployer deployer,
+    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder, Ownership ownership, Deployer deployer,
     HealthVerifier verifier, History history, TimeProvider time, ILogger<Rollback> logger)
 {
     // A stop does not keep the working tree and the image names from being put right, which takes a second.
@@ -36,12 +36,14 @@ internal sealed class Rollback(
         new(deployed?.Served ?? new Served(0, await repository.HeadAsync(cancellationToken), null, null, new Dictionary<string, ServedService>()));
 
     /// <summary>Records and keeps what serves, before anything of it is built anew or touched.</summary>
-    public async Task<ReleaseBefore> KeepAsync(ReleaseBefore before, ReleasePlan plan, RunningRelease release, CancellationToken cancellationToken)
+    /// <param name="rebuilt">Services whose image names stand for others from now on.</param>
+    public async Task<ReleaseBefore> KeepAsync(
+        ReleaseBefore before, ComposeModel model, IEnumerable<ComposeService> rebuilt, RunningRelease release, CancellationToken cancellationToken)
     {
-        var served = await kept.ServingAsync(before.Served, plan.Model, cancellationToken);
+        var served = await kept.ServingAsync(before.Served, model, cancellationToken);
         await kept.KeepBeforeAsync(release.Id, served, cancellationToken);
         history.SaveBefore(release.Id, served);
-        return before with { Served = served, Rebuilt = [.. plan.Builds.Select(b => b.Service.Image)] };
+        return before with { Served = served, Rebuilt = [.. rebuilt.Select(s => s.Image)] };
     }
 
     /// <summary>Words for services whose image is gone while their containers run.</summary>
@@ -62,7 +64,7 @@ internal sealed class Rollback(
                 }
                 release.GoesBack(failure);
                 // What concerns the whole application on the way there does so on the way back.
-                await Retrying().ExecuteAsync(async token => await BringBackAsync(before.Served, whole: deployment.Services is null, release.Note, token), CancellationToken.None);
+                await Retrying().ExecuteAsync(async token => await BringBackAsync(before.Served, deployment.Model, whole: deployment.Services is null, release.Note, token), CancellationToken.None);
                 release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
             }
@@ -79,11 +81,12 @@ internal sealed class Rollback(
     }
 
     /// <summary>Makes <paramref name="goal"/> serve again, and checks that exactly it does: its images, its networks, its ports.</summary>
+    /// <param name="left">The model of the release that is left; null when none is. What it runs under another project's name goes.</param>
     /// <param name="whole">Whether compose has to look at the whole application, and not only at what differs.</param>
     /// <param name="note">Receives what a person should know about it.</param>
-    public async Task<Deployment> BringBackAsync(Served goal, bool whole, Action<string> note, CancellationToken cancellationToken)
+    public async Task<Deployment> BringBackAsync(Served goal, ComposeModel? left, bool whole, Action<string> note, CancellationToken cancellationToken)
     {
-        var left = await repository.HeadAsync(cancellationToken);
+        var from = await repository.HeadAsync(cancellationToken);
         await repository.CheckOutAsync(goal.Commit, "going back", cancellationToken);
         var model = await planning.ModelAsync(goal.Commit, cancellationToken, goal.Source);
         var given = await kept.GiveBackAsync(model, goal, cancellationToken);
@@ -94,11 +97,12 @@ internal sealed class Rollback(
         }
         foreach (var words in given.Notes) { note(words); }
         model = given.Model;
-        var restarts = await planning.RestartsAsync(model, left, goal.Commit, cancellationToken);
+        if (left is not null && left.Project != model.Project) { await ownership.RemoveAsync(left.Project, [.. left.Services.Select(s => s.Name)], cancellationToken); }
+        var restarts = await planning.RestartsAsync(model, from, goal.Commit, cancellationToken);
         var images = goal.Services.Where(s => model.Services.Any(m => m.Name == s.Key)).ToDictionary(s => s.Key, s => s.Value.ImageId);
         var deployment = await deployer.DecideAsync(model, restarts, whole, cancellationToken, images);
         var up = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pull: false);
-        await verifier.VerifyAsync(deployment, up, cancellationToken);
+        foreach (var words in up.Notes.Concat(await verifier.VerifyAsync(deployment, up, cancellationToken))) { note(words); }
         return deployment;
     }
 

@@ -142,7 +142,7 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
     }
 
     private static string Inherited(ComposeService service) => service is { Health: null, Overrides: true }
-        ? $" (the check comes with the image {service.Image}, whose command {service.Name} replaces: {HealthChecks.Mend})"
+        ? $" (the check comes with the image {service.Image}, whose command {service.Name} replaces; if it does not fit, {HealthChecks.Mend})"
         : "";
 
     private async Task ProbeAsync(Uri address, long started, TimeSpan limit, CancellationToken cancellationToken)

@@ -66,6 +66,7 @@ public sealed class ComposeFormTests
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task Only_what_differs_is_replaced_or_restarted_and_what_has_to_follow_follows()
     {
         const string Idle = "    image: watchparty-sample-base:1\n    init: true\n    command: [sleep, \"600\"]\n    restart: always\n";
@@ -135,6 +136,7 @@ public sealed class ComposeFormTests
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_service_that_left_the_compose_file_goes_and_one_that_came_is_started()
     {
         await using var app = await Application.OfAsync(SmallApplication.WebAndSide);

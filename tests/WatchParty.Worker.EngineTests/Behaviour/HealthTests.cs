@@ -35,6 +35,7 @@ public sealed class HealthTests
     private static string Told(Inbox inbox) => inbox.Messages.Last() is var last ? $"{last["events"]!.ToJsonString()} {last["title"]} {last["services"]!.ToJsonString()}" : "";
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_port_that_another_program_has_takes_the_release_back()
     {
         await using var app = await Application.OfAsync(SmallApplication.WebAndSide);
@@ -73,6 +74,7 @@ public sealed class HealthTests
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_one_shot_service_may_end_with_0_and_with_nothing_else()
     {
         const string Migrate = """

@@ -75,6 +75,7 @@ public sealed class ServiceTests : IAsyncLifetime
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task Drop_files_are_answered_and_a_fresh_build_that_is_owed_survives_a_restart()
     {
         string Flag(string name) => Path.Combine(_app.Checkout, name);

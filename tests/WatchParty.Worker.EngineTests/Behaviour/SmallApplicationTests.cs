@@ -39,6 +39,7 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_compose_file_that_is_not_YAML_leaves_the_site_as_it_was_and_says_what_compose_says()
     {
         var before = await _app.ContainersAsync();
@@ -107,6 +108,7 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_rollback_brings_the_earlier_release_back_and_the_next_once_does_not_undo_it()
     {
         var first = await _app.PushAsync("web/content.txt", "the first\n");
@@ -145,6 +147,7 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_clear_of_one_service_makes_its_next_build_fresh_and_no_other()
     {
         var before = await _app.ContainersAsync();
@@ -179,6 +182,7 @@ public sealed class SmallApplicationTests(ReleasedSmallApplication small) : ICla
     }
 
     [Fact]
+    [Trait("Engine", "Older")]
     public async Task A_prune_removes_what_nobody_needs_and_keeps_the_cache_in_use()
     {
         string[] fields = ["outcome", "recordsBefore", "recordsAfter", "freedBytes", "markSeconds", "sweepSeconds"];

@@ -5,6 +5,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.EngineTests.Building;
 
 /// <summary>Real builds of two services that share a Dockerfile and one of its own; the base image is that of <c>tests/engine/base-image.sh</c>.</summary>
+[Trait("Engine", "Older")]
 public sealed class BakeTraceTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("watchparty-").FullName;

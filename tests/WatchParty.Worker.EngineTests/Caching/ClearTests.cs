@@ -24,6 +24,7 @@ public sealed class ClearTests : IAsyncLifetime
     }
 
     [Theory]
+    [Trait("Engine", "Older")]
     [InlineData("all", "backend Built 0/9", "frontend Built 0/7")]
     [InlineData("frontend", "backend Built 2/9", "frontend Built 0/7")]
     [InlineData("backend", "backend Built 0/9", "frontend Built 3/7")]

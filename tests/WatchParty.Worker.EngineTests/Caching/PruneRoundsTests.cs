@@ -3,6 +3,7 @@ using WatchParty.Worker.EngineTests.Harness;
 namespace WatchParty.Worker.EngineTests.Caching;
 
 /// <summary>The promise that a prune costs nothing, on the sample application; <c>CACHE_ROUNDS=20</c> for the long form.</summary>
+[Trait("Engine", "Older")]
 public sealed class PruneRoundsTests : IAsyncLifetime
 {
     private Application _app = null!;

@@ -166,7 +166,7 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running("unhealthy", "refused"));
 
-        Assert.Equal("web is unhealthy: refused (the check comes with the image app, whose command web replaces: write healthcheck: {disable: true} in its section, or a check of its own)",
+        Assert.Equal("web is unhealthy: refused (the check comes with the image app, whose command web replaces; if it does not fit, take it away (healthcheck: {disable: true}) or write a check of its own)",
             await FailureAsync(One("""{ "image": "app", "command": ["celery"] }""")));
     }
 
