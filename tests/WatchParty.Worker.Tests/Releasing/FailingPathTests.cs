@@ -11,6 +11,9 @@ public sealed class FailingPathTests
     private static readonly (string, string?)[] Good = [("web/content.txt", "web 2\n")];
     private static readonly (string, string?)[] Bad = [("web/content.txt", "web 2\n"), ("web/status", "broken\n")];
 
+    private static readonly string[] Questions =
+        ["after engine Find", "after engine Container", "after engine Images", "after engine Info", "after engine CacheRecords", "after compose config"];
+
     /// <param name="call">Program that ends with 1 and these words.</param>
     [Theory]
     [InlineData("git fetch", "fatal: unable to access", ReleaseOutcome.Failed, false)]
@@ -177,7 +180,8 @@ public sealed class FailingPathTests
         using var flow = await ReleasedAsync();
         flow.Points.Clear();
         await work(flow);
-        return [.. flow.Points.Select((name, i) => (name, flow.Points.Take(i + 1).Count(p => p == name)))];
+        // What is only asked has no more to it afterwards than before.
+        return [.. flow.Points.Select((name, i) => (name, flow.Points.Take(i + 1).Count(p => p == name))).Where(p => !Questions.Any(p.name.StartsWith))];
     }
 
     private static Exception FailureOf(string point) => point.Split(' ')[1] switch
