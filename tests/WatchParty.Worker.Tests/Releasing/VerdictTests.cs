@@ -69,7 +69,7 @@ public sealed class VerdictTests
         // Another program has the port: the container is there and cannot start.
         flow.Engine.Create(new Fakes.Docker.ModelContainer("other", "other", flow.Engine.Find("postgres:16")!, "postgres:16", System.Collections.Immutable.ImmutableDictionary<string, string>.Empty)
         {
-            Ports = System.Collections.Immutable.ImmutableDictionary<string, Tools.PublishedPort[]?>.Empty.Add("80/tcp", [new("0.0.0.0", "8080")]),
+            Ports = System.Collections.Immutable.ImmutableDictionary<string, WatchParty.Worker.Tools.PublishedPort[]?>.Empty.Add("80/tcp", [new("0.0.0.0", "8080")]),
         }).Start(flow.Clock.GetUtcNow());
 
         var report = await flow.ReleaseAsync(Changed("\"ports\": [\"8080:80\"]"));
