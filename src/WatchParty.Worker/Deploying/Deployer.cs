@@ -67,9 +67,9 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
 
     public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) => ContainerSet.LookAsync(engine, model.Project, cancellationToken);
 
-    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even
-    /// then is made anew once, because compose only starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the worker, because a killed
-    /// <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
+    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even then is
+    /// made anew once, because compose only starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the
+    /// worker, because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
     /// <param name="pull">Whether compose may pull an image that is not on the engine.</param>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     /// <exception cref="WorkerException">Compose refused before it touched a container.</exception>
@@ -84,7 +84,7 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
             var wait = HealthTimesOf(deployment.Model).Append(options.Deploy.WaitTimeout).Max();
             var result = await runner.RunAsync(DockerCommands.ComposeUp(ProjectOf(deployment.Model), commit, wait, new(recreate, pull), services), hardStop);
             notes.AddRange(ComposeWords.Warnings($"{result.Output}\n{result.ErrorTail}"));
-            complaint = result.ExitCode == 0 ? null : ComposeWords.Complaint(result.ErrorTail, result.ExitCode);
+            complaint = result.ExitCode == 0 ? complaint : ComposeWords.Complaint(result.ErrorTail, result.ExitCode);
         }
 
         if (deployment.Services is not { IsEmpty: true })
