@@ -213,11 +213,12 @@ start_engine() {
   export PATH=$root/usr/sbin:$root/usr/bin:${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:$folder/bin:$cache/registry/usr/bin
   ln -s "$root"/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
   echo '{}' >"$DOCKER_CONFIG/config.json"
-  # From Engine 28.2 on the daemon collects garbage by itself, as soon as a fifth of the disk is not free: then the cache that a test
-  # has just made would go.
+  # From Engine 28.2 on the daemon collects the builder's garbage by itself, as soon as a fifth of the disk is not free: then the cache that a
+  # test has just made would go. All three have to be said: with one alone the others are 0, and everything goes.
+  local gc='"builder":{"gc":{"defaultReservedSpace":"10GB","defaultMaxUsedSpace":"100GB","defaultMinFreeSpace":"1GB"}}'
   case $store in
-    containerd) echo '{"features":{"containerd-snapshotter":true},"builder":{"gc":{"defaultMinFreeSpace":"1GB"}}}' ;;
-    *) echo '{"storage-driver":"overlay2","builder":{"gc":{"defaultMinFreeSpace":"1GB"}}}' ;;
+    containerd) echo "{\"features\":{\"containerd-snapshotter\":true},$gc}" ;;
+    *) echo "{\"storage-driver\":\"overlay2\",$gc}" ;;
   esac >"$folder/daemon.json"
   overlay_works || in_memory=$folder/data
   provide_iptables

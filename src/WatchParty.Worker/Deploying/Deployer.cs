@@ -75,7 +75,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     /// <exception cref="WorkerException">Compose refused before it touched a container.</exception>
     public async Task<UpAnswer> UpAsync(string commit, Deployment deployment, CancellationToken hardStop, bool pull = true)
     {
-        var complaint = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
+        string? complaint = null;
+        var stillThere = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
         List<string> notes = [];
         async Task CallAsync(IReadOnlyCollection<string> services, bool recreate)
         {
@@ -94,7 +95,7 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
                 throw new WorkerException($"Docker compose refused, and no container was touched: {complaint}", Remedy.RetriedByItself);
             }
         }
-        complaint = await RestartAsync(deployment, hardStop) ?? complaint;
+        complaint = await RestartAsync(deployment, hardStop) ?? complaint ?? stillThere;
         if (complaint is not null) { return new UpAnswer(complaint, [], [.. notes.Distinct()]); }
 
         var differences = await DifferencesAsync(deployment, hardStop);

@@ -21,14 +21,14 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
     public async Task<ImmutableArray<string>> CheckAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
         var all = await engine.ContainersAsync(null, cancellationToken);
-        var claims = new[] { OtherFolder(model.Project, Of(all, model.Project)), await SharedImageAsync(model, all, cancellationToken) };
-        if (claims.OfType<Claim>().FirstOrDefault() is { } claim) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
+        var home = HomeOf(model);
+        Refuse(OtherFolder(model.Project, Of(all, model.Project), home) ?? await SharedImageAsync(model, all, home, cancellationToken));
         return [.. await NotesAsync(model, commit, all, cancellationToken)];
     }
 
     /// <summary>Whether the project's containers were started from another folder.</summary>
-    public async Task<Claim?> OtherFolderAsync(string name, CancellationToken cancellationToken) =>
-        OtherFolder(name, await engine.ContainersAsync(name, cancellationToken));
+    public async Task<Claim?> OtherFolderAsync(ComposeModel model, CancellationToken cancellationToken) =>
+        OtherFolder(model.Project, await engine.ContainersAsync(model.Project, cancellationToken), HomeOf(model));
 
     /// <summary>Removes what <see cref="LeftOverAsync"/> says, before <c>compose up</c>: the service that takes its place may publish the same port.</summary>
     /// <returns>What the engine complained about, or null.</returns>
@@ -36,7 +36,7 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
     public async Task<string?> MakeRoomAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
         var containers = await engine.ContainersAsync(model.Project, cancellationToken);
-        if (OtherFolder(model.Project, containers) is { } claim) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
+        Refuse(OtherFolder(model.Project, containers, HomeOf(model)));
         return await RemoveAsync((await SplitAsync(model, commit, containers, cancellationToken)).LeftOver, cancellationToken);
     }
 
@@ -47,8 +47,17 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
     /// <summary>Removes the containers of <paramref name="services"/> of a project, as far as they were started from our folder: for a release
     /// that changed the project's name and is taken back.</summary>
     /// <returns>What the engine complained about, or null.</returns>
-    public async Task<string?> RemoveAsync(string name, IReadOnlyCollection<string> services, CancellationToken cancellationToken) => await RemoveAsync(
-        [.. (await engine.ContainersAsync(name, cancellationToken)).Where(c => services.Contains(c.Service) && IsFromOurFolder(c))], cancellationToken);
+    public async Task<string?> RemoveAsync(string name, IReadOnlyCollection<string> services, CancellationToken cancellationToken)
+    {
+        var home = HomeOf(null);
+        var containers = await engine.ContainersAsync(name, cancellationToken);
+        return await RemoveAsync([.. containers.Where(c => services.Contains(c.Service) && home.Accepts(c))], cancellationToken);
+    }
+
+    private static void Refuse(Claim? claim)
+    {
+        if (claim is not null) { throw new WorkerException($"{claim.Problem}. {claim.Fix}", Remedy.NeedsPerson); }
+    }
 
     private async Task<string?> RemoveAsync(IReadOnlyList<ContainerSummary> containers, CancellationToken cancellationToken)
     {
@@ -72,32 +81,24 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
         var others = containers.Where(c => model.Services.All(s => s.Name != c.Service)).ToList();
         if (others.Count == 0) { return ([], []); }
         var own = history.OwnServices(model.Project);
-        var candidates = others.Where(c => own.Contains(c.Service) && IsFromOurFolder(c) && !IsOfAnotherFile(c)).ToList();
+        var home = HomeOf(model);
+        var candidates = others.Where(c => own.Contains(c.Service) && home.Accepts(c) && !home.HasFromAnotherFile(c)).ToList();
         if (candidates.Count == 0) { return ([], []); }
-        var services = (await runner.OutputOfAsync(DockerCommands.ComposeServices(project, commit), cancellationToken)).Split('\n', StringSplitOptions.TrimEntries);
+        var services = (await runner.OutputOfAsync(DockerCommands.ComposeServices(ProjectOf(model), commit), cancellationToken)).Split('\n', StringSplitOptions.TrimEntries);
         return ([.. candidates.Where(c => !services.Contains(c.Service))], [.. candidates.Where(c => services.Contains(c.Service))]);
     }
 
-    /// <summary>Whether the container was started from compose files that are still there and none of which is ours.</summary>
-    private bool IsOfAnotherFile(ContainerSummary container)
+    private static Claim? OtherFolder(string name, IEnumerable<ContainerSummary> containers, Home home)
     {
-        if (container.Labels.GetValueOrDefault(FilesLabel) is not { Length: > 0 } label || !IsIn(FolderOf(container)!, OurFolders())) { return false; }
-        var files = label.Split(',').Select(Physical).Where(f => !PhysicalPath.IsIn(f, Physical(state.Path))).ToList();
-        var ours = project.Files().Paths.Select(Physical).ToHashSet();
-        return !files.Exists(ours.Contains) && files.Exists(File.Exists);
-    }
-
-    private Claim? OtherFolder(string name, IEnumerable<ContainerSummary> containers)
-    {
-        var foreign = containers.Where(c => !IsFromOurFolder(c)).ToList();
+        var foreign = containers.Where(c => !home.Accepts(c)).ToList();
         if (foreign.Count == 0) { return null; }
         var folders = foreign.Select(c => FolderOf(c)!).Distinct().Order(StringComparer.Ordinal).ToList();
         return new Claim(
-            $"The compose project {name} runs already, from another folder: {string.Join(", ", folders)} (containers {Named(foreign)}), and not from {OurFolders()[0]}",
+            $"The compose project {name} runs already, from another folder: {string.Join(", ", folders)} (containers {Named(foreign)}), and not from {home.Folders[0]}",
             $"If it is another application, give this one a name of its own in Compose:ProjectName; if it is this one, set Compose:AdoptFrom to {folders[0]}");
     }
 
-    private async Task<Claim?> SharedImageAsync(ComposeModel model, IReadOnlyList<ContainerSummary> all, CancellationToken cancellationToken)
+    private async Task<Claim?> SharedImageAsync(ComposeModel model, IReadOnlyList<ContainerSummary> all, Home home, CancellationToken cancellationToken)
     {
         var built = model.Built.ToLookup(s => ImageName.Full(s.Image));
         foreach (var container in all.Where(c => c.Project.Length > 0 && c.Project != model.Project && c.State is "running" or "restarting" or "paused"))
@@ -106,7 +107,7 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
             var name = container.Image.StartsWith("sha256:", StringComparison.Ordinal)
                 ? (await engine.FindContainerAsync(container.Id, cancellationToken))?.Config?.Image : container.Image;
             // What runs from our own folder is the application under a name that it had before.
-            if (name is null || built[ImageName.Full(name)].FirstOrDefault() is not { } service || IsOfOurs(container)) { continue; }
+            if (name is null || built[ImageName.Full(name)].FirstOrDefault() is not { } service || home.Started(container)) { continue; }
             return new Claim(
                 $"The image {service.Image} that is built for {service.Name} of {model.Project} is the one of {container.Service} of the compose project {container.Project} as well, " +
                 $"whose container {NameOf(container)} runs: each would exchange the other's image",
@@ -119,14 +120,15 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
     {
         List<string> notes = [];
         var containers = Of(all, model.Project).ToList();
-        var adopted = containers.Where(c => FolderOf(c) is { } folder && !IsIn(folder, OurFolders())).ToList();
+        var home = HomeOf(model);
+        var adopted = containers.Where(c => FolderOf(c) is not null && !home.Started(c)).ToList();
         if (adopted.Count > 0) { notes.Add($"containers that were started from another folder are taken over (Compose:AdoptFrom): {Named(adopted)}"); }
         var (left, hidden) = await SplitAsync(model, commit, containers, cancellationToken);
         notes.AddRange(hidden.GroupBy(c => c.Service).Select(service =>
             $"{service.Key} is behind a profile that is not active now: what runs of it is left alone ({Named([.. service])})"));
         notes.AddRange(containers.Where(c => model.Services.All(s => s.Name != c.Service)).Except(left).Except(hidden).GroupBy(c => c.Service).Select(service =>
             $"{service.Key} bears the name of the project {model.Project}, and is in no compose file and no release of ours: it is left alone ({Named([.. service])})"));
-        notes.AddRange(all.Where(c => c.Project.Length > 0 && c.Project != model.Project && IsOfOurs(c)).GroupBy(c => c.Project).Select(other =>
+        notes.AddRange(all.Where(c => c.Project.Length > 0 && c.Project != model.Project && home.Started(c)).GroupBy(c => c.Project).Select(other =>
             $"containers of the compose project {other.Key} were started from this folder as well, and are left alone ({Named([.. other])}). " +
             $"If that is what this application was called before, `docker compose --project-name {other.Key} down` removes them"));
         return notes;
@@ -134,26 +136,53 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
 
     private static IEnumerable<ContainerSummary> Of(IReadOnlyList<ContainerSummary> all, string name) => all.Where(c => c.Project == name);
 
-    /// <summary>Whether it was started from our folder, or from one that is to be taken over. One that does not say is taken for ours, as compose does.</summary>
-    private bool IsFromOurFolder(ContainerSummary container) =>
-        FolderOf(container) is not { } folder || IsIn(folder, project.Options.AdoptFrom is { } adopted ? OurFolders().Add(Physical(adopted)) : OurFolders());
+    private ComposeProject ProjectOf(ComposeModel? model) => model?.Source is { } source ? project.With(source) : project;
 
-    private bool IsOfOurs(ContainerSummary container) => FolderOf(container) is { } folder && IsIn(folder, OurFolders());
-
-    /// <summary>The checkout, and the folder that compose takes for the project's where the first compose file is elsewhere.</summary>
-    private ImmutableArray<string> OurFolders()
+    private Home HomeOf(ComposeModel? model)
     {
+        var asked = ProjectOf(model);
+        ImmutableArray<string> files = [];
+        try
+        {
+            files = [.. asked.Files().Paths];
+        }
+        // On the way back the checkout may not have the files that count now.
+        catch (WorkerException) when (model is null)
+        {
+        }
         var checkout = Physical(project.Folder);
-        return Physical(project.Files().ProjectFolder) is var folder && PhysicalPath.IsIn(folder, checkout) ? [checkout] : [checkout, folder];
+        ImmutableArray<string> folders = [checkout, .. files.Take(1).Select(f => Physical(Path.GetDirectoryName(f)!)).Where(f => !PhysicalPath.IsIn(f, checkout))];
+        return new Home(folders, project.Options.AdoptFrom is { } adopted ? Physical(adopted) : null, files.Select(Physical).ToHashSet(), state);
     }
 
-    /// <summary>A folder in one of ours counts as it, for the compose file may have moved; a checkout in the checkout does not.</summary>
-    private static bool IsIn(string folder, ImmutableArray<string> ours) => ours.Any(o =>
+    /// <summary>Where the application is started from.</summary>
+    /// <param name="Folders">The checkout, and the folder that compose takes for the project's where the first compose file is elsewhere.</param>
+    /// <param name="Adopted">The folder that it is taken over from.</param>
+    /// <param name="State">Our own folder; a compose file of ours may lie in it.</param>
+    private sealed record Home(ImmutableArray<string> Folders, string? Adopted, IReadOnlySet<string> Files, StateFolder State)
     {
-        if (!PhysicalPath.IsIn(folder, o)) { return false; }
-        for (var at = folder; at.Length > o.Length; at = Path.GetDirectoryName(at)!) { if (Path.Exists(Path.Combine(at, ".git"))) { return false; } }
-        return true;
-    });
+        public bool Started(ContainerSummary container) => FolderOf(container) is { } folder && Folders.Any(own => IsIn(folder, own));
+
+        /// <summary>Whether it was started from here, or from where the application is taken over. One that does not say is taken for ours, as compose does.</summary>
+        public bool Accepts(ContainerSummary container) =>
+            FolderOf(container) is not { } folder || Started(container) || (Adopted is not null && IsIn(folder, Adopted));
+
+        /// <summary>Whether it was started here from compose files that are still there and none of which is the application's.</summary>
+        public bool HasFromAnotherFile(ContainerSummary container)
+        {
+            if (container.Labels.GetValueOrDefault(FilesLabel) is not { Length: > 0 } label || !Started(container)) { return false; }
+            var files = label.Split(',').Select(Physical).Where(f => !PhysicalPath.IsIn(f, Physical(State.Path))).ToList();
+            return !files.Exists(Files.Contains) && files.Exists(File.Exists);
+        }
+
+        /// <summary>A folder in one of ours counts as it, for the compose file may have moved; a checkout in the checkout does not.</summary>
+        private static bool IsIn(string folder, string own)
+        {
+            if (!PhysicalPath.IsIn(folder, own)) { return false; }
+            for (var at = folder; at.Length > own.Length; at = Path.GetDirectoryName(at)!) { if (Path.Exists(Path.Combine(at, ".git"))) { return false; } }
+            return true;
+        }
+    }
 
     private static string? FolderOf(ContainerSummary container) => container.Labels.GetValueOrDefault(FolderLabel) is { Length: > 0 } folder ? Physical(folder) : null;
 

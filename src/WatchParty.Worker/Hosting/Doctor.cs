@@ -88,7 +88,7 @@ internal sealed class Doctor(
         var commit = history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken);
         var model = await planning.ModelAsync(commit, cancellationToken);
         List<Check> checks = [new("application", CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
-        if (await ownership.OtherFolderAsync(model.Project, cancellationToken) is { } claim) { checks.Add(new("containers", CheckStatus.Warning, claim.Problem, claim.Fix)); }
+        if (await ownership.OtherFolderAsync(model, cancellationToken) is { } claim) { checks.Add(new("containers", CheckStatus.Warning, claim.Problem, claim.Fix)); }
         checks.AddRange((await forewarnings.OfAsync(model, commit, [], cancellationToken)).Select(w => new Check("application", CheckStatus.Warning, w.Text, w.Fix)));
         foreach (var service in model.Built)
         {

@@ -55,8 +55,9 @@ internal sealed class Rollback(
     {
         try
         {
-            if (failure.Outcome == ReleaseOutcome.DeployFailed && before.Deployment is { } deployment)
+            if (before.Deployment is { } deployment && (failure.Outcome == ReleaseOutcome.DeployFailed || await HasLeftContainersAsync(failure, deployment)))
             {
+                failure = failure with { Outcome = ReleaseOutcome.DeployFailed };
                 if (WhyItStays(before) is { } why)
                 {
                     release.Deployed(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
@@ -79,6 +80,11 @@ internal sealed class Rollback(
             return failure with { Error = $"{failure.Error}. Going back to {before.Served.Commit[..7]} failed as well: {e.Message}" };
         }
     }
+
+    /// <summary>Whether containers were touched before something else than the deployment stood in the way, such as an engine that was away for a moment.
+    /// A stop leaves them to the next start.</summary>
+    private async Task<bool> HasLeftContainersAsync(ReleaseFailure failure, Deployment deployment) =>
+        failure.Outcome == ReleaseOutcome.Failed && !(await deployer.LookAsync(deployment.Model, CancellationToken.None)).IsUntouchedSince(deployment.Before);
 
     /// <summary>Makes <paramref name="goal"/> serve again, and checks that exactly it does: its images, its networks, its ports.</summary>
     /// <param name="left">The model of the release that is left; null when none is. What it runs under another project's name goes.</param>

@@ -95,7 +95,7 @@ public sealed class SealTests : IAsyncLifetime
         foreach (var name in old) { Assert.Null(await IdAsync(name)); }
 
         // One that is somebody else's by now stays.
-        var other = await OwnImageAsync(app, "somebody else's");
+        var other = await OwnImageAsync(app, "other");
         await Command.OutputAsync("docker", ["tag", other, old[1]]);
         using (var database = Database.Open(Path.Combine(app.State, "history.db")))
         {

@@ -62,7 +62,7 @@ public sealed class OwnershipTests : IDisposable
         // Neither is anything of theirs removed when nobody has planned before.
         await Assert.ThrowsAsync<WorkerException>(() => Ownership.MakeRoomAsync(Model, "c1", default));
         Assert.Empty(Removed);
-        Assert.NotNull(await Ownership.OtherFolderAsync(Model.Project, default));
+        Assert.NotNull(await Ownership.OtherFolderAsync(Model, default));
     }
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed class OwnershipTests : IDisposable
         Runs("frontend", App);
 
         Assert.Contains(await CheckAsync(), n => n.Contains("(Compose:AdoptFrom): c-backend-1", StringComparison.Ordinal));
-        Assert.Null(await Ownership.OtherFolderAsync(Model.Project, default));
+        Assert.Null(await Ownership.OtherFolderAsync(Model, default));
 
         Runs("redis", Path.Combine(_root, "third"));
         await Assert.ThrowsAsync<WorkerException>(CheckAsync);
@@ -172,6 +172,22 @@ public sealed class OwnershipTests : IDisposable
 
         Assert.Null(await Ownership.RemoveAsync("renamed", ["backend"], default));
         Assert.Equal(["c-backend-1"], Removed);
+    }
+
+    [Fact]
+    public async Task OnTheWayBack_TheFilesCountThatTheReleaseWasMadeWith()
+    {
+        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        // Configured since, and not in the commit that is checked out again.
+        Options.Files = ["deploy/compose.yaml"];
+        var back = Model with { Source = new ModelSource([], [], [], null, "GIT_COMMIT_HASH", new Dictionary<string, string>()) };
+        Runs("redis", App, files: Path.Combine(App, "deploy/compose.yaml"));
+        Runs("redis", App, project: "renamed");
+
+        Assert.Null(await Ownership.MakeRoomAsync(back, "c1", default));
+        Assert.Null(await Ownership.RemoveAsync("renamed", ["redis"], default));
+
+        Assert.Equal(["c-redis-1", "c-redis-2"], Removed);
     }
 
     [Fact]

@@ -47,13 +47,12 @@ public sealed class FlowTests
         using var flow = Flow.OfWebAndDatabase();
         await flow.ReleaseAsync();
         var model = await flow.RunAsync(() => flow.Get<ReleasePlanning>().ModelAsync(flow.Git.Head, flow.Stop));
-        async Task<Deployment> DeploymentAsync() =>
-            new(model, [], new Dictionary<string, string>(), await flow.Get<Deployer>().LookAsync(model, flow.Stop));
-        await flow.RunAsync(async () => await flow.Get<HealthVerifier>().VerifyAsync(await DeploymentAsync(), UpAnswer.Nothing, flow.Stop));
+        var deployment = await flow.RunAsync(() => flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
+        await flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(deployment, UpAnswer.Nothing, flow.Stop));
 
         flow.Engine.Containers.Single(c => c.Service == "web").Stop(flow.Clock.GetUtcNow());
 
-        await Assert.ThrowsAsync<UnhealthyException>(() => flow.RunAsync(async () => await flow.Get<HealthVerifier>().VerifyAsync(await DeploymentAsync(), UpAnswer.Nothing, flow.Stop)));
+        await Assert.ThrowsAsync<UnhealthyException>(() => flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(deployment, UpAnswer.Nothing, flow.Stop)));
     }
 
     [Theory]

@@ -7,9 +7,6 @@ internal sealed class Pump : SynchronizationContext, IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    /// <summary>For what comes back by another thread, such as the reading of a file.</summary>
-    private static readonly TimeSpan ShortPatience = TimeSpan.FromMilliseconds(2);
-
     private readonly BlockingCollection<(SendOrPostCallback Callback, object? State)> _work = [];
 
     /// <summary>Whether something goes on that comes back by another thread. It is waited for.</summary>
@@ -55,8 +52,9 @@ internal sealed class Pump : SynchronizationContext, IDisposable
         while (!task.IsCompleted)
         {
             if (_work.TryTake(out var next)) { next.Callback(next.State); }
-            else if (_work.TryTake(out next, clock.NextDue is null ? Patience : ShortPatience)) { next.Callback(next.State); }
             else if (clock.NextDue is { } due) { clock.Advance(due - clock.GetUtcNow()); }
+            // It comes back by another thread, as what reads a file.
+            else if (_work.TryTake(out next, Patience)) { next.Callback(next.State); }
             else { throw new TimeoutException("something that was to go on does not"); }
         }
     });

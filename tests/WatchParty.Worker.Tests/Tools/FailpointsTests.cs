@@ -7,7 +7,7 @@ namespace WatchParty.Worker.Tests.Tools;
 
 public sealed class FailpointsTests
 {
-    private static readonly ComposeProject Project = ComposeProject.From(new WorkerOptions { Compose = { Files = ["a.yaml"], ProjectName = "app" } });
+    private static readonly ComposeProject Project = ComposeProject.From(new WorkerOptions { Compose = { Files = ["/etc/hostname"], ProjectName = "app" } });
 
     private readonly List<string> _reached = [];
 
@@ -18,7 +18,7 @@ public sealed class FailpointsTests
     {
         var remote = GitRemote.Create("origin", "/srv/app.git", "/srv/app", null);
 
-        Assert.Equal("compose up", Failpoints.NameOf(DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero, new(Recreate: false, Pull: true))));
+        Assert.Equal("compose up", Failpoints.NameOf(DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero, new UpOptions(false, false), "web")));
         Assert.Equal("compose config", Failpoints.NameOf(DockerCommands.ComposeHashes(Project, "app", "{}")));
         Assert.Equal("buildx bake", Failpoints.NameOf(DockerCommands.BakeNothing(Project, new BuildOptions { Builder = "b" }, "{}", ["web"])));
         Assert.Equal("docker pull", Failpoints.NameOf(DockerCommands.Pull(Project, "base:1")));

@@ -50,7 +50,7 @@ internal sealed record ComposeCall(string Folder, string? Input, string Verb, IL
         get
         {
             List<string> given = [.. Flags["--file"].Concat(Flags["-f"])];
-            if (given.Count == 0 && Variables.TryGetValue("COMPOSE_FILE", out var named)) { given = [.. named.Split(':')]; }
+            if (given.Count == 0 && Variables.TryGetValue("COMPOSE_FILE", out var named)) { given = [.. named.Split(Variables.GetValueOrDefault("COMPOSE_PATH_SEPARATOR", ":"))]; }
             if (given.Count > 0) { return [.. given.Select(f => Path.GetFullPath(f, Folder))]; }
             var found = DefaultFiles.FirstOrDefault(f => File.Exists(Path.Combine(Folder, f))) ?? throw new FormatException("no configuration file provided: not found");
             return [.. Overrides.Where(f => File.Exists(Path.Combine(Folder, f))).Take(1).Prepend(found).Select(f => Path.Combine(Folder, f))];

@@ -32,8 +32,10 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
                     return Done(string.Concat(Services(call.Model()).Select(s => $"{s.Key} {Hash(s.Value)}\n")));
                 case "config" when call.Has("--services"):
                     return Done(string.Concat(Services(call.Model()).Select(s => $"{s.Key}\n")));
+                case "config" when !call.Flags["--format"].Contains("json"):
+                    return Done(WorkerKeysInYaml(call.Model()));
                 case "config":
-                    return Done(call.Model().ToJsonString());
+                    return Done(WithoutOwnKeys(call.Model()).ToJsonString());
                 case "up":
                     await new Run(engine, time, step, call, errors, cancellationToken).UpAsync();
                     return new ToolResult(0, "", errors.ToString(), TimeSpan.Zero);
@@ -54,9 +56,32 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
     public static string Hash(JsonObject service)
     {
         var copy = service.DeepClone().AsObject();
-        foreach (var key in NotHashed) { copy.Remove(key); }
+        foreach (var key in copy.Select(p => p.Key).Where(k => NotHashed.Contains(k) || k.StartsWith("x-", StringComparison.Ordinal)).ToList()) { copy.Remove(key); }
         if (copy["deploy"] is JsonObject deploy) { deploy.Remove("replicas"); }
         return EngineModel.Digest(copy.ToJsonString())[7..];
+    }
+
+    /// <summary>Compose leaves the keys of others out of its JSON.</summary>
+    private static JsonObject WithoutOwnKeys(JsonObject model)
+    {
+        foreach (var service in Services(model).Values)
+        {
+            foreach (var key in service.Select(p => p.Key).Where(k => k.StartsWith("x-", StringComparison.Ordinal)).ToList()) { service.Remove(key); }
+        }
+        return model;
+    }
+
+    private static string WorkerKeysInYaml(JsonObject model)
+    {
+        var text = new StringBuilder("services:\n");
+        foreach (var (name, service) in Services(model))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  {name}:\n");
+            if (service["x-watchparty"] is not JsonObject keys) { continue; }
+            text.Append("    x-watchparty:\n");
+            foreach (var (key, value) in keys) { text.Append(CultureInfo.InvariantCulture, $"      {key}: {value}\n"); }
+        }
+        return text.ToString();
     }
 
     public static string ImageOf(string project, string name, JsonObject service) => Plain(service["image"]?.ToString() ?? $"{project}-{name}");
@@ -176,7 +201,7 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
         private void WarnOfOrphans()
         {
             var orphans = engine.Containers.Where(c => c.Project == Project && !All.ContainsKey(c.Service) && c.Labels.GetValueOrDefault("com.docker.compose.oneoff") != "True").ToList();
-            if (orphans.Count == 0) { return; }
+            if (orphans.Count == 0 || call.Variables.GetValueOrDefault("COMPOSE_IGNORE_ORPHANS") == "true") { return; }
             if (!call.Has("--remove-orphans"))
             {
                 errors.AppendLine(CultureInfo.InvariantCulture, $"time=\"2026\" level=warning msg=\"Found orphan containers ([{string.Join(' ', orphans.Select(o => o.Name))}]) for this project.\"");

@@ -20,14 +20,15 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
         image.Id, [.. model.NamesOf(image.Id)], DigestsOf(image), 1000,
         new ImageConfiguration(new Dictionary<string, string>(image.Labels))
         {
-            Healthcheck = image.HealthCheck is { } check ? new ImageHealthCheck([.. check.Test]) : null,
+            Healthcheck = CheckOf(image.HealthCheck),
             Volumes = image.Volumes.Length == 0 ? null : image.Volumes.ToDictionary(v => v, _ => default(System.Text.Json.JsonElement)),
         }), cancellationToken);
 
     public Task<ImageSummary[]> ImagesAsync(string? reference, CancellationToken cancellationToken) => AnswerAsync(() =>
     {
         var pattern = reference is null ? null : new Regex($"^{Regex.Escape(reference).Replace(@"\*", "[^/]*", StringComparison.Ordinal)}$");
-        return (ImageSummary[])[.. model.Images.Select(i => new ImageSummary(i.Id, [.. model.NamesOf(i.Id).Where(n => pattern?.IsMatch(n) != false)], 1000, i.Created.ToUnixTimeSeconds()))
+        return (ImageSummary[])[.. model.Images.Select(i => new ImageSummary(i.Id, [.. model.NamesOf(i.Id).Where(n => pattern?.IsMatch(n) != false)], 1000, i.Created.ToUnixTimeSeconds())
+            { Labels = new Dictionary<string, string>(i.Labels) })
             .Where(i => pattern is null || i.RepoTags!.Length > 0)];
     }, cancellationToken);
 
@@ -50,7 +51,10 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) => AnswerAsync(() => model.FindContainer(id) is not { } found ? null : new ContainerDetails(
         found.Id, $"/{found.Name}", found.Image.Id, found.Restarts(model.Now), found.State(model.Now), new ContainerHostConfiguration(new ContainerRestartPolicy(found.RestartPolicy)))
     {
-        NetworkSettings = new ContainerNetworks(found.Networks.ToDictionary(n => n.Key, n => new ContainerNetwork(n.Value)), new Dictionary<string, PublishedPort[]?>(found.Ports)),
+        Config = new ContainerConfiguration(CheckOf(found.HealthCheck)) { Image = found.ImageName },
+        NetworkSettings = new ContainerNetworks(
+            found.Networks.ToDictionary(n => n.Key, n => new ContainerNetwork(n.Value) { Aliases = [found.Name, found.Service], DNSNames = [found.Name, found.Service, found.Id[..12]] }),
+            new Dictionary<string, PublishedPort[]?>(found.Ports)),
         Mounts = [.. found.Mounts],
     }, cancellationToken);
 
@@ -91,6 +95,13 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
             return Task.FromException<T>(e);
         }
     }
+
+    private static ImageHealthCheck? CheckOf(HealthCheck? check) => check is null ? null : new ImageHealthCheck([.. check.Test])
+    {
+        Interval = check.Interval.Ticks * 100,
+        StartPeriod = check.StartPeriod.Ticks * 100,
+        Retries = check.Retries,
+    };
 
     private string[] DigestsOf(ModelImage image) => model.Store == ImageStore.GraphDriver ? [.. image.Digests]
         : [.. model.NamesOf(image.Id).Select(n => $"{ImageName.Split(n).Repository}@{image.Id}")];
