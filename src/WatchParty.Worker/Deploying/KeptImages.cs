@@ -102,7 +102,11 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
     {
         List<string> gone = [], notes = [];
         var under = new Dictionary<string, string>();
-        var foreign = (await engine.ContainersAsync(null, cancellationToken)).Where(c => c.Project != model.Project).Select(c => ImageName.Full(c.Image)).ToHashSet();
+        HashSet<string> foreign = [];
+        foreach (var container in (await engine.ContainersAsync(null, cancellationToken)).Where(c => c.Project != model.Project))
+        {
+            if (await engine.ImageNameOfAsync(container, cancellationToken) is { } name) { foreign.Add(ImageName.Full(name)); }
+        }
         foreach (var named in model.Services.Where(s => goal.Services.ContainsKey(s.Name)).GroupBy(s => s.Image))
         {
             var built = model.Built.Any(s => s.Image == named.Key);

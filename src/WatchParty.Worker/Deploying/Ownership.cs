@@ -103,9 +103,7 @@ internal sealed class Ownership(ComposeProject project, IToolRunner runner, IDoc
         var built = model.Built.ToLookup(s => ImageName.Full(s.Image));
         foreach (var container in all.Where(c => c.Project.Length > 0 && c.Project != model.Project && c.State is "running" or "restarting" or "paused"))
         {
-            // An engine says the id instead when the name has moved on to another image.
-            var name = container.Image.StartsWith("sha256:", StringComparison.Ordinal)
-                ? (await engine.FindContainerAsync(container.Id, cancellationToken))?.Config?.Image : container.Image;
+            var name = await engine.ImageNameOfAsync(container, cancellationToken);
             // What runs from our own folder is the application under a name that it had before.
             if (name is null || built[ImageName.Full(name)].FirstOrDefault() is not { } service || home.Started(container)) { continue; }
             return new Claim(

@@ -25,14 +25,16 @@ internal sealed class Recovery(
         var resumed = unfinished is [{ State: ReleaseState.Verifying } newest, ..] && await ResumeAsync(newest, stop) ? newest : null;
         if (resumed is not null) { unfinished = [.. unfinished.Skip(1)]; }
         var isUp = true;
-        if (ToBringUp(unfinished) is { } served && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(served, stop); }
+        if (ToBringUp(unfinished) is { } served && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(served, whole: unfinished.Any(WasTouching), stop); }
         foreach (var release in unfinished) { Settle(release, isUp); }
         return resumed is null ? null : history.Find(resumed.Id);
     }
 
     /// <summary>What served before a release that had begun to touch containers, also what a person had put there; otherwise the deployed release.</summary>
     private Served? ToBringUp(IReadOnlyList<UnfinishedRelease> unfinished) =>
-        unfinished.FirstOrDefault(r => r.State >= ReleaseState.Deploying && r.Before is { Services.Count: > 0 })?.Before ?? history.Deployed()?.Served;
+        unfinished.FirstOrDefault(r => WasTouching(r) && r.Before is { Services.Count: > 0 })?.Before ?? history.Deployed()?.Served;
+
+    private static bool WasTouching(UnfinishedRelease release) => release.State >= ReleaseState.Deploying;
 
     private async Task TakeUpAsync(CancellationToken stop)
     {
@@ -73,12 +75,13 @@ internal sealed class Recovery(
         }
     }
 
-    private async Task<bool> BringUpAsync(Served served, CancellationToken stop)
+    /// <param name="whole">Whether compose has to look at the whole application: after a kill in the middle of a <c>compose up</c>.</param>
+    private async Task<bool> BringUpAsync(Served served, bool whole, CancellationToken stop)
     {
         progress.Report($"bringing release {served.Release} up again");
         try
         {
-            await rollback.BringBackAsync(served, left: null, whole: true, logger.BroughtUpWith, stop);
+            await rollback.BringBackAsync(served, left: null, whole, logger.BroughtUpWith, stop);
             logger.BroughtUp(served.Release, served.Commit);
             listeners.BroughtUp(served.Release, served.Commit, error: null);
             return true;

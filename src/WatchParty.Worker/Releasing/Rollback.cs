@@ -112,13 +112,14 @@ internal sealed class Rollback(
         return deployment;
     }
 
-    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again.</summary>
+    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again, and an engine that is away for a moment waited for.</summary>
     private ResiliencePipeline Retrying() => new ResiliencePipelineBuilder { TimeProvider = time }
         .AddRetry(new RetryStrategyOptions
         {
-            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal),
-            MaxRetryAttempts = 2,
-            Delay = TimeSpan.FromSeconds(1),
+            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal).Handle<WorkerException>(e => e.Remedy == Remedy.RetriedByItself),
+            MaxRetryAttempts = 3,
+            Delay = TimeSpan.FromSeconds(2),
+            BackoffType = DelayBackoffType.Exponential,
         }).Build();
 
     private string? WhyItStays(ReleaseBefore before) =>

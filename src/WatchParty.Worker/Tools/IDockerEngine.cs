@@ -83,6 +83,13 @@ internal static class DockerEngineCalls
         return ids;
     }
 
+    /// <summary>Name of the image that the container was made with, whatever image has that name now; null when the container is gone.</summary>
+    /// <remarks>A list of containers has the id in its place when the name has moved on to another image.</remarks>
+    public static async Task<string?> ImageNameOfAsync(this IDockerEngine engine, ContainerSummary container, CancellationToken cancellationToken) =>
+        container.Image.StartsWith("sha256:", StringComparison.Ordinal)
+            ? (await engine.FindContainerAsync(container.Id, cancellationToken))?.Config?.Image
+            : container.Image;
+
     /// <summary>Gives images further names.</summary>
     public static async Task TagAsync(this IDockerEngine engine, IEnumerable<(string Id, string Name)> names, CancellationToken cancellationToken)
     {

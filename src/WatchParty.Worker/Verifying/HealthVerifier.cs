@@ -121,12 +121,15 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
     private bool IsServer(ComposeService service, ContainerDetails container, Watch watch)
     {
         if (service.IsAwaited) { return false; }
-        if (service.Health is { Disabled: false } || watch.Before.Of(service.Name).Any(c => c.Runs)) { return true; }
+        if (service.Health is { Disabled: false } || watch.Before.Of(service.Name).Any(IsServerWithAJobsPolicy)) { return true; }
         if (watch.Age(container) < options.WaitTimeout) { return false; }
         watch.Note($"{service.Name} has not ended after {Seconds(options.WaitTimeout)}, so it is taken for a server. If it is one, write restart: unless-stopped or a health check "
             + "for it; if it is a job, give it the time with Deploy:WaitTimeout");
         return true;
     }
+
+    /// <summary>One with another policy was never waited for, so that it runs says nothing about the service as it is written now.</summary>
+    private static bool IsServerWithAJobsPolicy(SeenContainer container) => container is { Runs: true, Details.HostConfig.RestartPolicy: null or { Name: null or "" or "no" or "on-failure" } };
 
     /// <summary>The container is given what its own health check allows, though the release may have less.</summary>
     private TimeSpan LimitOf(ContainerDetails container, Watch watch) => container.Config?.Healthcheck is { IsCheck: true } check

@@ -76,7 +76,7 @@ public sealed class WayBackTests
         await app.PushAsync("compose.yaml", $"name: PROJECT\n{compose}");
         (await app.OnceAsync()).Succeeded();
         var before = await app.ContainersAsync();
-        await app.PushAsync(("compose.yaml", $"name: PROJECT-new\n{compose.Replace("${WEB_PORT}:", "", StringComparison.Ordinal)}"), ("web/status", "sick\n"));
+        await app.PushAsync(("compose.yaml", $"name: PROJECT-new\n{compose.Replace("127.0.0.1:${WEB_PORT}:", "", StringComparison.Ordinal)}"), ("web/status", "sick\n"));
 
         (await app.OnceAsync()).Expect("RolledBack", 1);
 

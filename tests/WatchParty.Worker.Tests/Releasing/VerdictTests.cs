@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Tests.Fakes.Docker;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Releasing;
 
@@ -67,9 +70,9 @@ public sealed class VerdictTests
         await flow.ReleaseAsync();
         var before = flow.Serving;
         // Another program has the port: the container is there and cannot start.
-        flow.Engine.Create(new Fakes.Docker.ModelContainer("other", "other", flow.Engine.Find("postgres:16")!, "postgres:16", System.Collections.Immutable.ImmutableDictionary<string, string>.Empty)
+        flow.Engine.Create(new ModelContainer("other", "other", flow.Engine.Find("postgres:16")!, "postgres:16", ImmutableDictionary<string, string>.Empty)
         {
-            Ports = System.Collections.Immutable.ImmutableDictionary<string, WatchParty.Worker.Tools.PublishedPort[]?>.Empty.Add("80/tcp", [new("0.0.0.0", "8080")]),
+            Ports = ImmutableDictionary<string, PublishedPort[]?>.Empty.Add("80/tcp", [new("0.0.0.0", "8080")]),
         }).Start(flow.Clock.GetUtcNow());
 
         var report = await flow.ReleaseAsync(Changed("\"ports\": [\"8080:80\"]"));
