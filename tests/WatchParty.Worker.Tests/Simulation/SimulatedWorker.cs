@@ -186,7 +186,7 @@ internal sealed class SimulatedWorker : IDisposable
 
         public void Ended(ReleaseReport report)
         {
-            worker.NotBroughtUp = null;
+            if (report.Outcome is ReleaseOutcome.Succeeded or ReleaseOutcome.RolledBack) { worker.NotBroughtUp = null; }
             worker._world.Say($"release {report.Release}: {report.Outcome} {report.Error}");
         }
 

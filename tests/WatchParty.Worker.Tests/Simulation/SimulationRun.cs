@@ -23,6 +23,7 @@ internal sealed class SimulationRun : IDisposable
     private Database? _database;
     private World _world = null!;
     private SimulatedWorker _worker = null!;
+    private bool _hasStartedAtTheEnd;
     private (int Touches, int Restarts, DateTimeOffset LastTouch, int Files) _flags;
 
     public SimulationRun(Without without = Without.Nothing)
@@ -33,7 +34,7 @@ internal sealed class SimulationRun : IDisposable
             Repository = { Path = Path.Combine(_folder, "checkout"), Branch = FakeGit.Branch },
             DropFiles = { Folder = Path.Combine(_folder, "flags") },
             State = { Folder = Path.Combine(_folder, "state") },
-            Deploy = { SettleTime = TimeSpan.FromSeconds(1), WaitTimeout = TimeSpan.FromMinutes(1), Rollback = !without.HasFlag(Without.Rollback) },
+            Deploy = { SettleTime = TimeSpan.FromSeconds(0.3), WaitTimeout = TimeSpan.FromMinutes(1), Rollback = !without.HasFlag(Without.Rollback) },
         };
         Directory.CreateDirectory(_options.DropFiles.Folder!);
         _state = StateFolder.Open(_options.State.Folder);
@@ -56,7 +57,7 @@ internal sealed class SimulationRun : IDisposable
         Start(new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero));
         try
         {
-            for (var i = _world.Random.Next(4, 16); i > 0; i--)
+            for (var i = _world.Random.Next(4, 13); i > 0; i--)
             {
                 Happens();
                 if (_world.IsDead || _worker.HasFallen) { Restart(kill: true); }
@@ -142,9 +143,7 @@ internal sealed class SimulationRun : IDisposable
     /// <summary>Whenever nothing is under way and nothing went wrong on the way back, exactly the deployed release serves.</summary>
     private void CheckTheSite()
     {
-        if (!_worker.IsIdle || _world.IsDead || _worker.History.Deployed() is not { } deployed || _worker.NotBroughtUp is not null) { return; }
-        if (_worker.History.Last(1) is [{ Outcome: ReleaseOutcome.Interrupted or ReleaseOutcome.DeployFailed or ReleaseOutcome.Failed } last] && _world.Disturbed
-            && (last.Outcome == ReleaseOutcome.Interrupted || last.Error!.Contains("failed as well", StringComparison.Ordinal))) { return; }
+        if (!_worker.IsIdle || _world.IsDead || _worker.History.Deployed() is not { } deployed || (!_hasStartedAtTheEnd && MayBeHurt())) { return; }
         var now = _world.Clock.GetUtcNow();
         var serving = _world.Engine.Containers.ToDictionary(c => c.Name, c => (c.Service, Image: c.Image.Id, c.State(now).Status));
         var wanted = deployed.Served.Services;
@@ -156,12 +155,24 @@ internal sealed class SimulationRun : IDisposable
         if (_world.Git.Head != deployed.Commit) { _world.Violated($"I3: {_world.Short(deployed.Commit)} is deployed, and {_world.Short(_world.Git.Head)} is checked out"); }
     }
 
+    /// <summary>Whether the worker has said that it could not bring back what served, or was stopped before it could.</summary>
+    private bool MayBeHurt() => _worker.NotBroughtUp is not null || (_worker.History.Last(1) is [{ Outcome: not ReleaseOutcome.Succeeded } last]
+        && (last.Outcome == ReleaseOutcome.Interrupted || last.Error?.Contains("failed as well", StringComparison.Ordinal) == true));
+
     private static string Text(IEnumerable<(string Service, string Image, string Status)> serving) =>
         string.Join(", ", serving.OrderBy(s => s.Service).Select(s => $"{s.Service} {s.Image[7..13]} {s.Status}".TrimEnd()));
 
     private void CheckTheEnd()
     {
-        _world.Disturbed = false;
+        // What could not be brought back is, at the latest, when the worker comes back.
+        if (_worker.IsIdle && !_world.IsDead && MayBeHurt())
+        {
+            _worker.Stop();
+            Restart(kill: false);
+            for (var i = 0; i < 30 && !_worker.IsIdle; i++) { _worker.Advance(TimeSpan.FromSeconds(40)); }
+            if (MayBeHurt() && _worker.NotBroughtUp is { } why) { _world.Violated($"I3: nothing brings the deployed release up: {why}"); }
+            _hasStartedAtTheEnd = true;
+        }
         CheckTheSite();
         var (head, history) = (_world.Head, _worker.History);
         if (!IsSettled()) { _world.Violated($"I1: {_world.Short(head)} is lost"); }
@@ -223,9 +234,7 @@ internal sealed class SimulationRun : IDisposable
         File.SetLastWriteTimeUtc(flag, _worker.Clock.GetUtcNow().UtcDateTime + TimeSpan.FromTicks(_flags.Files));
     }
 
-#pragma warning disable
-    public static int Starts; public static long StartTicks;
-    private void Start(DateTimeOffset now) { var t = System.Diagnostics.Stopwatch.GetTimestamp(); _worker = new SimulatedWorker(_world, _database!, _options, _state, now, _without); Starts++; StartTicks += System.Diagnostics.Stopwatch.GetTimestamp() - t; }
+    private void Start(DateTimeOffset now) => _worker = new SimulatedWorker(_world, _database!, _options, _state, now, _without);
 
     private void Restart(bool kill)
     {
@@ -255,7 +264,7 @@ internal sealed class SimulationRun : IDisposable
             if (_without.HasFlag(Without.FreshMarks)) { Forget("fresh_mark"); }
         }
         foreach (var table in Tables) { _database.Execute($"DELETE FROM {table}"); }
-        _flags = default;
+        (_flags, _hasStartedAtTheEnd) = (default, false);
     }
 
     /// <summary>A worker that forgets to write this.</summary>

@@ -81,9 +81,6 @@ internal sealed class World : IDisposable
     /// <summary>Whether something could not be recorded.</summary>
     public bool IsRecordHurt { get; private set; }
 
-    /// <summary>Something failed since this was last set back.</summary>
-    public bool Disturbed { get; set; }
-
     public string Head => Git.RemoteHead;
 
     public void Dispose() => Trail.Clear();
@@ -117,7 +114,7 @@ internal sealed class World : IDisposable
         var variable = kind is 8 or 10 ? _number : 0;
         var web = $$"""
             "web": {"image": "app-web:latest", "build": {"context": "./web", "dockerfile_inline": "{{inline}}"}, "restart": "unless-stopped",
-              "healthcheck": {"test": ["CMD", "wget", "/health"], "interval": "1s", "retries": 2} }
+              "healthcheck": {"test": ["CMD", "wget", "/health"], "interval": "300ms", "retries": 2} }
             """;
         var database = $$$"""
             "db": {"image": "postgres:{{{tag}}}", "restart": "unless-stopped", "environment": {"A": "{{{variable}}}" } {{{command}}} }
@@ -137,12 +134,13 @@ internal sealed class World : IDisposable
     public void Begin(ManualTimeProvider clock)
     {
         Clock.Begin(clock);
+        _atWork.Clear();
         (_begun, IsDead, _untilKill) = (true, false, -1);
     }
 
     public void Died()
     {
-        (IsDead, Disturbances, Disturbed) = (true, Disturbances + 1, true);
+        (IsDead, Disturbances) = (true, Disturbances + 1);
         _atWork.Clear();
     }
 
@@ -161,10 +159,8 @@ internal sealed class World : IDisposable
         }
     }
 
-    public static int Points, Programs;
     public void Reached(string point)
     {
-        Points++;
         if (!_begun) { return; }
         if (IsDead) { throw new KilledException(); }
         if (_untilKill >= 0 && _untilKill-- == 0)
@@ -194,7 +190,6 @@ internal sealed class World : IDisposable
     /// <summary>One program, or one step of it: takes its time and ends as the seed says.</summary>
     private async Task StepAsync(string step, CancellationToken cancellationToken)
     {
-        Programs++;
         if (IsDead) { throw new KilledException(); }
         if (step == "compose up") { Ups[Git.Head] = Ups.GetValueOrDefault(Git.Head) + 1; }
         if (step == "buildx bake" && Tools.Commands[^1] is { } bake && bake.Arguments[^1] == "web" && !bake.Arguments.Contains("*.output=type=cacheonly"))
@@ -215,7 +210,7 @@ internal sealed class World : IDisposable
 
     private Exception Failed(string what, Exception failure)
     {
-        (Disturbances, Disturbed) = (Disturbances + 1, true);
+        Disturbances++;
         Say($"{what}: {failure.Message}");
         return failure;
     }
