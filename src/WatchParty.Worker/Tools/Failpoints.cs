@@ -3,13 +3,15 @@ using System.Globalization;
 
 namespace WatchParty.Worker.Tools;
 
-/// <summary>The moments before and after each call to the outside world: a program, the engine, the record, a file. Tests have the worker end there.</summary>
+/// <summary>The moments before and after each call to the outside world: a program, the engine, the record, a file. Tests have the worker
+/// end there.</summary>
 /// <remarks>They sit at the seams, so that the flow has none of them in its text. Names are those of the calls: <c>before compose up</c>,
 /// <c>after engine TagAsync</c>, <c>after record update release state Building</c>, <c>before rename clear-cache.result.json</c>.</remarks>
 /// <param name="reached">Gets each name as the moment comes, from any thread. What it throws is thrown at that moment.</param>
 internal sealed class Failpoints(Action<string> reached)
 {
-    /// <summary>Names a file with the name of a point in it, and with <c>#3</c> behind it for the third time since the file came. It is deleted with the
+    /// <summary>Names a file with the name of a point in it, and with <c>#3</c> behind it for the third time since the file came. It is
+    /// deleted with the
     /// kill, so that the next worker lives; while it is not there nobody is killed.</summary>
     public const string Variable = "WATCHPARTY_KILL_AT";
 

@@ -6,14 +6,18 @@ internal static class KillPlan
 {
     private static readonly string[] Questions =
     [
-        "engine Find", "engine Containers", "engine Images", "engine Info", "engine CacheRecords", "engine SaveImage", "engine RegistryHas", "engine Endpoint",
-        "git rev-parse", "git rev-list", "git symbolic-ref", "git config", "git status", "git merge-base", "git for-each-ref", "git ls-", "git diff", "git log",
-        "git hash-object", "git cat-file", "compose config", "compose version", "buildx version", "docker context", "record pragma", "record create", "record alter",
+        "engine Find", "engine Containers", "engine Images", "engine Info", "engine CacheRecords", "engine SaveImage", "engine RegistryHas",
+            "engine Endpoint",
+        "git rev-parse", "git rev-list", "git symbolic-ref", "git config", "git status", "git merge-base", "git for-each-ref", "git ls-",
+            "git diff", "git log",
+        "git hash-object", "git cat-file", "compose config", "compose version", "buildx version", "docker context", "record pragma",
+            "record create", "record alter",
     ];
 
     /// <summary>What the short form has in any case: where most is half done.</summary>
     private static readonly string[] Always =
-        ["compose up", "buildx bake", "git checkout", "state Deploying", "state Verifying", "state RollingBack", "state Succeeded", "insert release", "insert quarantine", "clear-cache.flag"];
+        ["compose up", "buildx bake", "git checkout", "state Deploying", "state Verifying", "state RollingBack", "state Succeeded",
+            "insert release", "insert quarantine", "clear-cache.flag"];
 
     /// <summary>The kills of a piece of work.</summary>
     /// <param name="points">As <see cref="KillRuns.PointsOfAsync"/> has them.</param>
@@ -30,7 +34,11 @@ internal static class KillPlan
             hasDeployed |= point == "after compose up";
             isVerified |= point == "after record update release state Verifying";
             goesBack |= point == "after record insert quarantine";
-            if (!point.StartsWith("after ", StringComparison.Ordinal) || Questions.Any(q => point.StartsWith($"after {q}", StringComparison.Ordinal))) { continue; }
+            if (!point.StartsWith("after ", StringComparison.Ordinal)
+                || Questions.Any(q => point.StartsWith($"after {q}", StringComparison.Ordinal)))
+            {
+                continue;
+            }
             // A bad commit is the same as a good one as long as nobody has said that it is bad.
             if (work == Work.BadCommit && !goesBack) { continue; }
             var name = times[point] == 1 ? point : $"{point}#{times[point]}";
@@ -43,7 +51,8 @@ internal static class KillPlan
                 Work.BadCommit => new Kill(work, name, MostNew: 1, MostOld: 1),
                 Work.Rollback => new Kill(work, name, MostOld: 2),
                 _ => new Kill(work, name),
-            } with { AtStart = atStart });
+            } with
+            { AtStart = atStart });
         }
         return kills;
     }

@@ -160,7 +160,7 @@ internal sealed class KillRuns : IAsyncDisposable
         for (var (seen, quiet) = (-1, 0); quiet < 10;)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
-            var now = File.Exists(Trace) ? File.ReadLines(Trace).Count(l => !IsPoll(l)) : 0;
+            var now = File.Exists(Trace) ? (await File.ReadAllLinesAsync(Trace)).Count(l => !IsPoll(l)) : 0;
             (seen, quiet) = (now, now == seen ? quiet + 1 : 0);
         }
     }

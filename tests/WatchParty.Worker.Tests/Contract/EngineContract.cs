@@ -6,7 +6,8 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Contract;
 
-/// <summary>What the worker relies on of an engine, compose and buildx. It is asked of the fakes and of real ones, so that the fakes stay true.</summary>
+/// <summary>What the worker relies on of an engine, compose and buildx. It is asked of the fakes and of real ones, so that the fakes stay
+/// true.</summary>
 public abstract class EngineContract : IAsyncLifetime
 {
     private const string Commit = "1111111111111111111111111111111111111111";
@@ -21,7 +22,8 @@ public abstract class EngineContract : IAsyncLifetime
 
     private protected string Name { get; } = $"wpc{Guid.NewGuid().ToString("N")[..8]}";
 
-    private ComposeProject Project => ComposeProject.From(new WorkerOptions { Repository = { Path = _folder }, Compose = { ProjectName = Name } });
+    private ComposeProject Project =>
+        ComposeProject.From(new WorkerOptions { Repository = { Path = _folder }, Compose = { ProjectName = Name } });
 
     private string Web => $"{Name}-web:latest";
 
@@ -39,7 +41,10 @@ public abstract class EngineContract : IAsyncLifetime
     public async Task DisposeAsync()
     {
         foreach (var container in await Engine.ContainersAsync(Name, None)) { await Engine.RemoveContainerAsync(container.Id, None); }
-        foreach (var image in (await Engine.ImagesAsync($"{Name}-*", None)).SelectMany(i => i.RepoTags ?? [])) { await Engine.RemoveImageAsync(image, None); }
+        foreach (var image in (await Engine.ImagesAsync($"{Name}-*", None)).SelectMany(i => i.RepoTags ?? []))
+        {
+            await Engine.RemoveImageAsync(image, None);
+        }
         await CleanUpAsync();
         Directory.Delete(_folder, recursive: true);
     }
@@ -166,7 +171,8 @@ public abstract class EngineContract : IAsyncLifetime
         Assert.Equal(await HashAsync("web"), made.Labels["com.docker.compose.config-hash"]);
         Assert.Equal((id, _folder), (made.Labels["com.docker.compose.image"], made.Labels["com.docker.compose.project.working_dir"]));
         Assert.Equal((id, "running", Web), (details.Image, details.State.Status, details.Config!.Image));
-        Assert.Equal((await Engine.FindNetworkAsync($"{Name}_default", None))!.Id, details.NetworkSettings!.Networks![$"{Name}_default"].NetworkID);
+        Assert.Equal((await Engine.FindNetworkAsync($"{Name}_default", None))!.Id,
+            details.NetworkSettings!.Networks![$"{Name}_default"].NetworkID);
         Assert.Contains("web", details.NetworkSettings.Networks[$"{Name}_default"].DNSNames!);
 
         await UpAsync();
@@ -228,7 +234,8 @@ public abstract class EngineContract : IAsyncLifetime
         var before = await IdsAsync();
         Compose(("other", $$"""{"image": "{{Name}}-none:1"}"""));
 
-        var result = await Runner.RunAsync(DockerCommands.ComposeUp(Project, Commit, TimeSpan.FromMinutes(1), new UpOptions(false, Pull: false)), None);
+        var result = await Runner.RunAsync(
+            DockerCommands.ComposeUp(Project, Commit, TimeSpan.FromMinutes(1), new UpOptions(false, Pull: false)), None);
 
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains($"{Name}-none", result.ErrorTail, StringComparison.Ordinal);
@@ -260,7 +267,8 @@ public abstract class EngineContract : IAsyncLifetime
         await UpAsync();
         var before = await IdsAsync();
 
-        await RunAsync(DockerCommands.ComposeUp(Project, Commit, TimeSpan.FromMinutes(1), new UpOptions(Recreate: true, Pull: false), "web"));
+        await RunAsync(DockerCommands.ComposeUp(Project, Commit, TimeSpan.FromMinutes(1), new UpOptions(Recreate: true, Pull: false),
+            "web"));
 
         Assert.NotEqual(before["web"], (await IdsAsync())["web"]);
     }
@@ -371,7 +379,7 @@ public abstract class EngineContract : IAsyncLifetime
         Assert.Equal(0, kept.Records);
     }
 
-    private string Sleeping(string more = "") => $$"""{"image": "watchparty-sample-base:1", "command": ["sleep", "1d"], "init": true{{more}} }""";
+    private static string Sleeping(string more = "") => $$"""{"image": "watchparty-sample-base:1", "command": ["sleep", "1d"], "init": true{{more}} }""";
 
     private void Write(string content) => File.WriteAllText(Path.Combine(_folder, "web", "content.txt"), $"{Name} {content}\n");
 
@@ -404,9 +412,11 @@ public abstract class EngineContract : IAsyncLifetime
         return lines.Split('\n').Single(l => l.StartsWith($"{service} ", StringComparison.Ordinal)).Split(' ')[1].Trim();
     }
 
-    private async Task<IReadOnlyDictionary<string, string>> IdsAsync() => (await Engine.ContainersAsync(Name, None)).ToDictionary(c => c.Service, c => c.Id);
+    private async Task<IReadOnlyDictionary<string, string>> IdsAsync() =>
+        (await Engine.ContainersAsync(Name, None)).ToDictionary(c => c.Service, c => c.Id);
 
-    private async Task<ContainerDetails> ContainerAsync(string service) => (await Engine.FindContainerAsync((await IdsAsync())[service], None))!;
+    private async Task<ContainerDetails> ContainerAsync(string service) =>
+        (await Engine.FindContainerAsync((await IdsAsync())[service], None))!;
 
     private async Task RunAsync(ToolCommand command)
     {

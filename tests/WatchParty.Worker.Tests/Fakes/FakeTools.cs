@@ -24,10 +24,12 @@ internal sealed class FakeTools : IToolRunner
     /// <summary>Every program that was run.</summary>
     public List<ToolCommand> Commands { get; } = [];
 
-    /// <summary>Called before each program with its name, and before each step of it that changes something; it may take its time, or throw.</summary>
+    /// <summary>Called before each program with its name, and before each step of it that changes something; it may take its time, or
+    /// throw.</summary>
     public Func<string, CancellationToken, Task> OnStep { get; set; } = (_, _) => Task.CompletedTask;
 
-    /// <summary>Lets the next call of this name (<see cref="Failpoints.NameOf(ToolCommand)"/>) end so instead of doing anything. Several are used up one after the other.</summary>
+    /// <summary>Lets the next call of this name (<see cref="Failpoints.NameOf(ToolCommand)"/>) end so instead of doing anything. Several
+    /// are used up one after the other.</summary>
     public void Answer(string call, Func<ToolCommand, ToolResult> answer)
     {
         if (!_answers.TryGetValue(call, out var queue)) { _answers[call] = queue = new(); }
@@ -45,7 +47,10 @@ internal sealed class FakeTools : IToolRunner
         Commands.Add(command);
         var name = Failpoints.NameOf(command);
         await StepAsync(name, cancellationToken);
-        if (_answers.TryGetValue(name, out var queue) && queue.TryDequeue(out var answer)) { return await AnsweredAsync(answer(command), standardError, cancellationToken); }
+        if (_answers.TryGetValue(name, out var queue) && queue.TryDequeue(out var answer))
+        {
+            return await AnsweredAsync(answer(command), standardError, cancellationToken);
+        }
         return name switch
         {
             _ when command.Program == "git" => _git.Answer(command),
@@ -63,22 +68,32 @@ internal sealed class FakeTools : IToolRunner
 
     private Task StepAsync(string name, CancellationToken cancellationToken) => OnStep(name, cancellationToken);
 
-    private static async Task<ToolResult> AnsweredAsync(ToolResult result, StreamReading? standardError, CancellationToken cancellationToken)
+    private static async Task<ToolResult> AnsweredAsync(ToolResult result, StreamReading? standardError,
+        CancellationToken cancellationToken)
     {
-        if (standardError is not null) { await standardError(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(result.ErrorTail)), cancellationToken); }
+        if (standardError is not null)
+        {
+            await standardError(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(result.ErrorTail)), cancellationToken);
+        }
         return result;
     }
 
     private ToolResult Pull(string image)
     {
-        if (!_engine.Registry.TryGetValue(image, out var found)) { return new ToolResult(1, "", $"Error response from daemon: pull access denied for {image}", TimeSpan.Zero); }
+        if (!_engine.Registry.TryGetValue(image, out var found))
+        {
+            return new ToolResult(1, "", $"Error response from daemon: pull access denied for {image}", TimeSpan.Zero);
+        }
         _engine.Load(found, image);
         return new ToolResult(0, "", "", TimeSpan.Zero);
     }
 
     private ToolResult Push(string image)
     {
-        if (_engine.Find(image) is not { } found) { return new ToolResult(1, "", $"An image does not exist locally with the tag: {image}", TimeSpan.Zero); }
+        if (_engine.Find(image) is not { } found)
+        {
+            return new ToolResult(1, "", $"An image does not exist locally with the tag: {image}", TimeSpan.Zero);
+        }
         _engine.Registry[image] = found;
         return new ToolResult(0, "", "", TimeSpan.Zero);
     }

@@ -16,9 +16,12 @@ namespace WatchParty.Worker.Tests.Fakes;
 /// <summary>A worker that was killed.</summary>
 internal sealed class FlowKilledException : Exception;
 
-/// <summary>The worker with its own classes, put together as they are in the program, on a fake git, a fake docker and a clock that moves by itself.</summary>
-/// <remarks><c>flow.Get&lt;Rollback&gt;()</c> is any of its classes. Calls run by <see cref="RunAsync{T}"/>, which returns when they have ended.
-/// At every <see cref="Tools.Failpoints">point</see> a test can let something happen: <c>flow.At("after git fetch", flow.StopWorker)</c>.</remarks>
+/// <summary>The worker with its own classes, put together as they are in the program, on a fake git, a fake docker and a clock that moves
+/// by itself.</summary>
+/// <remarks><c>flow.Get&lt;Rollback&gt;()</c> is any of its classes. Calls run by <see cref="RunAsync{T}"/>, which returns when they have
+/// ended.
+/// At every <see cref="Tools.Failpoints">point</see> a test can let something happen: <c>flow.At("after git fetch",
+/// flow.StopWorker)</c>.</remarks>
 internal sealed class Flow : IDisposable
 {
     private readonly Pump _pump = new();
@@ -47,7 +50,8 @@ internal sealed class Flow : IDisposable
         Failpoints = new Failpoints(Reached);
         Database = Database.Open(":memory:", failpoints: Failpoints);
         Engine.Add("base:1");
-        Engine.Registry["postgres:16"] = new ModelImage(EngineModel.Digest("postgres:16"), System.Collections.Immutable.ImmutableDictionary<string, string>.Empty, ["postgres"])
+        Engine.Registry["postgres:16"] = new ModelImage(EngineModel.Digest("postgres:16"),
+            System.Collections.Immutable.ImmutableDictionary<string, string>.Empty, ["postgres"])
         {
             Digests = ["postgres@sha256:1"],
         };
@@ -82,7 +86,8 @@ internal sealed class Flow : IDisposable
     /// <summary>The token that a stop of the worker cancels.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>The application that most tests have: its first commit is pushed, and the checkout is a clone of it. Nothing is released.</summary>
+    /// <summary>The application that most tests have: its first commit is pushed, and the checkout is a clone of it. Nothing is
+    /// released.</summary>
     public static Flow OfWebAndDatabase(ImageStore store = ImageStore.GraphDriver, Action<WorkerOptions>? configure = null) =>
         new Flow(store, configure).With(FlowApplication.WebAndDatabase);
 
@@ -96,7 +101,8 @@ internal sealed class Flow : IDisposable
 
     public T Get<T>() where T : notnull => (_services ??= Build()).GetRequiredService<T>();
 
-    /// <summary>Lets <paramref name="happens"/> happen when this point is reached the next time, or for the <paramref name="times"/>-th time.</summary>
+    /// <summary>Lets <paramref name="happens"/> happen when this point is reached the next time, or for the <paramref name="times"/>-th
+    /// time.</summary>
     public void At(string point, Action happens, int times = 1) => _at.Add((point, times, happens));
 
     /// <summary>Lets the call fail that has this name, as <see cref="At"/> names it.</summary>
@@ -145,11 +151,13 @@ internal sealed class Flow : IDisposable
         return ReleaseAsync();
     }
 
-    public Task<ReleaseReport> RollBackAsync(long? release = null) => RunAsync(() => Get<Operations>().RollBackAsync(release, "test", Stop));
+    public Task<ReleaseReport> RollBackAsync(long? release = null) =>
+        RunAsync(() => Get<Operations>().RollBackAsync(release, "test", Stop));
 
     public Task RecoverAsync(bool always = true) => RunAsync(() => Get<Operations>().RecoverAsync(always, Stop));
 
-    public Task<HousekeepingReport> ClearAsync(params string[] targets) => RunAsync(() => Get<Operations>().ClearAsync(targets, "test", Stop));
+    public Task<HousekeepingReport> ClearAsync(params string[] targets) =>
+        RunAsync(() => Get<Operations>().ClearAsync(targets, "test", Stop));
 
     public Task<HousekeepingReport> PruneAsync(bool dryRun = false) => RunAsync(() => Get<Operations>().PruneAsync(dryRun, "test", Stop));
 
@@ -180,7 +188,8 @@ internal sealed class Flow : IDisposable
             .AddSingleton<TimeProvider>(Clock).AddSingleton(Database).AddSingleton(Failpoints)
             .AddSingleton<IToolRunner>(new FailpointRunner(Tools, Failpoints))
             .AddSingleton<IDockerEngine>(new FailpointEngine(Docker, Failpoints))
-            .AddSingleton(new SystemdNotifier(null, NullLogger<SystemdNotifier>.Instance)).AddSingleton<Heartbeat>().AddSingleton<FlagTries>()
+            .AddSingleton(new SystemdNotifier(null, NullLogger<SystemdNotifier>.Instance)).AddSingleton<Heartbeat>(
+                ).AddSingleton<FlagTries>()
             .AddSingleton<IHostApplicationLifetime, Lifetime>().AddSingleton<StartUp>().AddSingleton<DropFileService>();
         return services.BuildServiceProvider();
     }
@@ -212,7 +221,8 @@ internal sealed class Flow : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?,
+            string> formatter) =>
             log.Add(($"{logLevel}", $"{formatter(state, exception)}{(exception is null ? "" : $"\n{exception}")}"));
 
         public void Dispose() { }

@@ -19,7 +19,8 @@ public sealed class FlowTests
     internal async Task A_builder_builds_what_the_plan_says(ImageStore store)
     {
         using var flow = Flow.OfWebAndDatabase(store);
-        var plan = await flow.RunAsync(() => flow.Get<ReleasePlanning>().PlanAsync(flow.Git.Head, null, new ReleaseRequest("test"), flow.Stop));
+        var plan = await flow.RunAsync(() =>
+            flow.Get<ReleasePlanning>().PlanAsync(flow.Git.Head, null, new ReleaseRequest("test"), flow.Stop));
         using var log = new BuildLog(Path.Combine(flow.State.Logs, "build.log"));
 
         var built = await flow.RunAsync(() => flow.Get<ImageBuilder>().BuildAsync(plan, log, _ => { }, flow.Stop));
@@ -36,7 +37,8 @@ public sealed class FlowTests
         await flow.ReleaseAsync();
         var model = await flow.RunAsync(() => flow.Get<ReleasePlanning>().ModelAsync(flow.Git.Head, flow.Stop));
 
-        var deployment = await flow.RunAsync(() => flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
+        var deployment = await flow.RunAsync(() =>
+            flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
 
         Assert.Empty(deployment.Services!);
     }
@@ -47,12 +49,14 @@ public sealed class FlowTests
         using var flow = Flow.OfWebAndDatabase();
         await flow.ReleaseAsync();
         var model = await flow.RunAsync(() => flow.Get<ReleasePlanning>().ModelAsync(flow.Git.Head, flow.Stop));
-        var deployment = await flow.RunAsync(() => flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
+        var deployment = await flow.RunAsync(() =>
+            flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
         await flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(deployment, UpAnswer.Nothing, flow.Stop));
 
         flow.Engine.Containers.Single(c => c.Service == "web").Stop(flow.Clock.GetUtcNow());
 
-        await Assert.ThrowsAsync<UnhealthyException>(() => flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(deployment, UpAnswer.Nothing, flow.Stop)));
+        await Assert.ThrowsAsync<UnhealthyException>(() =>
+            flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(deployment, UpAnswer.Nothing, flow.Stop)));
     }
 
     [Theory]
@@ -65,7 +69,8 @@ public sealed class FlowTests
         Assert.Equal("web", flow.Get<SealRecord>().All().Single().Service);
         flow.Engine.PruneCache(null, null, null);
 
-        var report = await flow.ReleaseAsync(("web/Dockerfile", FlowApplication.Dockerfile.Replace("CMD", "ENV A=1\nCMD", StringComparison.Ordinal)));
+        var report = await flow.ReleaseAsync(
+            ("web/Dockerfile", FlowApplication.Dockerfile.Replace("CMD", "ENV A=1\nCMD", StringComparison.Ordinal)));
 
         Assert.Equal(new StepCounts(2, 2, 0), report.Services.Single(s => s.Name == "web").Steps);
     }
@@ -81,7 +86,8 @@ public sealed class FlowTests
         Assert.Contains("web", flow.Get<FreshMarks>().All());
         var report = await flow.ReleaseAsync(("docs/README.md", "new\n"));
 
-        Assert.Equal((true, new StepCounts(2, 0, 2)), (report.Services.Single(s => s.Name == "web").Fresh, report.Services.Single(s => s.Name == "web").Steps));
+        Assert.Equal((true, new StepCounts(2, 0, 2)),
+            (report.Services.Single(s => s.Name == "web").Fresh, report.Services.Single(s => s.Name == "web").Steps));
         Assert.Empty(flow.Get<FreshMarks>().All());
     }
 
@@ -139,8 +145,10 @@ public sealed class FlowTests
 
         object[] classes =
         [
-            flow.Get<ReleasePipeline>(), flow.Get<Rollback>(), flow.Get<Recovery>(), flow.Get<Deployer>(), flow.Get<HealthVerifier>(), flow.Get<ImageBuilder>(),
-            flow.Get<CacheSeals>(), flow.Get<Pruner>(), flow.Get<CacheClearer>(), flow.Get<AfterRelease>(), flow.Get<StartUp>(), flow.Get<ManualRollback>(),
+            flow.Get<ReleasePipeline>(), flow.Get<Rollback>(), flow.Get<Recovery>(), flow.Get<Deployer>(), flow.Get<HealthVerifier>(),
+                flow.Get<ImageBuilder>(),
+            flow.Get<CacheSeals>(), flow.Get<Pruner>(), flow.Get<CacheClearer>(), flow.Get<AfterRelease>(), flow.Get<StartUp>(),
+                flow.Get<ManualRollback>(),
             flow.Get<LostHistory>(),
         ];
         Assert.All(classes, Assert.NotNull);

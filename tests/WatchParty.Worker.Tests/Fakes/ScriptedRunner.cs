@@ -3,7 +3,8 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes;
 
-/// <summary>A runner that expects commands one after the other, as values or by what must hold of them, and answers what was recorded.</summary>
+/// <summary>A runner that expects commands one after the other, as values or by what must hold of them, and answers what was
+/// recorded.</summary>
 internal sealed class ScriptedRunner : IToolRunner
 {
     private readonly Queue<(string Expected, Func<ToolCommand, bool> Matches, Func<ToolCommand, ToolResult> Answer)> _script = new();
@@ -36,7 +37,10 @@ internal sealed class ScriptedRunner : IToolRunner
         Assert.True(_script.TryDequeue(out var next), $"nothing more was expected, but {command} was run");
         Assert.True(next.Matches(command), $"{next.Expected} was expected, but {command} was run");
         var result = next.Answer(command);
-        if (standardError is not null) { await standardError(new MemoryStream(Encoding.UTF8.GetBytes(result.ErrorTail)), cancellationToken); }
+        if (standardError is not null)
+        {
+            await standardError(new MemoryStream(Encoding.UTF8.GetBytes(result.ErrorTail)), cancellationToken);
+        }
         return result;
     }
 }

@@ -12,16 +12,19 @@ public sealed class FailingPathTests
     private static readonly (string, string?)[] Bad = [("web/content.txt", "web 2\n"), ("web/status", "broken\n")];
 
     private static readonly string[] Questions =
-        ["after engine Find", "after engine Container", "after engine Images", "after engine Info", "after engine CacheRecords", "after compose config"];
+        ["after engine Find", "after engine Container", "after engine Images", "after engine Info", "after engine CacheRecords",
+            "after compose config"];
 
     /// <param name="call">Program that ends with 1 and these words.</param>
     [Theory]
     [InlineData("git fetch", "fatal: unable to access", ReleaseOutcome.Failed, false)]
     [InlineData("git checkout", "fatal: unable to write new index file", ReleaseOutcome.Failed, false)]
     [InlineData("compose config", "yaml: line 3: mapping values are not allowed", ReleaseOutcome.Failed, false)]
-    [InlineData("buildx bake", "ERROR: failed to solve: process did not complete successfully: exit code: 1", ReleaseOutcome.BuildFailed, true)]
+    [InlineData("buildx bake", "ERROR: failed to solve: process did not complete successfully: exit code: 1", ReleaseOutcome.BuildFailed,
+        true)]
     [InlineData("compose up", "Error response from daemon: No such image: app-web:latest", ReleaseOutcome.Failed, false)]
-    internal async Task A_program_that_fails_before_a_container_is_touched_leaves_what_served(string call, string words, ReleaseOutcome outcome, bool quarantined)
+    internal async Task A_program_that_fails_before_a_container_is_touched_leaves_what_served(string call, string words,
+        ReleaseOutcome outcome, bool quarantined)
     {
         using var flow = await ReleasedAsync();
         var before = flow.Serving;
@@ -74,7 +77,8 @@ public sealed class FailingPathTests
 
     [Fact]
     public Task Whatever_fails_in_a_release_it_ends_with_what_served_or_with_the_new_commit() =>
-        EachPointAsync(f => f.ReleaseAsync(Good), (flow, point) => flow.Fail(point.Name, FailureOf(point.Name), point.Times), AfterFailureAsync);
+        EachPointAsync(f => f.ReleaseAsync(Good), (flow, point) => flow.Fail(point.Name, FailureOf(point.Name), point.Times),
+            AfterFailureAsync);
 
     [Fact]
     public Task Wherever_the_worker_is_stopped_in_a_release_it_ends_with_what_served_or_with_the_new_commit() =>
@@ -90,7 +94,8 @@ public sealed class FailingPathTests
 
     /// <summary>Does something once for each point that it reaches, and lets something happen there.</summary>
     private static async Task EachPointAsync(
-        Func<Flow, Task> work, Action<Flow, (string Name, int Times)> happens, Func<Flow, IReadOnlyList<(string, string, string)>, Task<string?>> check)
+        Func<Flow, Task> work, Action<Flow, (string Name, int Times)> happens, Func<Flow, IReadOnlyList<(string, string, string)>,
+            Task<string?>> check)
     {
         List<string> violations = [];
         var points = await PointsOfAsync(work);
@@ -125,15 +130,24 @@ public sealed class FailingPathTests
             var left = flow.Serving;
             flow.Restart();
             await flow.RecoverAsync();
-            if (flow.History.DeployedCommit() != commit && !before.SequenceEqual(flow.Serving)) { return $"{Text(left)} serves, and after a start {Text(flow.Serving)} instead of {Text(before)}"; }
-            if (flow.History.Last(1)[0] is { Outcome: not (ReleaseOutcome.DeployFailed or ReleaseOutcome.Interrupted or ReleaseOutcome.Succeeded), Outcome: var outcome, Error: var error })
+            if (flow.History.DeployedCommit() != commit && !before.SequenceEqual(flow.Serving))
+            {
+                return $"{Text(left)} serves, and after a start {Text(flow.Serving)} instead of {Text(before)}";
+            }
+            if (flow.History.Last(1)[0] is
+                {
+                    Outcome: not (
+                ReleaseOutcome.DeployFailed or ReleaseOutcome.Interrupted or ReleaseOutcome.Succeeded), Outcome: var outcome,
+                    Error: var error
+                })
             {
                 return $"{Text(left)} served after {outcome}: {error}";
             }
         }
         flow.Restart();
         var again = await flow.ReleaseAsync();
-        return again.Outcome is ReleaseOutcome.Succeeded or ReleaseOutcome.NothingToDo ? Differs(flow, commit) : $"the next try: {again.Outcome}, {again.Error}";
+        return again.Outcome is ReleaseOutcome.Succeeded or ReleaseOutcome.NothingToDo ? Differs(flow, commit)
+            : $"the next try: {again.Outcome}, {again.Error}";
     }
 
     private static async Task<string?> AfterBadAsync(Flow flow, IReadOnlyList<(string, string, string)> before)
@@ -141,10 +155,16 @@ public sealed class FailingPathTests
         var commit = flow.Git.RemoteHead;
         if (flow.History.DeployedCommit() == commit) { return "it is deployed"; }
         var left = flow.History.Last(1)[0];
-        if (left.Outcome == ReleaseOutcome.RolledBack && !before.SequenceEqual(flow.Serving)) { return $"RolledBack, and {Text(flow.Serving)} serves"; }
+        if (left.Outcome == ReleaseOutcome.RolledBack && !before.SequenceEqual(flow.Serving))
+        {
+            return $"RolledBack, and {Text(flow.Serving)} serves";
+        }
         flow.Restart();
         await flow.RecoverAsync();
-        if (!before.SequenceEqual(flow.Serving)) { return $"{left.Outcome} ({left.Error}), and after a start {Text(flow.Serving)} serves instead of {Text(before)}"; }
+        if (!before.SequenceEqual(flow.Serving))
+        {
+            return $"{left.Outcome} ({left.Error}), and after a start {Text(flow.Serving)} serves instead of {Text(before)}";
+        }
         return flow.History.Unfinished().Count > 0 ? "a release has no end in the record" : null;
     }
 
@@ -153,7 +173,8 @@ public sealed class FailingPathTests
         var recorded = flow.History.Deployed()!;
         if (recorded.Commit != commit) { return $"{recorded.Commit} is deployed"; }
         if (flow.Git.Head != commit) { return $"{flow.Git.Head} is checked out"; }
-        var differing = flow.Serving.Where(s => s.Status != "running" || recorded.Served.Services.GetValueOrDefault(s.Service)?.ImageId != s.Image).ToList();
+        var differing = flow.Serving.Where(s => s.Status != "running"
+            || recorded.Served.Services.GetValueOrDefault(s.Service)?.ImageId != s.Image).ToList();
         return differing.Count > 0 ? $"{Text(flow.Serving)} serves" : null;
     }
 
@@ -164,7 +185,10 @@ public sealed class FailingPathTests
     {
         Assert.Equal(before, flow.Serving);
         Assert.Equal(flow.History.DeployedCommit(), flow.Git.Head);
-        foreach (var (service, id) in flow.History.Deployed()!.Served.Services) { Assert.Equal(id.ImageId, flow.Engine.Find(id.Image)!.Id); }
+        foreach (var (service, id) in flow.History.Deployed()!.Served.Services)
+        {
+            Assert.Equal(id.ImageId, flow.Engine.Find(id.Image)!.Id);
+        }
     }
 
     private static async Task<Flow> ReleasedAsync()
@@ -181,12 +205,14 @@ public sealed class FailingPathTests
         flow.Points.Clear();
         await work(flow);
         // What is only asked has no more to it afterwards than before.
-        return [.. flow.Points.Select((name, i) => (name, flow.Points.Take(i + 1).Count(p => p == name))).Where(p => !Questions.Any(p.name.StartsWith))];
+        return [.. flow.Points.Select((name, i) => (name, flow.Points.Take(i + 1).Count(p => p == name)))
+            .Where(p => !Questions.Any(p.name.StartsWith))];
     }
 
     private static Exception FailureOf(string point) => point.Split(' ')[1] switch
     {
-        "record" => new WorkerException("the disk is full", Remedy.RetriedByItself, new SqliteException("database or disk is full", SQLitePCL.raw.SQLITE_FULL)),
+        "record" => new WorkerException("the disk is full", Remedy.RetriedByItself,
+            new SqliteException("database or disk is full", SQLitePCL.raw.SQLITE_FULL)),
         "engine" => new WorkerException("the engine is away", Remedy.RetriedByItself),
         var program => new ToolFailedException(new ToolCommand(program), 137, "was ended by a signal"),
     };

@@ -27,7 +27,8 @@ internal enum Without
     TheNewestCommit = 128,
 }
 
-/// <summary>One life of the worker, from a start to a stop or a kill: its own classes, put together as they are in the program, in a <see cref="World"/>.</summary>
+/// <summary>One life of the worker, from a start to a stop or a kill: its own classes, put together as they are in the program, in a <see
+/// cref="World"/>.</summary>
 internal sealed class SimulatedWorker : IDisposable
 {
     private static readonly BindingFlags Hidden = BindingFlags.Instance | BindingFlags.NonPublic;
@@ -57,7 +58,8 @@ internal sealed class SimulatedWorker : IDisposable
         History = _services.GetRequiredService<History>();
         var (mine, forFlags, forStart) = (Operations(), Operations(), Operations());
         _gates = [.. new[] { mine, forFlags, forStart }.Select(o => o.Gate).Distinct()];
-        _pump.IsUnderWay = () => !_world.IsDead && (_gates.Exists(g => g.Waiting > 0 && (g.Current is null || _stop.IsCancellationRequested))
+        _pump.IsUnderWay = () => !_world.IsDead
+            && (_gates.Exists(g => g.Waiting > 0 && (g.Current is null || _stop.IsCancellationRequested))
             || (_gates.Exists(g => g.Current is not null) && _world.Clock.Delays == 0));
         var releasing = new ReleasingService(
             (request, token) => _world.WorkAsync("release", () => mine.Operations.ReleaseAsync(request, token)), _newest, History, options,
@@ -136,7 +138,10 @@ internal sealed class SimulatedWorker : IDisposable
             _stop.Cancel();
             return true;
         });
-        for (var i = 0; i < 60 && !(_loop.IsCompleted && _flags.IsCompleted && _recovery.IsCompleted); i++) { Advance(TimeSpan.FromMinutes(1)); }
+        for (var i = 0; i < 60 && !(_loop.IsCompleted && _flags.IsCompleted && _recovery.IsCompleted); i++)
+        {
+            Advance(TimeSpan.FromMinutes(1));
+        }
         if (!_world.IsDead && (!_loop.IsCompleted || !_flags.IsCompleted)) { _world.Violated("a stop does not end the loops"); }
     }
 
@@ -161,7 +166,10 @@ internal sealed class SimulatedWorker : IDisposable
 
     private (Operations Operations, WorkGate Gate) Operations()
     {
-        if (!_without.HasFlag(Without.TheGate)) { return (_services.GetRequiredService<Operations>(), _services.GetRequiredService<WorkGate>()); }
+        if (!_without.HasFlag(Without.TheGate))
+        {
+            return (_services.GetRequiredService<Operations>(), _services.GetRequiredService<WorkGate>());
+        }
         var gate = new WorkGate(Clock);
         return (ActivatorUtilities.CreateInstance<Operations>(_services, gate), gate);
     }
@@ -182,7 +190,8 @@ internal sealed class SimulatedWorker : IDisposable
 
     private sealed class Listener(SimulatedWorker worker) : IReleaseListener
     {
-        public void Began(long release, string commit, string trigger) => worker._world.Say($"release {release} of {worker._world.Short(commit)} ({trigger})");
+        public void Began(long release, string commit, string trigger) =>
+            worker._world.Say($"release {release} of {worker._world.Short(commit)} ({trigger})");
 
         public void Ended(ReleaseReport report)
         {

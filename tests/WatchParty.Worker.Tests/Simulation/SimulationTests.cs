@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace WatchParty.Worker.Tests.Simulation;
 
-/// <summary>Thousands of lives of a worker in simulated time. <c>SIMULATION_SEED=N</c> runs one of them alone; <c>SIMULATION_SEEDS=N</c> so many.</summary>
+/// <summary>Thousands of lives of a worker in simulated time. <c>SIMULATION_SEED=N</c> runs one of them alone; <c>SIMULATION_SEEDS=N</c> so
+/// many.</summary>
 public sealed class SimulationTests
 {
     private static int Number(string variable, int otherwise) =>
@@ -14,10 +15,12 @@ public sealed class SimulationTests
         var only = Number("SIMULATION_SEED", -1);
         var seeds = only >= 0 ? [only] : Enumerable.Range(0, Number("SIMULATION_SEEDS", 10_000)).ToList();
         var results = await Task.WhenAll(Enumerable.Range(0, Environment.ProcessorCount).Select(part => Task.Factory.StartNew(
-            () => Run(seeds.Where((_, i) => i % Environment.ProcessorCount == part)), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+            () => Run(seeds.Where((_, i) => i % Environment.ProcessorCount == part)), CancellationToken.None,
+                TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
         var violations = results.SelectMany(r => r.Violations).ToList();
-        Assert.True(violations.Count == 0, $"{violations.Count} of {seeds.Count} seeds. {violations.FirstOrDefault()}\n{string.Join('\n', violations.Select(v => v.Split('\n')[0]).Take(20))}");
+        Assert.True(violations.Count == 0,
+            $"{violations.Count} of {seeds.Count} seeds. {violations.FirstOrDefault()}\n{string.Join('\n', violations.Select(v => v.Split('\n')[0]).Take(20))}");
         // Otherwise it would be easy to keep.
         var deployments = results.Sum(r => r.Deployments);
         Assert.True(only >= 0 || deployments > seeds.Count, $"only {deployments} deployments");

@@ -9,13 +9,15 @@ namespace WatchParty.Worker.Tests.Simulation;
 /// <summary>The worker is dead from here on: nothing that it still tries has an effect.</summary>
 internal sealed class KilledException : Exception;
 
-/// <summary>What is outside of the worker and outlives it: the remote, the checkout, the engine with its containers, and what happens to each call. What it
+/// <summary>What is outside of the worker and outlives it: the remote, the checkout, the engine with its containers, and what happens to
+/// each call. What it
 /// remembers is the oracle's, and not the worker's.</summary>
 internal sealed class World : IDisposable
 {
     private static readonly TimeSpan HangLimit = TimeSpan.FromMinutes(10);
     private static readonly ModelImage[] Databases = [.. new[] { "16", "17" }.Select(tag => new ModelImage(
-        EngineModel.Digest($"postgres:{tag}"), System.Collections.Immutable.ImmutableDictionary<string, string>.Empty, ["postgres"]) { Digests = [$"postgres@sha256:{tag}"] })];
+        EngineModel.Digest($"postgres:{tag}"), System.Collections.Immutable.ImmutableDictionary<string, string>.Empty,
+            ["postgres"]) { Digests = [$"postgres@sha256:{tag}"] })];
 
     private readonly AsyncLocal<string?> _work = new();
     private readonly HashSet<string> _atWork = [];
@@ -171,11 +173,16 @@ internal sealed class World : IDisposable
         }
         if (_work.Value is { } work) { Seen(work, point); }
         if (Calm || !point.StartsWith("before ", StringComparison.Ordinal) || _work.Value is null) { return; }
-        if (point.StartsWith("before engine", StringComparison.Ordinal) && Random.Next(400) == 0) { throw Failed(point, new WorkerException("the engine is away", Remedy.RetriedByItself)); }
-        if (point.StartsWith("before record", StringComparison.Ordinal) && !point.Contains("fact", StringComparison.Ordinal) && Random.Next(400) == 0)
+        if (point.StartsWith("before engine", StringComparison.Ordinal) && Random.Next(400) == 0)
+        {
+            throw Failed(point, new WorkerException("the engine is away", Remedy.RetriedByItself));
+        }
+        if (point.StartsWith("before record", StringComparison.Ordinal) && !point.Contains("fact", StringComparison.Ordinal)
+            && Random.Next(400) == 0)
         {
             IsRecordHurt = true;
-            throw Failed(point, new WorkerException("the disk is full", Remedy.RetriedByItself, new SqliteException("database or disk is full", SQLitePCL.raw.SQLITE_FULL)));
+            throw Failed(point, new WorkerException("the disk is full", Remedy.RetriedByItself,
+                new SqliteException("database or disk is full", SQLitePCL.raw.SQLITE_FULL)));
         }
     }
 
@@ -183,8 +190,14 @@ internal sealed class World : IDisposable
     {
         // What a flag notes before its turn has come is no work, and with its answer that is over.
         if (point.EndsWith(" fact", StringComparison.Ordinal) || point.EndsWith(".claimed", StringComparison.Ordinal)) { return; }
-        if (point.Contains(".result.json", StringComparison.Ordinal) || point.EndsWith(".flag", StringComparison.Ordinal)) { _atWork.Remove(work); }
-        else if (_atWork.Add(work) && _atWork.Count > 1) { Violated($"I5: {string.Join(" and ", _atWork.Select(w => w.Split(' ')[0]).Order())} go on at once"); }
+        if (point.Contains(".result.json", StringComparison.Ordinal) || point.EndsWith(".flag", StringComparison.Ordinal))
+        {
+            _atWork.Remove(work);
+        }
+        else if (_atWork.Add(work) && _atWork.Count > 1)
+        {
+            Violated($"I5: {string.Join(" and ", _atWork.Select(w => w.Split(' ')[0]).Order())} go on at once");
+        }
     }
 
     /// <summary>One program, or one step of it: takes its time and ends as the seed says.</summary>
@@ -192,12 +205,17 @@ internal sealed class World : IDisposable
     {
         if (IsDead) { throw new KilledException(); }
         if (step == "compose up") { Ups[Git.Head] = Ups.GetValueOrDefault(Git.Head) + 1; }
-        if (step == "buildx bake" && Tools.Commands[^1] is { } bake && bake.Arguments[^1] == "web" && !bake.Arguments.Contains("*.output=type=cacheonly"))
+        if (step == "buildx bake" && Tools.Commands[^1] is { } bake && bake.Arguments[^1] == "web"
+            && !bake.Arguments.Contains("*.output=type=cacheonly"))
         {
             Builds.Add((Clock.GetUtcNow(), bake.Arguments.Contains("--no-cache")));
         }
-        var isSlow = step is "git fetch" or "buildx bake" or "compose up" || !step.Contains("git", StringComparison.Ordinal) && !step.StartsWith("compose", StringComparison.Ordinal);
-        if (isSlow && _work.Value is not null) { await Task.Delay(TimeSpan.FromSeconds(Random.Next(1, 40)), Clock, CancellationToken.None); }
+        var isSlow = step is "git fetch" or "buildx bake" or "compose up" || !step.Contains("git", StringComparison.Ordinal)
+            && !step.StartsWith("compose", StringComparison.Ordinal);
+        if (isSlow && _work.Value is not null)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(Random.Next(1, 40)), Clock, CancellationToken.None);
+        }
         if (IsDead) { throw new KilledException(); }
         cancellationToken.ThrowIfCancellationRequested();
         if (Calm || _work.Value is null || Random.Next(120) > 0) { return; }
@@ -258,7 +276,11 @@ internal sealed class WorldClock(Func<bool> isWork) : TimeProvider
 
         public Delay(WorldClock clock, ManualTimeProvider inner, TimerCallback callback, object? state, TimeSpan dueTime)
         {
-            _ended = () => { if (Interlocked.Exchange(ref _hasEnded, 1) == 0 && clock.Inner == inner) { Interlocked.Decrement(ref clock._delays); } };
+            _ended = () =>
+            {
+                if (Interlocked.Exchange(ref _hasEnded, 1) == 0
+                && clock.Inner == inner) { Interlocked.Decrement(ref clock._delays); }
+            };
             _timer = inner.CreateTimer(
                 s =>
                 {

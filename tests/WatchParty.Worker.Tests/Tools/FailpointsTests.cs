@@ -7,7 +7,8 @@ namespace WatchParty.Worker.Tests.Tools;
 
 public sealed class FailpointsTests
 {
-    private static readonly ComposeProject Project = ComposeProject.From(new WorkerOptions { Compose = { Files = ["/etc/hostname"], ProjectName = "app" } });
+    private static readonly ComposeProject Project = ComposeProject.From(
+        new WorkerOptions { Compose = { Files = ["/etc/hostname"], ProjectName = "app" } });
 
     private readonly List<string> _reached = [];
 
@@ -18,9 +19,11 @@ public sealed class FailpointsTests
     {
         var remote = GitRemote.Create("origin", "/srv/app.git", "/srv/app", null);
 
-        Assert.Equal("compose up", Failpoints.NameOf(DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero, new UpOptions(false, false), "web")));
+        Assert.Equal("compose up", Failpoints.NameOf(
+            DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero, new UpOptions(false, false), "web")));
         Assert.Equal("compose config", Failpoints.NameOf(DockerCommands.ComposeHashes(Project, "app", "{}")));
-        Assert.Equal("buildx bake", Failpoints.NameOf(DockerCommands.BakeNothing(Project, new BuildOptions { Builder = "b" }, "{}", ["web"])));
+        Assert.Equal("buildx bake", Failpoints.NameOf(
+            DockerCommands.BakeNothing(Project, new BuildOptions { Builder = "b" }, "{}", ["web"])));
         Assert.Equal("docker pull", Failpoints.NameOf(DockerCommands.Pull(Project, "base:1")));
         Assert.Equal("git ls-remote", Failpoints.NameOf(GitCommands.RemoteHead("/srv/app", remote, "main")));
         Assert.Equal("git checkout", Failpoints.NameOf(GitCommands.CheckOut("/srv/app", remote, "main", "1")));
@@ -63,7 +66,8 @@ public sealed class FailpointsTests
     public void Write_ThatDoesNotOutliveItsPoint_IsNotThere()
     {
         var kill = "";
-        using var database = Database.Open(":memory:", failpoints: new Failpoints(p => { if (p == kill) { throw new InvalidOperationException(p); } }));
+        using var database = Database.Open(":memory:",
+            failpoints: new Failpoints(p => { if (p == kill) { throw new InvalidOperationException(p); } }));
         var history = new History(database, TimeProvider.System);
         kill = "after record insert release";
 

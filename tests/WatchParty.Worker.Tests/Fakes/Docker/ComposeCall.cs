@@ -6,7 +6,8 @@ namespace WatchParty.Worker.Tests.Fakes.Docker;
 /// <summary>A call of <c>docker compose</c>, taken apart: the order of its options does not matter.</summary>
 /// <param name="Flags">Options with their values; those without one have an empty value.</param>
 /// <param name="Operands">What is no option, behind the verb.</param>
-internal sealed record ComposeCall(string Folder, string? Input, string Verb, ILookup<string, string> Flags, IReadOnlyList<string> Operands, IReadOnlyDictionary<string, string> Variables)
+internal sealed record ComposeCall(string Folder, string? Input, string Verb, ILookup<string, string> Flags, IReadOnlyList<string> Operands,
+    IReadOnlyDictionary<string, string> Variables)
 {
     private static readonly HashSet<string> WithValue =
     [
@@ -15,7 +16,8 @@ internal sealed record ComposeCall(string Folder, string? Input, string Verb, IL
     ];
 
     private static readonly string[] DefaultFiles = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-    private static readonly string[] Overrides = ["compose.override.yaml", "compose.override.yml", "docker-compose.override.yml", "docker-compose.override.yaml"];
+    private static readonly string[] Overrides = ["compose.override.yaml", "compose.override.yml", "docker-compose.override.yml",
+        "docker-compose.override.yaml"];
 
     /// <param name="command">Its first argument is <c>compose</c>.</param>
     public static ComposeCall Of(ToolCommand command)
@@ -50,10 +52,15 @@ internal sealed record ComposeCall(string Folder, string? Input, string Verb, IL
         get
         {
             List<string> given = [.. Flags["--file"].Concat(Flags["-f"])];
-            if (given.Count == 0 && Variables.TryGetValue("COMPOSE_FILE", out var named)) { given = [.. named.Split(Variables.GetValueOrDefault("COMPOSE_PATH_SEPARATOR", ":"))]; }
+            if (given.Count == 0 && Variables.TryGetValue("COMPOSE_FILE", out var named))
+            {
+                given = [.. named.Split(Variables.GetValueOrDefault("COMPOSE_PATH_SEPARATOR", ":"))];
+            }
             if (given.Count > 0) { return [.. given.Select(f => Path.GetFullPath(f, Folder))]; }
-            var found = DefaultFiles.FirstOrDefault(f => File.Exists(Path.Combine(Folder, f))) ?? throw new FormatException("no configuration file provided: not found");
-            return [.. Overrides.Where(f => File.Exists(Path.Combine(Folder, f))).Take(1).Prepend(found).Select(f => Path.Combine(Folder, f))];
+            var found = DefaultFiles.FirstOrDefault(f => File.Exists(Path.Combine(Folder, f))) ?? throw new FormatException(
+                "no configuration file provided: not found");
+            return [.. Overrides.Where(f => File.Exists(Path.Combine(Folder, f))).Take(1).Prepend(found)
+                .Select(f => Path.Combine(Folder, f))];
         }
     }
 
@@ -62,7 +69,8 @@ internal sealed record ComposeCall(string Folder, string? Input, string Verb, IL
     {
         if (Input is not null && Flags["--file"].Contains("-")) { return JsonNode.Parse(Input)!.AsObject(); }
         var name = Flags["--project-name"].Concat(Flags["-p"]).FirstOrDefault() ?? Variables.GetValueOrDefault("COMPOSE_PROJECT_NAME");
-        var profiles = Flags["--profile"].Concat((Variables.GetValueOrDefault("COMPOSE_PROFILES") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)).ToHashSet();
+        var profiles = Flags["--profile"].Concat(
+            (Variables.GetValueOrDefault("COMPOSE_PROFILES") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)).ToHashSet();
         return ComposeFile.Resolve(Folder, Files, name, profiles, Variables);
     }
 }

@@ -11,7 +11,8 @@ internal static partial class ComposeFile
 {
     /// <exception cref="FormatException">With the words of compose.</exception>
     public static JsonObject Resolve(
-        string folder, IReadOnlyList<string> files, string? name, IReadOnlyCollection<string> profiles, IReadOnlyDictionary<string, string> variables)
+        string folder, IReadOnlyList<string> files, string? name, IReadOnlyCollection<string> profiles, IReadOnlyDictionary<string,
+            string> variables)
     {
         JsonObject model = [];
         foreach (var file in files) { Merge(model, Interpolate(Read(file), variables)!.AsObject()); }
@@ -28,14 +29,25 @@ internal static partial class ComposeFile
         {
             foreach (var needed in (service["depends_on"] as JsonObject ?? []).Select(d => d.Key))
             {
-                if (!services.ContainsKey(needed)) { throw new FormatException($"service \"{service}\" depends on undefined service {needed}: invalid compose project"); }
+                if (!services.ContainsKey(needed))
+                {
+                    throw new FormatException($"service \"{service}\" depends on undefined service {needed}: invalid compose project");
+                }
             }
         }
         var networks = (model["networks"]?.AsObject() ?? []).ToDictionary(n => n.Key, n => n.Value as JsonObject ?? []);
-        if (services.Any(s => s.Value!["networks"]?["default"] is not null || s.Value!["networks"]?.AsObject().ContainsKey("default") == true)) { networks.TryAdd("default", []); }
+        if (services.Any(s => s.Value!["networks"]?["default"] is not null
+            || s.Value!["networks"]?.AsObject().ContainsKey("default") == true))
+        {
+            networks.TryAdd("default", []);
+        }
         JsonObject result = new() { ["name"] = name, ["services"] = services };
         if (Named(name, networks, "ipam") is { Count: > 0 } namedNetworks) { result["networks"] = namedNetworks; }
-        if (Named(name, (model["volumes"]?.AsObject() ?? []).ToDictionary(v => v.Key, v => v.Value as JsonObject ?? []), null) is { Count: > 0 } volumes) { result["volumes"] = volumes; }
+        if (Named(name, (model["volumes"]?.AsObject() ?? []).ToDictionary(v => v.Key, v => v.Value as JsonObject ?? []), null)
+            is { Count: > 0 } volumes)
+        {
+            result["volumes"] = volumes;
+        }
         foreach (var (key, value) in model)
         {
             if (key is "secrets" or "configs" || key.StartsWith("x-", StringComparison.Ordinal)) { result[key] = value?.DeepClone(); }
@@ -71,32 +83,51 @@ internal static partial class ComposeFile
         foreach (var key in new[] { "command", "entrypoint" })
         {
             if (!service.ContainsKey(key)) { service[key] = null; }
-            if (service[key] is JsonValue text) { service[key] = new JsonArray([.. text.ToString().Split(' ').Select(w => JsonValue.Create(w))]); }
+            if (service[key] is JsonValue text)
+            {
+                service[key] = new JsonArray([.. text.ToString().Split(' ').Select(w => JsonValue.Create(w))]);
+            }
         }
         if (service["environment"] is JsonArray environment) { service["environment"] = Map(environment); }
         if (service["env_file"] is { } file)
         {
             var merged = service["environment"] as JsonObject ?? [];
-            foreach (var (key, value) in Variables(Path.GetFullPath(file is JsonArray several ? several[0]!.ToString() : file.ToString(), folder))) { merged[key] ??= value; }
+            foreach (var (key, value) in Variables(
+                Path.GetFullPath(file is JsonArray several ? several[0]!.ToString() : file.ToString(), folder)))
+            {
+                merged[key] ??= value;
+            }
             service["environment"] = merged.DeepClone();
             service.Remove("env_file");
         }
         if (service["depends_on"] is JsonArray names)
         {
-            service["depends_on"] = new JsonObject(names.Select(n => KeyValuePair.Create<string, JsonNode?>(n!.ToString(), new JsonObject { ["condition"] = "service_started", ["required"] = true })));
+            service["depends_on"] = new JsonObject(names
+                .Select(n => KeyValuePair.Create<string,
+                    JsonNode?>(n!.ToString(), new JsonObject { ["condition"] = "service_started", ["required"] = true })));
         }
         if (service["ports"] is JsonArray ports) { service["ports"] = new JsonArray([.. ports.Select(Port)]); }
         if (service["volumes"] is JsonArray volumes) { service["volumes"] = new JsonArray([.. volumes.Select(v => Volume(folder, v!))]); }
-        if (service["healthcheck"]?["test"] is JsonValue test) { service["healthcheck"]!["test"] = new JsonArray("CMD-SHELL", test.ToString()); }
-        if (service["networks"] is JsonArray networks) { service["networks"] = new JsonObject(networks.Select(n => KeyValuePair.Create<string, JsonNode?>(n!.ToString(), null))); }
+        if (service["healthcheck"]?["test"] is JsonValue test)
+        {
+            service["healthcheck"]!["test"] = new JsonArray("CMD-SHELL", test.ToString());
+        }
+        if (service["networks"] is JsonArray networks)
+        {
+            service["networks"] = new JsonObject(networks.Select(n => KeyValuePair.Create<string, JsonNode?>(n!.ToString(), null)));
+        }
         if (service["network_mode"] is null) { service["networks"] ??= new JsonObject { ["default"] = null }; }
-        return new JsonObject(service.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => KeyValuePair.Create(p.Key, p.Value?.DeepClone())));
+        return new JsonObject(service.OrderBy(p => p.Key, StringComparer.Ordinal)
+            .Select(p => KeyValuePair.Create(p.Key, p.Value?.DeepClone())));
     }
 
     private static JsonObject Map(JsonArray entries)
     {
         JsonObject map = [];
-        foreach (var (key, value) in entries.Select(e => e!.ToString().Split('=', 2)).Where(p => p.Length == 2).Select(p => (p[0], p[1]))) { map[key] = value; }
+        foreach (var (key, value) in entries.Select(e => e!.ToString().Split('=', 2)).Where(p => p.Length == 2).Select(p => (p[0], p[1])))
+        {
+            map[key] = value;
+        }
         return map;
     }
 
@@ -104,7 +135,11 @@ internal static partial class ComposeFile
     {
         if (port is not JsonValue) { return port?.DeepClone(); }
         var parts = port.ToString().Split(':');
-        JsonObject result = new() { ["mode"] = "ingress", ["target"] = int.Parse(parts[^1].Split('/')[0], System.Globalization.CultureInfo.InvariantCulture) };
+        JsonObject result = new()
+        {
+            ["mode"] = "ingress",
+            ["target"] = int.Parse(parts[^1].Split('/')[0], System.Globalization.CultureInfo.InvariantCulture)
+        };
         if (parts.Length == 3) { result["host_ip"] = parts[0]; }
         if (parts.Length > 1) { result["published"] = parts[^2]; }
         result["protocol"] = "tcp";
@@ -117,7 +152,13 @@ internal static partial class ComposeFile
         var parts = volume.ToString().Split(':');
         if (parts.Length == 1) { return new JsonObject { ["type"] = "volume", ["target"] = parts[0], ["volume"] = new JsonObject() }; }
         var isPath = parts[0].StartsWith('.') || parts[0].StartsWith('/');
-        JsonObject result = new() { ["type"] = isPath ? "bind" : "volume", ["source"] = isPath ? Path.GetFullPath(parts[0], folder) : parts[0], ["target"] = parts[1] };
+        JsonObject result = new()
+        {
+            ["type"] = isPath ? "bind" : "volume",
+            ["source"] = isPath ? Path.GetFullPath(parts[0], folder)
+            : parts[0],
+            ["target"] = parts[1]
+        };
         if (parts is [_, _, "ro"]) { result["read_only"] = true; }
         result[isPath ? "bind" : "volume"] = isPath ? new JsonObject { ["create_host_path"] = true } : new JsonObject();
         return result;
@@ -159,9 +200,12 @@ internal static partial class ComposeFile
     };
 
     // "$$" stays as it is: compose prints it so.
-    private static string Interpolate(string text, IReadOnlyDictionary<string, string> variables) => !text.Contains('$', StringComparison.Ordinal) ? text
-        : Variable().Replace(text, m => m.Value == "$$" ? "$$" : variables.GetValueOrDefault(m.Groups["name"].Value) is { Length: > 0 } value ? value : m.Groups["default"].Value);
+    private static string Interpolate(string text, IReadOnlyDictionary<string, string> variables) =>
+        !text.Contains('$', StringComparison.Ordinal) ? text
+        : Variable().Replace(text, m => m.Value == "$$" ? "$$" : variables.GetValueOrDefault(m.Groups["name"].Value)
+            is { Length: > 0 } value ? value : m.Groups["default"].Value);
 
-    [GeneratedRegex(@"\$\$|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(:?-(?<default>[^}]*))?\}|\$(?<name>[A-Za-z_][A-Za-z0-9_]*)", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"\$\$|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(:?-(?<default>[^}]*))?\}|\$(?<name>[A-Za-z_][A-Za-z0-9_]*)",
+        RegexOptions.ExplicitCapture)]
     private static partial Regex Variable();
 }

@@ -7,7 +7,8 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 
 /// <summary>What a Docker Engine has and how it treats it: images with their names, containers, networks, volumes, builder cache.</summary>
-/// <remarks>A stand-in for tests. <c>EngineContract</c> asks it and real engines the same questions, so that it stays true. Safe for several threads.</remarks>
+/// <remarks>A stand-in for tests. <c>EngineContract</c> asks it and real engines the same questions, so that it stays true. Safe for
+/// several threads.</remarks>
 internal sealed class EngineModel(ImageStore store, TimeProvider time)
 {
     private readonly Lock _lock = new();
@@ -73,12 +74,15 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
     /// <summary>An image that is here before the test begins, as a base image is.</summary>
     public ModelImage Add(string name, params IEnumerable<string> content)
     {
-        var image = new ModelImage(Digest(["image", .. content.DefaultIfEmpty(name)]), ImmutableDictionary<string, string>.Empty, ["sleep", "1d"]) { Created = Now };
+        var image = new ModelImage(Digest(["image", .. content.DefaultIfEmpty(name)]), ImmutableDictionary<string, string>.Empty,
+            ["sleep", "1d"])
+        { Created = Now };
         Load(image, name);
         return image;
     }
 
-    /// <summary>What a build or a pull does: the image is here, and has the name. What had it before has one name less; with none left it is dangling, and on
+    /// <summary>What a build or a pull does: the image is here, and has the name. What had it before has one name less; with none left it
+    /// is dangling, and on
     /// the containerd store gone at once, even while a container runs from it.</summary>
     public void Load(ModelImage image, params IEnumerable<string> names)
     {
@@ -112,7 +116,10 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
     {
         lock (_lock)
         {
-            if (_names.TryGetValue(Normal(reference), out var id) || _images.ContainsKey(id = reference)) { return _images.GetValueOrDefault(id); }
+            if (_names.TryGetValue(Normal(reference), out var id) || _images.ContainsKey(id = reference))
+            {
+                return _images.GetValueOrDefault(id);
+            }
             var start = reference.StartsWith("sha256:", StringComparison.Ordinal) ? reference : $"sha256:{reference}";
             return start.Length >= 7 + 12 && start[7..].All(char.IsAsciiHexDigitLower)
                 ? _images.Values.FirstOrDefault(i => i.Id.StartsWith(start, StringComparison.Ordinal)) : null;
@@ -124,7 +131,8 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
         lock (_lock) { return [.. _names.Where(n => n.Value == id).Select(n => n.Key).Order(StringComparer.Ordinal)]; }
     }
 
-    /// <returns>False when the engine refuses, or has none: a name goes when the image has others or no container; an image by its id only when
+    /// <returns>False when the engine refuses, or has none: a name goes when the image has others or no container; an image by its id only
+    /// when
     /// no container has it and it has at most one name.</returns>
     public bool Remove(string reference)
     {
@@ -149,14 +157,16 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
     {
         lock (_lock)
         {
-            var going = _images.Values.Where(i => !_names.ContainsValue(i.Id) && _containers.TrueForAll(c => c.Image.Id != i.Id) && HasLabel(i, label)).ToList();
+            var going = _images.Values.Where(i => !_names.ContainsValue(i.Id) && _containers.TrueForAll(c => c.Image.Id != i.Id)
+                && HasLabel(i, label)).ToList();
             foreach (var image in going) { _images.Remove(image.Id); }
             return going.Count;
         }
     }
 
     private static bool HasLabel(ModelImage image, string? label) =>
-        label is null || (label.Split('=', 2) is [var name, .. var value] && image.Labels.TryGetValue(name, out var has) && (value is [] || value[0] == has));
+        label is null || (label.Split('=', 2) is [var name, .. var value] && image.Labels.TryGetValue(name, out var has)
+            && (value is [] || value[0] == has));
 
     // Containers -------------------------------------------------------------------------------------------------------
 
@@ -164,7 +174,10 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
     {
         lock (_lock)
         {
-            if (_containers.Exists(c => c.Name == container.Name)) { throw new InvalidOperationException($"Conflict. The container name \"/{container.Name}\" is already in use"); }
+            if (_containers.Exists(c => c.Name == container.Name))
+            {
+                throw new InvalidOperationException($"Conflict. The container name \"/{container.Name}\" is already in use");
+            }
             _containers.Add(container);
             Made.Add((container.Service, container.Image.Id));
             return container;
@@ -173,7 +186,11 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
 
     public ModelContainer? FindContainer(string id)
     {
-        lock (_lock) { return _containers.Find(c => c.Id == id || c.Name == id || (id.Length >= 12 && c.Id.StartsWith(id, StringComparison.Ordinal))); }
+        lock (_lock)
+        {
+            return _containers.Find(c => c.Id == id || c.Name == id
+            || (id.Length >= 12 && c.Id.StartsWith(id, StringComparison.Ordinal)));
+        }
     }
 
     public void RemoveContainer(ModelContainer container)
@@ -188,9 +205,15 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
         lock (_lock) { return _networks.GetValueOrDefault(name) ?? _networks.Values.FirstOrDefault(n => n.Id == name); }
     }
 
-    public NetworkDetails AddNetwork(string name, Dictionary<string, string>? labels = null, string driver = "bridge", bool isInternal = false, NetworkAddresses? addresses = null)
+    public NetworkDetails AddNetwork(string name, Dictionary<string, string>? labels = null, string driver = "bridge",
+        bool isInternal = false, NetworkAddresses? addresses = null)
     {
-        lock (_lock) { return _networks[name] = new NetworkDetails(NextId(), name, driver, isInternal, labels ?? [], []) { IPAM = addresses }; }
+        lock (_lock)
+        {
+            return _networks[name] = new NetworkDetails(NextId(), name, driver, isInternal, labels ?? [],
+            [])
+            { IPAM = addresses };
+        }
     }
 
     public void RemoveNetwork(string name)
@@ -203,7 +226,8 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
         lock (_lock) { return _volumes.GetValueOrDefault(name); }
     }
 
-    public VolumeDetails AddVolume(string name, Dictionary<string, string>? labels = null, string driver = "local", Dictionary<string, string>? options = null)
+    public VolumeDetails AddVolume(string name, Dictionary<string, string>? labels = null, string driver = "local", Dictionary<string,
+        string>? options = null)
     {
         lock (_lock) { return _volumes[name] = new VolumeDetails(name, driver, labels ?? [], options); }
     }
@@ -223,10 +247,18 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
 
     public void Keep(string record, string? parent, string description, long size = 1000)
     {
-        lock (_lock) { _cache[record] = new CacheRecord(record, "regular", description, false, false, size, Now) { Parents = parent is null ? [] : [parent] }; }
+        lock (_lock)
+        {
+            _cache[record] = new CacheRecord(record, "regular", description, false, false, size, Now)
+            {
+                Parents = parent is null
+            ? [] : [parent]
+            };
+        }
     }
 
-    /// <summary>Removes records of this type that were last used before then; what others were made from goes with the last of them.</summary>
+    /// <summary>Removes records of this type that were last used before then; what others were made from goes with the last of
+    /// them.</summary>
     public IReadOnlyList<CacheRecord> PruneCache(DateTimeOffset? notUsedSince, string? type, long? maxBytes)
     {
         lock (_lock)
@@ -236,7 +268,8 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
             {
                 if (maxBytes is { } most && _cache.Values.Sum(r => r.Size) <= most) { return gone; }
                 var parents = _cache.Values.SelectMany(r => r.Parents ?? []).ToHashSet();
-                var next = _cache.Values.Where(r => !parents.Contains(r.ID) && (type is null || r.Type == type) && (notUsedSince is not { } since || r.LastUsedAt < since))
+                var next = _cache.Values.Where(r => !parents.Contains(r.ID) && (type is null || r.Type == type)
+                    && (notUsedSince is not { } since || r.LastUsedAt < since))
                     .OrderBy(r => r.LastUsedAt).FirstOrDefault();
                 if (next is null) { return gone; }
                 _cache.Remove(next.ID);
@@ -245,5 +278,7 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
         }
     }
 
-    private static string Normal(string name) => name.StartsWith("sha256:", StringComparison.Ordinal) ? name : ImageName.Split(name) is var (repository, tag) ? $"{repository}:{tag}" : name;
+    private static string Normal(string name) =>
+        name.StartsWith("sha256:", StringComparison.Ordinal) ? name : ImageName.Split(name) is var (repository, tag) ? $"{repository}:{tag}"
+            : name;
 }

@@ -8,7 +8,8 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 
-/// <summary><c>docker buildx bake</c> on an <see cref="EngineModel"/>: steps with cache records, images whose ids follow from what their steps made, and the
+/// <summary><c>docker buildx bake</c> on an <see cref="EngineModel"/>: steps with cache records, images whose ids follow from what their
+/// steps made, and the
 /// trace of it all. A <c>RUN</c> with <c>exit 1</c> or <c>false</c> in it fails.</summary>
 internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationToken, Task> step)
 {
@@ -28,7 +29,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     {
         var arguments = command.Arguments.Skip(2).ToList();
         var options = new Options(
-            NoCache: arguments.Contains("--no-cache"), Pull: arguments.Contains("--pull"), Nothing: arguments.Contains("*.output=type=cacheonly"));
+            NoCache: arguments.Contains("--no-cache"), Pull: arguments.Contains("--pull"),
+                Nothing: arguments.Contains("*.output=type=cacheonly"));
         var services = FakeCompose.Services(JsonNode.Parse(command.Input!)!.AsObject());
         List<string> targets = [];
         for (var i = 0; i < arguments.Count; i++)
@@ -37,7 +39,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
             else if (!arguments[i].StartsWith('-')) { targets.Add(arguments[i]); }
         }
         var failure = new Failure();
-        var trace = new TraceStream(RunAsync(targets.Count > 0 ? targets : [.. services.Keys], services, options, failure, cancellationToken));
+        var trace = new TraceStream(RunAsync(targets.Count > 0 ? targets : [.. services.Keys], services, options, failure,
+            cancellationToken));
         if (reading is null) { await trace.CopyToAsync(Stream.Null, cancellationToken); } else { await reading(trace, cancellationToken); }
         return new ToolResult(failure.Words is null ? 0 : 1, "", failure.Words ?? "", TimeSpan.Zero);
     }
@@ -47,7 +50,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     private sealed class Failure { public string? Words { get; set; } }
 
     private async IAsyncEnumerable<string> RunAsync(
-        List<string> targets, Dictionary<string, JsonObject> services, Options options, Failure failure, [EnumeratorCancellation] CancellationToken cancellationToken)
+        List<string> targets, Dictionary<string, JsonObject> services, Options options, Failure failure,
+            [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var target in targets)
         {
@@ -64,7 +68,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                 yield break;
             }
             var stages = Stages(text);
-            var last = build["target"] is { } named ? stages.Last(s => string.Equals(s.Name, named.ToString(), StringComparison.OrdinalIgnoreCase)) : stages[^1];
+            var last = build["target"] is { } named
+                ? stages.Last(s => string.Equals(s.Name, named.ToString(), StringComparison.OrdinalIgnoreCase)) : stages[^1];
             var made = new Dictionary<int, Made>();
             List<string> keys = [];
             foreach (var stage in Needed(stages, last))
@@ -103,7 +108,11 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                             now = now with { Volumes = [.. Words(rest)], Settings = now.Settings + line };
                             continue;
                         case "LABEL":
-                            now = now with { Labels = now.Labels.SetItem(rest.Split('=', 2)[0], Expand(rest.Split('=', 2)[1], scope)), Settings = now.Settings + line };
+                            now = now with
+                            {
+                                Labels = now.Labels.SetItem(rest.Split('=', 2)[0], Expand(rest.Split('=', 2)[1], scope)),
+                                Settings = now.Settings + line
+                            };
                             continue;
                         case "RUN" or "COPY" or "ADD" or "WORKDIR":
                             number++;
@@ -115,7 +124,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                     if (word == "WORKDIR") { continue; }
                     var copied = word == "RUN" ? [] : Copied(rest, files, stages, made);
                     // Every argument in force is in the environment of a RUN.
-                    var key = EngineModel.Digest([now.Key, line, .. word == "RUN" ? scope.Select(a => $"{a.Key}={a.Value}") : copied.Select(f => $"{f.Key}={f.Value}")])[7..];
+                    var key = EngineModel.Digest([now.Key, line, .. word == "RUN" ? scope.Select(a => $"{a.Key}={a.Value}") : copied
+                        .Select(f => $"{f.Key}={f.Value}")])[7..];
                     var name = $"[{prefix}{(stages.Count > 1 ? (stage.Name ?? $"stage-{stage.Index}") + " " : "")}{number}/{counted.Count + 1}] {line}";
                     var vertex = new Vertex(EngineModel.Digest(target, key), name, key, line);
                     yield return Event(vertex, started: false);
@@ -129,7 +139,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                         if (word == "RUN" && (rest.Contains("exit 1", StringComparison.Ordinal) || rest is "false"))
                         {
                             failure.Words = $"ERROR: failed to solve: process \"/bin/sh -c {rest}\" did not complete successfully: exit code: 1";
-                            yield return Event(vertex, started: true, error: $"process \"/bin/sh -c {rest}\" did not complete successfully: exit code: 1");
+                            yield return Event(vertex, started: true,
+                                error: $"process \"/bin/sh -c {rest}\" did not complete successfully: exit code: 1");
                             yield return failure.Words + "\n";
                             yield break;
                         }
@@ -138,7 +149,13 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                     }
                     yield return Event(vertex, started: true, completed: true, cached: cached);
                     keys.Add(key);
-                    now = now with { Key = key, IsBase = false, Result = now.Result + "," + _results[key], Files = now.Files.SetItems(copied) };
+                    now = now with
+                    {
+                        Key = key,
+                        IsBase = false,
+                        Result = now.Result + "," + _results[key],
+                        Files = now.Files.SetItems(copied)
+                    };
                 }
                 made[stage.Index] = now;
             }
@@ -151,7 +168,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
         var exports = (build["cache_to"] as JsonArray ?? []).Select(c => Plain(c!.ToString())).ToList();
         var results = keys.Distinct().ToDictionary(k => k, k => _results[k]);
         var inline = exports.Contains("type=inline") || (build["args"]?["BUILDKIT_INLINE_CACHE"]?.ToString() == "1");
-        foreach (var fields in exports.Select(e => e.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2).ToDictionary(f => f[0], f => f[1])))
+        foreach (var fields in exports.Select(e => e.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2)
+            .ToDictionary(f => f[0], f => f[1])))
         {
             if (fields.GetValueOrDefault("dest") is { } folder)
             {
@@ -162,9 +180,11 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
             if (fields.GetValueOrDefault("ref") is { } reference) { _exported[reference] = results; }
         }
         if (options.Nothing) { return; }
-        var labels = made.Labels.SetItems((build["labels"] as JsonObject ?? []).Select(l => KeyValuePair.Create(l.Key, Plain(l.Value!.ToString()))));
+        var labels = made.Labels.SetItems((build["labels"] as JsonObject ?? [])
+            .Select(l => KeyValuePair.Create(l.Key, Plain(l.Value!.ToString()))));
         var image = new ModelImage(
-            EngineModel.Digest([made.Key, made.Result, made.Settings, inline ? "inline" : "", .. labels.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => $"{l.Key}={l.Value}")]), made.Files, made.Command)
+            EngineModel.Digest([made.Key, made.Result, made.Settings, inline ? "inline" : "", .. labels
+                .OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => $"{l.Key}={l.Value}")]), made.Files, made.Command)
         {
             Labels = labels,
             HealthCheck = made.Health,
@@ -173,7 +193,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
             Created = engine.Now,
         };
         if (inline) { _exported[image.Id] = results; }
-        var names = (build["tags"] as JsonArray ?? []).Select(t => Plain(t!.ToString())).Concat(service["image"] is { } name ? [Plain(name.ToString())] : []);
+        var names = (build["tags"] as JsonArray ?? [])
+            .Select(t => Plain(t!.ToString())).Concat(service["image"] is { } name ? [Plain(name.ToString())] : []);
         engine.Load(image, names);
         Built.Add(target);
     }
@@ -185,7 +206,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
         {
             var fields = source.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2).ToDictionary(f => f[0], f => f[1]);
             var place = fields.GetValueOrDefault("src") ?? fields.GetValueOrDefault("ref") ?? source;
-            var held = _exported.GetValueOrDefault(place) ?? (engine.Store == ImageStore.GraphDriver && engine.Find(place) is { HasCacheMetadata: true } image ? _exported.GetValueOrDefault(image.Id) : null);
+            var held = _exported.GetValueOrDefault(place) ?? (engine.Store == ImageStore.GraphDriver && engine.Find(place)
+                is { HasCacheMetadata: true } image ? _exported.GetValueOrDefault(image.Id) : null);
             if (held?.TryGetValue(key, out var result) != true) { continue; }
             _results[key] = result!;
             engine.Keep(key, engine.Use(parent) ? parent : null, "imported");
@@ -196,7 +218,8 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
 
     // A Dockerfile -----------------------------------------------------------------------------------------------------
 
-    private sealed record Made(string Key, bool IsBase, string Result, ImmutableDictionary<string, string> Files, ImmutableArray<string> Command, string Settings)
+    private sealed record Made(string Key, bool IsBase, string Result, ImmutableDictionary<string, string> Files,
+        ImmutableArray<string> Command, string Settings)
     {
         public HealthCheck? Health { get; init; }
 
@@ -207,18 +230,28 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
 
     private (Made? Made, string Fault) BaseOf(Stage stage, List<Stage> stages, Dictionary<int, Made> made)
     {
-        if (stages.FindLast(s => s.Index < stage.Index && s.Name is not null && s.Name.Equals(stage.Base, StringComparison.OrdinalIgnoreCase)) is { } earlier) { return (made[earlier.Index], ""); }
+        if (stages.FindLast(s => s.Index < stage.Index && s.Name is not null
+            && s.Name.Equals(stage.Base, StringComparison.OrdinalIgnoreCase)) is { } earlier)
+        {
+            return (made[earlier.Index], "");
+        }
         var none = ImmutableDictionary<string, string>.Empty;
         if (stage.Base == "scratch") { return (new Made("scratch", true, "", none, [], ""), ""); }
         var image = engine.Find(stage.Base) ?? engine.Registry.GetValueOrDefault(stage.Base);
         return image is null ? (null, $"{stage.Base}: failed to resolve source metadata for docker.io/library/{stage.Base}: pull access denied")
-            : (new Made(image.Id, true, image.Id, image.Files, image.Command, "") { Health = image.HealthCheck, Volumes = image.Volumes, Labels = image.Labels }, "");
+            : (new Made(image.Id, true, image.Id, image.Files, image.Command, "")
+            {
+                Health = image.HealthCheck,
+                Volumes = image.Volumes,
+                Labels = image.Labels
+            }, "");
     }
 
     private static List<Stage> Stages(string text)
     {
         List<Stage> stages = [];
-        foreach (var line in text.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n').Select(l => l.Trim()).Where(l => l.Length > 0 && l[0] != '#'))
+        foreach (var line in text.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n').Select(l => l.Trim())
+            .Where(l => l.Length > 0 && l[0] != '#'))
         {
             if (Word(line) == "FROM")
             {
@@ -236,25 +269,33 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
         void Add(Stage stage)
         {
             if (!needed.Add(stage)) { return; }
-            foreach (var other in stages.Where(s => s.Name is not null && (s.Name.Equals(stage.Base, StringComparison.OrdinalIgnoreCase) || stage.Lines.Exists(l => l.Contains($"--from={s.Name} ", StringComparison.OrdinalIgnoreCase))))) { Add(other); }
+            foreach (var other in stages.Where(s => s.Name is not null
+                && (s.Name.Equals(stage.Base, StringComparison.OrdinalIgnoreCase)
+                    || stage.Lines.Exists(l => l.Contains($"--from={s.Name} ", StringComparison.OrdinalIgnoreCase)))))
+            {
+                Add(other);
+            }
         }
         Add(target);
         return [.. needed.OrderBy(s => s.Index)];
     }
 
-    private static Dictionary<string, string> Copied(string operands, Dictionary<string, string> context, List<Stage> stages, Dictionary<int, Made> made)
+    private static Dictionary<string,
+        string> Copied(string operands, Dictionary<string, string> context, List<Stage> stages, Dictionary<int, Made> made)
     {
         var words = operands.Split(' ', StringSplitOptions.RemoveEmptyEntries).ToList();
         var from = words.Find(w => w.StartsWith("--from=", StringComparison.Ordinal))?["--from=".Length..];
         words.RemoveAll(w => w.StartsWith("--", StringComparison.Ordinal));
         if (from is not null && stages.Find(s => string.Equals(s.Name, from, StringComparison.OrdinalIgnoreCase)) is { } stage)
         {
-            return made[stage.Index].Files.ToDictionary(f => f.Key, f => f.Value).Append(new($".from-{from}", made[stage.Index].Key)).ToDictionary(f => f.Key, f => f.Value);
+            return made[stage.Index].Files.ToDictionary(f => f.Key, f => f.Value).Append(new($".from-{from}", made[stage.Index].Key))
+                .ToDictionary(f => f.Key, f => f.Value);
         }
         Dictionary<string, string> copied = [];
         foreach (var source in words.SkipLast(1).Select(w => w.TrimEnd('/').TrimStart('.').TrimStart('/')))
         {
-            foreach (var (path, content) in context.Where(f => source.Length == 0 || f.Key == source || f.Key.StartsWith($"{source}/", StringComparison.Ordinal)))
+            foreach (var (path, content) in context
+                .Where(f => source.Length == 0 || f.Key == source || f.Key.StartsWith($"{source}/", StringComparison.Ordinal)))
             {
                 copied[source.Length == 0 ? path : path == source ? Path.GetFileName(path) : path[(source.Length + 1)..]] = content;
             }
@@ -265,12 +306,19 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     private static Dictionary<string, string> ReadContext(string context)
     {
         if (!Directory.Exists(context)) { return []; }
-        var ignored = File.Exists(Path.Combine(context, ".dockerignore")) ? File.ReadAllLines(Path.Combine(context, ".dockerignore")).Select(l => l.Trim()).ToHashSet() : [];
+        var ignored = File.Exists(Path.Combine(context, ".dockerignore")) ? File.ReadAllLines(Path.Combine(context, ".dockerignore"))
+            .Select(l => l.Trim()).ToHashSet() : [];
         Dictionary<string, string> files = [];
         void Add(string folder, string prefix)
         {
-            foreach (var file in Directory.EnumerateFiles(folder)) { if (!ignored.Contains(prefix + Path.GetFileName(file))) { files[prefix + Path.GetFileName(file)] = File.ReadAllText(file); } }
-            foreach (var inner in Directory.EnumerateDirectories(folder).Where(d => Path.GetFileName(d) != ".git")) { Add(inner, $"{prefix}{Path.GetFileName(inner)}/"); }
+            foreach (var file in Directory.EnumerateFiles(folder))
+            {
+                if (!ignored.Contains(prefix + Path.GetFileName(file))) { files[prefix + Path.GetFileName(file)] = File.ReadAllText(file); }
+            }
+            foreach (var inner in Directory.EnumerateDirectories(folder).Where(d => Path.GetFileName(d) != ".git"))
+            {
+                Add(inner, $"{prefix}{Path.GetFileName(inner)}/");
+            }
         }
         Add(context, "");
         return files;
@@ -291,14 +339,17 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     {
         if (text == "NONE") { return new HealthCheck(["NONE"], TimeSpan.FromSeconds(30), 3, TimeSpan.Zero); }
         var at = text.IndexOf("CMD", StringComparison.Ordinal);
-        var options = text[..at].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(o => o[2..].Split('=')).ToDictionary(o => o[0], o => o[1]);
+        var options = text[..at].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(o => o[2..].Split('='))
+            .ToDictionary(o => o[0], o => o[1]);
         return new HealthCheck(
             ["CMD-SHELL", text[(at + 4)..]], DockerText.Duration(options.GetValueOrDefault("interval", "30s")),
-            int.Parse(options.GetValueOrDefault("retries", "3"), CultureInfo.InvariantCulture), DockerText.Duration(options.GetValueOrDefault("start-period", "0s")));
+            int.Parse(options.GetValueOrDefault("retries", "3"), CultureInfo.InvariantCulture),
+                DockerText.Duration(options.GetValueOrDefault("start-period", "0s")));
     }
 
     private static string Expand(string text, SortedDictionary<string, string> scope) =>
-        scope.Aggregate(text, (t, a) => t.Replace($"${{{a.Key}}}", a.Value, StringComparison.Ordinal).Replace($"${a.Key}", a.Value, StringComparison.Ordinal));
+        scope.Aggregate(text, (t, a) =>
+            t.Replace($"${{{a.Key}}}", a.Value, StringComparison.Ordinal).Replace($"${a.Key}", a.Value, StringComparison.Ordinal));
 
     private static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);
 

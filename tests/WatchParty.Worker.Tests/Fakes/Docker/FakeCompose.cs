@@ -7,8 +7,8 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 
-/// <summary><c>docker compose</c> on an <see cref="EngineModel"/>, by the rules of compose itself: what differs is recreated, in two steps of which a kill can
-/// fall between, and what others wait for is waited for.</summary>
+/// <summary><c>docker compose</c> on an <see cref="EngineModel"/>, by the rules of compose itself: what differs is recreated, in two steps
+/// between which a kill can fall, and what others wait for is waited for.</summary>
 /// <param name="step">Told what is about to be done to a container; it may take its time, or throw.</param>
 internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<string, CancellationToken, Task> step)
 {
@@ -56,7 +56,11 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
     public static string Hash(JsonObject service)
     {
         var copy = service.DeepClone().AsObject();
-        foreach (var key in copy.Select(p => p.Key).Where(k => NotHashed.Contains(k) || k.StartsWith("x-", StringComparison.Ordinal)).ToList()) { copy.Remove(key); }
+        foreach (var key in copy.Select(p => p.Key)
+            .Where(k => NotHashed.Contains(k) || k.StartsWith("x-", StringComparison.Ordinal)).ToList())
+        {
+            copy.Remove(key);
+        }
         if (copy["deploy"] is JsonObject deploy) { deploy.Remove("replicas"); }
         return EngineModel.Digest(copy.ToJsonString())[7..];
     }
@@ -66,7 +70,10 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
     {
         foreach (var service in Services(model).Values)
         {
-            foreach (var key in service.Select(p => p.Key).Where(k => k.StartsWith("x-", StringComparison.Ordinal)).ToList()) { service.Remove(key); }
+            foreach (var key in service.Select(p => p.Key).Where(k => k.StartsWith("x-", StringComparison.Ordinal)).ToList())
+            {
+                service.Remove(key);
+            }
         }
         return model;
     }
@@ -84,7 +91,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
         return text.ToString();
     }
 
-    public static string ImageOf(string project, string name, JsonObject service) => Plain(service["image"]?.ToString() ?? $"{project}-{name}");
+    public static string ImageOf(string project, string name, JsonObject service) =>
+        Plain(service["image"]?.ToString() ?? $"{project}-{name}");
 
     private static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);
 
@@ -92,7 +100,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
 
     /// <summary>One <c>up</c>.</summary>
     private sealed class Run(
-        EngineModel engine, TimeProvider time, Func<string, CancellationToken, Task> step, ComposeCall call, StringBuilder errors, CancellationToken cancellationToken)
+        EngineModel engine, TimeProvider time, Func<string, CancellationToken, Task> step, ComposeCall call, StringBuilder errors,
+            CancellationToken cancellationToken)
     {
         private readonly JsonObject _model = call.Model();
         private readonly HashSet<string> _replaced = [];
@@ -136,7 +145,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             .Concat(Shared.Select(key => SharedWith(service, key)).OfType<string>());
 
         private static string? SharedWith(JsonObject service, string key) =>
-            service[key]?.ToString() is { } mode && mode.StartsWith("service:", StringComparison.Ordinal) ? mode["service:".Length..] : null;
+            service[key]?.ToString() is { } mode && mode.StartsWith("service:", StringComparison.Ordinal) ? mode["service:".Length..]
+                : null;
 
         private void EnsureImage(string name, JsonObject service)
         {
@@ -144,7 +154,10 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             var policy = call.Flags["--pull"].LastOrDefault() ?? service["pull_policy"]?.ToString() ?? "missing";
             if (engine.Find(image) is not null && policy != "always") { return; }
             if (policy == "always" && service["build"] is not null && engine.Find(image) is not null) { return; }
-            if (service["build"] is not null || policy is "never" or "build") { throw new ComposeFailure($"Error response from daemon: No such image: {image}"); }
+            if (service["build"] is not null || policy is "never" or "build")
+            {
+                throw new ComposeFailure($"Error response from daemon: No such image: {image}");
+            }
             if (!engine.Registry.TryGetValue(image, out var found))
             {
                 throw new ComposeFailure($"Error response from daemon: pull access denied for {ImageName.Split(image).Repository}, repository does not exist or may require 'docker login'");
@@ -152,9 +165,11 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             engine.Load(found, image);
         }
 
-        private static IEnumerable<string> NetworksOf(JsonObject service) => service["network_mode"] is null ? (service["networks"] as JsonObject ?? []).Select(n => n.Key) : [];
+        private static IEnumerable<string> NetworksOf(JsonObject service) =>
+            service["network_mode"] is null ? (service["networks"] as JsonObject ?? []).Select(n => n.Key) : [];
 
-        private string NetworkName(string key) => _model["networks"]?[key]?["name"]?.ToString() ?? throw new ComposeFailure($"undefined network {key}");
+        private string NetworkName(string key) =>
+            _model["networks"]?[key]?["name"]?.ToString() ?? throw new ComposeFailure($"undefined network {key}");
 
         private void EnsureNetwork(string key)
         {
@@ -162,19 +177,29 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             var wanted = EngineModel.Digest(section.ToJsonString())[7..];
             if (section["external"]?.GetValue<bool>() == true)
             {
-                if (engine.FindNetwork(name) is null) { throw new ComposeFailure($"network {name} declared as external, but could not be found"); }
+                if (engine.FindNetwork(name) is null)
+                {
+                    throw new ComposeFailure($"network {name} declared as external, but could not be found");
+                }
                 return;
             }
             var known = engine.FindNetwork(name);
             if (known is not null && known.Labels!.GetValueOrDefault("com.docker.compose.config-hash", wanted) == wanted) { return; }
-            var pools = (section["ipam"]?["config"] as JsonArray ?? []).Select(c => new NetworkPool(c!["subnet"]?.ToString(), null)).ToArray();
-            if (engine.Networks.FirstOrDefault(n => n.Name != name && pools.Any(p => n.IPAM?.Config?.Any(q => q.Subnet == p.Subnet) == true)) is not null)
+            var pools = (section["ipam"]?["config"] as JsonArray ?? [])
+                .Select(c => new NetworkPool(c!["subnet"]?.ToString(), null)).ToArray();
+            if (engine.Networks.FirstOrDefault(n => n.Name != name
+                && pools.Any(p => n.IPAM?.Config?.Any(q => q.Subnet == p.Subnet) == true)) is not null)
             {
                 throw new ComposeFailure($"failed to create network {name}: Error response from daemon: invalid pool request: Pool overlaps with other one on this address space");
             }
             if (known is not null) { engine.RemoveNetwork(name); }
             engine.AddNetwork(
-                name, new() { ["com.docker.compose.project"] = Project, ["com.docker.compose.network"] = key, ["com.docker.compose.config-hash"] = wanted },
+                name, new()
+                {
+                    ["com.docker.compose.project"] = Project,
+                    ["com.docker.compose.network"] = key,
+                    ["com.docker.compose.config-hash"] = wanted
+                },
                 section["driver"]?.ToString() ?? "bridge", section["internal"]?.GetValue<bool>() ?? false, new NetworkAddresses(pools));
         }
 
@@ -183,35 +208,42 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             foreach (var mount in (service["volumes"] as JsonArray ?? []).Select(v => v!.AsObject()))
             {
                 var source = mount["source"]?.ToString();
-                if (mount["type"]!.ToString() == "bind" && mount["bind"]?["create_host_path"]?.GetValue<bool>() != true && !Path.Exists(source))
+                if (mount["type"]!.ToString() == "bind" && mount["bind"]?["create_host_path"]?.GetValue<bool>() != true
+                    && !Path.Exists(source))
                 {
                     throw new ComposeFailure($"Error response from daemon: invalid mount config for type \"bind\": bind source path does not exist: {source}");
                 }
                 if (mount["type"]!.ToString() != "volume" || source is null) { continue; }
-                var section = _model["volumes"]?[source]?.AsObject() ?? throw new ComposeFailure($"service refers to undefined volume {source}: invalid compose project");
+                var section = _model["volumes"]?[source]?.AsObject() ?? throw new ComposeFailure(
+                    $"service refers to undefined volume {source}: invalid compose project");
                 var name = section["name"]!.ToString();
                 if (engine.FindVolume(name) is not null) { continue; }
                 if (section["external"]?.GetValue<bool>() == true) { throw new ComposeFailure($"external volume \"{name}\" not found"); }
                 engine.AddVolume(
-                    name, new() { ["com.docker.compose.project"] = Project, ["com.docker.compose.volume"] = source }, section["driver"]?.ToString() ?? "local",
+                    name, new() { ["com.docker.compose.project"] = Project, ["com.docker.compose.volume"] = source },
+                        section["driver"]?.ToString() ?? "local",
                     (section["driver_opts"] as JsonObject)?.ToDictionary(o => o.Key, o => o.Value!.ToString()));
             }
         }
 
         private void WarnOfOrphans()
         {
-            var orphans = engine.Containers.Where(c => c.Project == Project && !All.ContainsKey(c.Service) && c.Labels.GetValueOrDefault("com.docker.compose.oneoff") != "True").ToList();
+            var orphans = engine.Containers
+                .Where(c => c.Project == Project && !All.ContainsKey(c.Service)
+                    && c.Labels.GetValueOrDefault("com.docker.compose.oneoff") != "True").ToList();
             if (orphans.Count == 0 || call.Variables.GetValueOrDefault("COMPOSE_IGNORE_ORPHANS") == "true") { return; }
             if (!call.Has("--remove-orphans"))
             {
-                errors.AppendLine(CultureInfo.InvariantCulture, $"time=\"2026\" level=warning msg=\"Found orphan containers ([{string.Join(' ', orphans.Select(o => o.Name))}]) for this project.\"");
+                errors.AppendLine(CultureInfo.InvariantCulture,
+                    $"time=\"2026\" level=warning msg=\"Found orphan containers ([{string.Join(' ', orphans.Select(o => o.Name))}]) for this project.\"");
                 return;
             }
             foreach (var orphan in orphans) { engine.RemoveContainer(orphan); }
         }
 
         private List<ModelContainer> ContainersOf(string name) =>
-            [.. engine.Containers.Where(c => c.Project == Project && c.Service == name && c.Labels.GetValueOrDefault("com.docker.compose.oneoff") != "True")
+            [.. engine.Containers.Where(c => c.Project == Project && c.Service == name
+                && c.Labels.GetValueOrDefault("com.docker.compose.oneoff") != "True")
                 .OrderBy(c => c.Name, StringComparer.Ordinal)];
 
         private async Task ConvergeAsync(string name, JsonObject service)
@@ -232,13 +264,17 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             }
         }
 
-        /// <summary>As compose has it when it hashes a service and makes its container: the other container in the place of its service.</summary>
+        /// <summary>As compose has it when it hashes a service and makes its container: the other container in the place of its
+        /// service.</summary>
         private JsonObject WithContainers(JsonObject service)
         {
             var copy = service.DeepClone().AsObject();
             foreach (var key in Shared)
             {
-                if (SharedWith(service, key) is { } other && ContainersOf(other) is [var first, ..]) { copy[key] = $"container:{first.Id}"; }
+                if (SharedWith(service, key) is { } other && ContainersOf(other) is [var first, ..])
+                {
+                    copy[key] = $"container:{first.Id}";
+                }
             }
             return copy;
         }
@@ -249,7 +285,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             if (call.Has("--force-recreate") && (call.Operands.Count == 0 || call.Operands.Contains(name))) { return true; }
             return container.Labels["com.docker.compose.config-hash"] != Hash(service)
                 || container.Labels["com.docker.compose.image"] != engine.Find(ImageOf(Project, name, service))?.Id
-                || NetworksOf(service).Any(n => container.Networks.GetValueOrDefault(NetworkName(n)) != engine.FindNetwork(NetworkName(n))?.Id)
+                || NetworksOf(service).Any(n =>
+                    container.Networks.GetValueOrDefault(NetworkName(n)) != engine.FindNetwork(NetworkName(n))?.Id)
                 || (service["volumes"] as JsonArray ?? []).Where(v => v!["type"]!.ToString() == "volume" && v["source"] is not null)
                     .Any(v => container.Mounts.All(m => m.Name != _model["volumes"]![v!["source"]!.ToString()]!["name"]!.ToString()));
         }
@@ -272,32 +309,37 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
         {
             var imageName = ImageOf(Project, name, service);
             var image = engine.Find(imageName) ?? throw new ComposeFailure($"Error response from daemon: No such image: {imageName}");
-            var command = (service["entrypoint"] as JsonArray ?? []).Concat(service["command"] as JsonArray ?? []).Select(w => Plain(w!.ToString())).ToImmutableArray();
+            var command = (service["entrypoint"] as JsonArray ?? []).Concat(service["command"] as JsonArray ?? [])
+                .Select(w => Plain(w!.ToString())).ToImmutableArray();
             return engine.Create(new ModelContainer(
                 engine.NextId(), temporary ?? service["container_name"]?.ToString() ?? $"{Project}-{name}-{number}", image, imageName,
-                ImmutableDictionary<string, string>.Empty.SetItems(image.Labels).SetItems(Labels(service)).SetItems(new Dictionary<string, string>
-                {
-                    ["com.docker.compose.project"] = Project,
-                    ["com.docker.compose.service"] = name,
-                    ["com.docker.compose.container-number"] = number.ToString(CultureInfo.InvariantCulture),
-                    ["com.docker.compose.oneoff"] = "False",
-                    ["com.docker.compose.config-hash"] = Hash(service),
-                    ["com.docker.compose.image"] = image.Id,
-                    ["com.docker.compose.project.working_dir"] = call.Folder,
-                    ["com.docker.compose.project.config_files"] = string.Join(',', call.Files),
-                }))
+                ImmutableDictionary<string, string>.Empty.SetItems(image.Labels).SetItems(Labels(service))
+                    .SetItems(new Dictionary<string, string>
+                    {
+                        ["com.docker.compose.project"] = Project,
+                        ["com.docker.compose.service"] = name,
+                        ["com.docker.compose.container-number"] = number.ToString(CultureInfo.InvariantCulture),
+                        ["com.docker.compose.oneoff"] = "False",
+                        ["com.docker.compose.config-hash"] = Hash(service),
+                        ["com.docker.compose.image"] = image.Id,
+                        ["com.docker.compose.project.working_dir"] = call.Folder,
+                        ["com.docker.compose.project.config_files"] = string.Join(',', call.Files),
+                    }))
             {
                 Command = command.Length > 0 ? command : image.Command,
                 HealthCheck = HealthOf(service["healthcheck"] as JsonObject, image.HealthCheck),
                 RestartPolicy = service["restart"]?.ToString() ?? "no",
                 Networks = NetworksOf(service).Select(NetworkName).ToImmutableDictionary(n => n, n => engine.FindNetwork(n)!.Id),
-                Ports = (service["ports"] as JsonArray ?? []).GroupBy(p => $"{p!["target"]}/{p["protocol"] ?? "tcp"}").ToImmutableDictionary(
-                    g => g.Key, g => (PublishedPort[]?)[.. g.Select(p => new PublishedPort(p!["host_ip"]?.ToString() ?? "0.0.0.0", p["published"]?.ToString()))]),
+                Ports = (service["ports"] as JsonArray ?? []).GroupBy(p => $"{p!["target"]}/{p["protocol"] ?? "tcp"}")
+                    .ToImmutableDictionary(
+                    g => g.Key, g => (PublishedPort[]?)[.. g
+                        .Select(p => new PublishedPort(p!["host_ip"]?.ToString() ?? "0.0.0.0", p["published"]?.ToString()))]),
                 Mounts = [.. Mounts(service, image, old)],
             });
         }
 
-        private static Dictionary<string, string> Labels(JsonObject service) => service["labels"] is JsonObject labels ? labels.ToDictionary(l => l.Key, l => l.Value!.ToString()) : [];
+        private static Dictionary<string, string> Labels(JsonObject service) =>
+            service["labels"] is JsonObject labels ? labels.ToDictionary(l => l.Key, l => l.Value!.ToString()) : [];
 
         private IEnumerable<ContainerMount> Mounts(JsonObject service, ModelImage image, ModelContainer? old)
         {
@@ -305,9 +347,11 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             foreach (var mount in mounts.Where(m => m["source"] is not null))
             {
                 var (type, source, target) = (mount["type"]!.ToString(), mount["source"]!.ToString(), mount["target"]!.ToString());
-                yield return type == "volume" ? new ContainerMount(type, _model["volumes"]![source]!["name"]!.ToString(), "", target) : new ContainerMount(type, null, source, target);
+                yield return type == "volume" ? new ContainerMount(type, _model["volumes"]![source]!["name"]!.ToString(), "", target)
+                    : new ContainerMount(type, null, source, target);
             }
-            var nameless = mounts.Where(m => m["source"] is null).Select(m => m["target"]!.ToString()).Concat(image.Volumes).Except(mounts.Where(m => m["source"] is not null).Select(m => m["target"]!.ToString()));
+            var named = mounts.Where(m => m["source"] is not null).Select(m => m["target"]!.ToString());
+            var nameless = mounts.Where(m => m["source"] is null).Select(m => m["target"]!.ToString()).Concat(image.Volumes).Except(named);
             foreach (var target in nameless.Distinct())
             {
                 // Compose takes that of the container before over, which hides what a new image has there.
@@ -322,7 +366,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             if (section["disable"]?.GetValue<bool>() == true) { return null; }
             var test = section["test"] is JsonArray words ? [.. words.Select(w => Plain(w!.ToString()))] : ofImage?.Test ?? [];
             return new HealthCheck(
-                test, Duration(section["interval"]) ?? ofImage?.Interval ?? TimeSpan.FromSeconds(30), section["retries"]?.GetValue<int>() ?? ofImage?.Retries ?? 3,
+                test, Duration(section["interval"]) ?? ofImage?.Interval ?? TimeSpan.FromSeconds(30),
+                    section["retries"]?.GetValue<int>() ?? ofImage?.Retries ?? 3,
                 Duration(section["start_period"]) ?? ofImage?.StartPeriod ?? TimeSpan.Zero);
         }
 
@@ -334,7 +379,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             {
                 if (!call.Has("--no-deps")) { await AwaitAsync(needed, how?["condition"]?.ToString() ?? "service_started"); }
             }
-            var followsReplaced = (service["depends_on"] as JsonObject ?? []).Any(d => d.Value?["restart"]?.GetValue<bool>() == true && _replaced.Contains(d.Key));
+            var followsReplaced = (service["depends_on"] as JsonObject ?? []).Any(d => d.Value?["restart"]?.GetValue<bool>() == true
+                && _replaced.Contains(d.Key));
             foreach (var container in ContainersOf(name).Where(c => followsReplaced || !c.Runs(Now)))
             {
                 await step($"start {container.Name}", cancellationToken);
@@ -360,10 +406,19 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
                 }
                 if (condition == "service_healthy")
                 {
-                    if (state.Health is null && state.Running) { throw new ComposeFailure($"dependency failed to start: container {container.Name} has no healthcheck configured"); }
+                    if (state.Health is null && state.Running)
+                    {
+                        throw new ComposeFailure($"dependency failed to start: container {container.Name} has no healthcheck configured");
+                    }
                     if (state.Health?.Status == "healthy") { return; }
-                    if (state.Health?.Status == "unhealthy") { throw new ComposeFailure($"dependency failed to start: container {container.Name} is unhealthy"); }
-                    if (state.Status == "exited") { throw new ComposeFailure($"dependency failed to start: container {container.Name} exited ({state.ExitCode})"); }
+                    if (state.Health?.Status == "unhealthy")
+                    {
+                        throw new ComposeFailure($"dependency failed to start: container {container.Name} is unhealthy");
+                    }
+                    if (state.Status == "exited")
+                    {
+                        throw new ComposeFailure($"dependency failed to start: container {container.Name} exited ({state.ExitCode})");
+                    }
                 }
                 await Task.Delay(LookInterval, time, cancellationToken);
             }
@@ -385,7 +440,14 @@ internal static class DockerText
                 continue;
             }
             var unit = text[i..].StartsWith("ms", StringComparison.Ordinal) ? TimeSpan.FromMilliseconds(1)
-                : text[i] switch { 'h' => TimeSpan.FromHours(1), 'm' => TimeSpan.FromMinutes(1), 's' => TimeSpan.FromSeconds(1), _ => throw new FormatException($"invalid duration {text}") };
+                : text[i] switch
+                {
+                    'h' => TimeSpan.FromHours(1),
+                    'm' => TimeSpan.FromMinutes(1),
+                    's' => TimeSpan.FromSeconds(1),
+                    _ =>
+                    throw new FormatException($"invalid duration {text}")
+                };
             total += double.Parse(number, CultureInfo.InvariantCulture) * unit;
             number = "";
             if (text[i..].StartsWith("ms", StringComparison.Ordinal)) { i++; }

@@ -14,9 +14,11 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
     public Task<Uri> EndpointAsync(CancellationToken cancellationToken) => Task.FromResult(new Uri("unix:///run/fake.sock"));
 
     public Task<EngineInfo> InfoAsync(CancellationToken cancellationToken) => AnswerAsync(() => new EngineInfo(
-        "28.5.2", "1.51", model.Store, model.Store == ImageStore.Containerd ? "overlayfs" : "overlay2", "/var/lib/docker", model.Now), cancellationToken);
+        "28.5.2", "1.51", model.Store, model.Store == ImageStore.Containerd ? "overlayfs" : "overlay2", "/var/lib/docker", model.Now),
+            cancellationToken);
 
-    public Task<ImageDetails?> FindImageAsync(string reference, CancellationToken cancellationToken) => AnswerAsync(() => model.Find(reference) is not { } image ? null : new ImageDetails(
+    public Task<ImageDetails?> FindImageAsync(string reference, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.Find(reference) is not { } image ? null : new ImageDetails(
         image.Id, [.. model.NamesOf(image.Id)], DigestsOf(image), 1000,
         new ImageConfiguration(new Dictionary<string, string>(image.Labels))
         {
@@ -26,8 +28,11 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
 
     public Task<ImageSummary[]> ImagesAsync(string? reference, CancellationToken cancellationToken) => AnswerAsync(() =>
     {
-        var pattern = reference is null ? null : new Regex($"^{Regex.Escape(reference).Replace(@"\*", "[^/]*", StringComparison.Ordinal)}$");
-        return (ImageSummary[])[.. model.Images.Select(i => new ImageSummary(i.Id, [.. model.NamesOf(i.Id).Where(n => pattern?.IsMatch(n) != false)], 1000, i.Created.ToUnixTimeSeconds())
+        var pattern = reference is null ? null
+            : new Regex($"^{Regex.Escape(reference).Replace(@"\*", "[^/]*", StringComparison.Ordinal)}$");
+        return (ImageSummary[])[.. model.Images
+            .Select(i => new ImageSummary(i.Id, [.. model.NamesOf(i.Id).Where(n => pattern?.IsMatch(n) != false)], 1000,
+                i.Created.ToUnixTimeSeconds())
             { Labels = new Dictionary<string, string>(i.Labels) })
             .Where(i => pattern is null || i.RepoTags!.Length > 0)];
     }, cancellationToken);
@@ -35,28 +40,40 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
     public Task TagAsync(string id, string name, CancellationToken cancellationToken) => AnswerAsync(() =>
         model.Tag(id, name) ? true : throw Refused($"No such image: {id}"), cancellationToken);
 
-    public Task<bool> RemoveImageAsync(string reference, CancellationToken cancellationToken) => AnswerAsync(() => model.Remove(reference), cancellationToken);
+    public Task<bool> RemoveImageAsync(string reference, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.Remove(reference), cancellationToken);
 
-    public Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken) => AnswerAsync(() => model.PruneDangling(label) * 1000L, cancellationToken);
+    public Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.PruneDangling(label) * 1000L, cancellationToken);
 
     public Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken) => AnswerAsync(() =>
         model.Find(reference) is { } image ? Save(image) : throw Refused($"No such image: {reference}"), cancellationToken);
 
-    public Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken) => AnswerAsync(() => model.Registry.ContainsKey(image), cancellationToken);
+    public Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.Registry.ContainsKey(image), cancellationToken);
 
     public Task<IReadOnlyList<ContainerSummary>> ContainersAsync(string? project, CancellationToken cancellationToken) => AnswerAsync(
-        IReadOnlyList<ContainerSummary> () => [.. model.Containers.Where(c => project is null || c.Project == project).Select(c => new ContainerSummary(
-            c.Id, [$"/{c.Name}"], c.Image.Id, c.State(model.Now).Status, new Dictionary<string, string>(c.Labels)) { Image = c.ImageName }).Where(c => !c.OneOff)], cancellationToken);
+        IReadOnlyList<ContainerSummary> () =>
+            [.. model.Containers.Where(c => project is null || c.Project == project).Select(c => new ContainerSummary(
+            c.Id, [$"/{c.Name}"], c.Image.Id, c.State(model.Now).Status, new Dictionary<string, string>(c.Labels)) { Image = c.ImageName })
+                .Where(c => !c.OneOff)], cancellationToken);
 
-    public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) => AnswerAsync(() => model.FindContainer(id) is not { } found ? null : new ContainerDetails(
-        found.Id, $"/{found.Name}", found.Image.Id, found.Restarts(model.Now), found.State(model.Now), new ContainerHostConfiguration(new ContainerRestartPolicy(found.RestartPolicy)))
-    {
-        Config = new ContainerConfiguration(CheckOf(found.HealthCheck)) { Image = found.ImageName },
-        NetworkSettings = new ContainerNetworks(
-            found.Networks.ToDictionary(n => n.Key, n => new ContainerNetwork(n.Value) { Aliases = [found.Name, found.Service], DNSNames = [found.Name, found.Service, found.Id[..12]] }),
+    public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.FindContainer(id) is not { } found ? null : new ContainerDetails(
+        found.Id, $"/{found.Name}", found.Image.Id, found.Restarts(model.Now), found.State(model.Now),
+            new ContainerHostConfiguration(new ContainerRestartPolicy(found.RestartPolicy)))
+        {
+            Config = new ContainerConfiguration(CheckOf(found.HealthCheck)) { Image = found.ImageName },
+            NetworkSettings = new ContainerNetworks(
+            found.Networks.ToDictionary(n => n.Key, n =>
+                new ContainerNetwork(n.Value)
+                {
+                    Aliases = [found.Name, found.Service],
+                    DNSNames = [found.Name, found.Service, found.Id[..12]]
+                }),
             new Dictionary<string, PublishedPort[]?>(found.Ports)),
-        Mounts = [.. found.Mounts],
-    }, cancellationToken);
+            Mounts = [.. found.Mounts],
+        }, cancellationToken);
 
     public Task RestartAsync(string id, CancellationToken cancellationToken) => AnswerAsync(() =>
     {
@@ -71,13 +88,17 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
         return true;
     }, cancellationToken);
 
-    public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) => AnswerAsync(() => model.FindNetwork(name), cancellationToken);
+    public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.FindNetwork(name), cancellationToken);
 
-    public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) => AnswerAsync(() => model.FindVolume(name), cancellationToken);
+    public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.FindVolume(name), cancellationToken);
 
-    public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) => AnswerAsync(() => model.Cache, cancellationToken);
+    public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.Cache, cancellationToken);
 
-    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken) => AnswerAsync(() =>
+    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes,
+        CancellationToken cancellationToken) => AnswerAsync(() =>
     {
         var gone = model.PruneCache(notUsedSince, type, maxBytes);
         return (gone.Sum(r => r.Size), gone.Count);
@@ -88,7 +109,8 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
         if (cancellationToken.IsCancellationRequested) { return Task.FromCanceled<T>(cancellationToken); }
         try
         {
-            return IsAway ? throw new WorkerException("The Docker Engine at unix:///run/fake.sock cannot be reached", Remedy.RetriedByItself) : Task.FromResult(answer());
+            return IsAway ? throw new WorkerException("The Docker Engine at unix:///run/fake.sock cannot be reached",
+                Remedy.RetriedByItself) : Task.FromResult(answer());
         }
         catch (WorkerException e)
         {
@@ -112,7 +134,9 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
         using (var archive = new TarWriter(stream, leaveOpen: true))
         {
             var text = image.HasCacheMetadata ? """{"config":{},"moby.buildkit.cache.v0":"e30="}""" : """{"config":{}}""";
-            archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "config.json") { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
+            archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile,
+                "config.json")
+            { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
         }
         stream.Position = 0;
         return stream;

@@ -5,8 +5,10 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 
-/// <summary>A container of an <see cref="EngineModel"/>. What becomes of it follows from its command, its health check and the clock.</summary>
-internal sealed partial class ModelContainer(string id, string name, ModelImage image, string imageName, ImmutableDictionary<string, string> labels)
+/// <summary>A container of an <see cref="EngineModel"/>. What becomes of it follows from its command, its health check and the
+/// clock.</summary>
+internal sealed partial class ModelContainer(string id, string name, ModelImage image, string imageName, ImmutableDictionary<string,
+    string> labels)
 {
     /// <summary>The engine waits longer before each restart of a container that ends at once; here it is always this long.</summary>
     private static readonly TimeSpan RestartPause = TimeSpan.FromMilliseconds(200);
@@ -88,7 +90,9 @@ internal sealed partial class ModelContainer(string id, string name, ModelImage 
     }
 
     private ContainerState Running(DateTimeOffset since, DateTimeOffset now) =>
-        new("running", true, false, 0, null, HealthCheck is { IsNone: false } check ? Health(check, now - since) : null) { StartedAt = Text(since) };
+        new("running", true, false, 0, null, HealthCheck is { IsNone: false } check ? Health(check, now - since)
+            : null)
+        { StartedAt = Text(since) };
 
     private ContainerHealth Health(HealthCheck check, TimeSpan age)
     {
@@ -100,7 +104,9 @@ internal sealed partial class ModelContainer(string id, string name, ModelImage 
         return new ContainerHealth(counted >= check.Retries ? "unhealthy" : "starting", counted, log);
     }
 
-    private bool IsStartedAgain(int exitCode) => RestartPolicy is "always" or "unless-stopped" || (RestartPolicy.StartsWith("on-failure", StringComparison.Ordinal) && exitCode != 0);
+    private bool IsStartedAgain(int exitCode) =>
+        RestartPolicy is "always" or "unless-stopped"
+            || (RestartPolicy.StartsWith("on-failure", StringComparison.Ordinal) && exitCode != 0);
 
     private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
 

@@ -27,7 +27,8 @@ internal sealed record HealthCheck(ImmutableArray<string> Test, TimeSpan Interva
 {
     public bool IsNone => Test is [] or ["NONE"];
 
-    /// <summary>Whether it goes well in a container with these files. One that asks for <c>/health</c> is answered by the file <c>status</c>.</summary>
+    /// <summary>Whether it goes well in a container with these files. One that asks for <c>/health</c> is answered by the file
+    /// <c>status</c>.</summary>
     public bool Passes(IReadOnlyDictionary<string, string> files)
     {
         var text = string.Join(' ', Test);

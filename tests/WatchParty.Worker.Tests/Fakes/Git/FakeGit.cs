@@ -8,7 +8,8 @@ namespace WatchParty.Worker.Tests.Fakes.Git;
 
 internal sealed record FakeCommit(string Id, string? Parent, ImmutableSortedDictionary<string, string> Files);
 
-/// <summary>A remote with one branch and the checkout that follows it. It answers the commands of <see cref="GitCommands"/>; only the files are real.</summary>
+/// <summary>A remote with one branch and the checkout that follows it. It answers the commands of <see cref="GitCommands"/>; only the files
+/// are real.</summary>
 internal sealed class FakeGit
 {
     public const string Branch = "main";
@@ -42,7 +43,8 @@ internal sealed class FakeGit
     /// <summary>Commits these changes on the remote's branch; a content of null deletes the file.</summary>
     public string Push(params (string Path, string? Content)[] changes)
     {
-        var files = RemoteHead.Length == 0 ? ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal) : _commits[RemoteHead].Files;
+        var files = RemoteHead.Length == 0 ? ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal)
+            : _commits[RemoteHead].Files;
         foreach (var (path, content) in changes) { files = content is null ? files.Remove(path) : files.SetItem(path, content); }
         var id = ObjectId(string.Create(CultureInfo.InvariantCulture, $"commit {_commits.Count}"));
         _commits[id] = new FakeCommit(id, RemoteHead.Length == 0 ? null : RemoteHead, files);
@@ -79,7 +81,8 @@ internal sealed class FakeGit
             "merge-base" => IsAncestor(arguments[^2], arguments[^1]) ? Done("") : Failed(1),
             "for-each-ref" => Done(References(arguments)),
             "update-ref" => Done(Update(arguments)),
-            "checkout" => _here.Contains(arguments[^2]) ? Done(CheckOut(arguments[^2])) : Failed(128, $"fatal: reference is not a tree: {arguments[^2]}"),
+            "checkout" => _here.Contains(arguments[^2]) ? Done(CheckOut(arguments[^2]))
+                : Failed(128, $"fatal: reference is not a tree: {arguments[^2]}"),
             _ => throw new NotSupportedException($"git {verb}"),
         };
     }
@@ -122,12 +125,16 @@ internal sealed class FakeGit
     private IEnumerable<string> Changed(string from, string to)
     {
         var (before, after) = (_commits[from].Files, _commits[to].Files);
-        return before.Keys.Union(after.Keys).Where(p => before.GetValueOrDefault(p) != after.GetValueOrDefault(p)).Order(StringComparer.Ordinal);
+        return before.Keys.Union(after.Keys)
+            .Where(p => before.GetValueOrDefault(p) != after.GetValueOrDefault(p)).Order(StringComparer.Ordinal);
     }
 
     private bool IsAncestor(string ancestor, string commit)
     {
-        for (var next = commit; next is not null && _commits.ContainsKey(next); next = _commits[next].Parent) { if (next == ancestor) { return true; } }
+        for (var next = commit; next is not null && _commits.ContainsKey(next); next = _commits[next].Parent)
+        {
+            if (next == ancestor) { return true; }
+        }
         return false;
     }
 
