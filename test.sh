@@ -165,7 +165,7 @@ choose_generation() {
   [[ $generation == newer && "${engine_parts[*]}" != older ]] || return 0
   WATCHPARTY_ENGINE_GENERATION=newer tests/engine/engine.sh run any -- true 2>"$log" || code=$?
   ((code == 75)) || return 0 # whatever else is wrong the run itself says
-  generation=older missing_engine=$(sed 's/^engine: //' "$log" | tail -n 3 | paste -sd' ')
+  generation=older missing_engine=$(sed -n 's/^engine: //p' "$log" | tail -n 1)
   printf '%s\n' "The newer engine is not to be had here; all runs on the older one. The reason:" "$(cat "$log")"
 }
 

@@ -126,7 +126,8 @@ fetch_engine() {
   # iptables do not. Tini and busybox are static and need not be new.
   case $generation in newer) suite=forky ;; older) suite=trixie ;; esac
   (fetch_packages "engine-$generation" "$suite"/{docker.io,docker-cli,containerd,docker-buildx,docker-compose} \
-    trixie/{tini,busybox-static} "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}) ||
+    trixie/{tini,busybox-static} \
+    "$native"/{runc,iptables,libip4tc2,libip6tc2,libxtables12,libmnl0,libnetfilter-conntrack3,libnfnetlink0,libnftnl11}) ||
     not_this_generation "The packages of the $generation engine could not be fetched."
   # For the tests with a registry, which are left out without it.
   fetch_packages registry "$native"/docker-registry || say "there will be no registry for the tests"
@@ -145,7 +146,8 @@ run_private() {
   exec {network_lock}</dev/null
   if [[ -z ${WATCHPARTY_ENGINE_IN_OWN_NETWORK:-} ]] && needs_own_network; then
     exec {host_network}</proc/self/ns/net
-    WATCHPARTY_ENGINE=private WATCHPARTY_ENGINE_IN_OWN_NETWORK=$host_network exec unshare --net -- "$BASH" "$here/engine.sh" run "$store" -- "$@"
+    export WATCHPARTY_ENGINE=private WATCHPARTY_ENGINE_IN_OWN_NETWORK=$host_network
+    exec unshare --net -- "$BASH" "$here/engine.sh" run "$store" -- "$@"
   fi
 
   root=$cache/engine-$generation
@@ -213,8 +215,8 @@ start_engine() {
   export PATH=$root/usr/sbin:$root/usr/bin:${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:$folder/bin:$cache/registry/usr/bin
   ln -s "$root"/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
   echo '{}' >"$DOCKER_CONFIG/config.json"
-  # From Engine 28.2 on the daemon collects the builder's garbage by itself, as soon as a fifth of the disk is not free: then the cache that a
-  # test has just made would go. All three have to be said: with one alone the others are 0, and everything goes.
+  # From Engine 28.2 on the daemon collects the builder's garbage by itself, as soon as less than a fifth of the disk is free: then the
+  # cache that a test has just made would go. All three have to be said: with one alone the others are 0, and everything goes.
   local gc='"builder":{"gc":{"defaultReservedSpace":"10GB","defaultMaxUsedSpace":"100GB","defaultMinFreeSpace":"1GB"}}'
   case $store in
     containerd) echo "{\"features\":{\"containerd-snapshotter\":true},$gc}" ;;

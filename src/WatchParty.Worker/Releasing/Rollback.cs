@@ -136,7 +136,7 @@ internal sealed class Rollback(
             throw new WorkerException($"{Gone(goal, pulled)}, and it is not built here. Pull it by hand", Remedy.NeedsPerson);
         }
         logger.BuildsAgain(goal.Release, string.Join(", ", gone));
-        var plan = await planning.PlanAsync(goal.Commit, null, new ReleaseRequest("going back"), cancellationToken, goal.Source);
+        var plan = await planning.PlanBackAsync(goal, null, cancellationToken);
         plan = plan with { Services = [.. plan.Services.Select(s => gone.Contains(s.Name) ? s : s with { Action = ServiceAction.Unchanged })] };
         using var log = new BuildLog(Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{goal.Release}-again.log")));
         try
