@@ -42,7 +42,8 @@ public sealed class DeployerTests : IDisposable
         var deployer = new Deployer(new WorkerOptions(), null!, project, _runner, _engine, ownership, new ProgressFeed(),
             NullLogger<Deployer>.Instance);
         var deployment = new Deployment(Model, services is null ? null : [.. services], new Dictionary<string, string>(),
-            await _engine.LookAsync()) { Images = images };
+            await _engine.LookAsync())
+        { Images = images };
         return await deployer.UpAsync("abc", deployment, default, pull);
     }
 

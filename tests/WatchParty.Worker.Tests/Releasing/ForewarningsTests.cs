@@ -30,8 +30,15 @@ public sealed class ForewarningsTests
         ComposeModel.Parse($$"""{ "name": "app", "services": {}, {{resources}} }""");
 
     private void HasImageWithCheck(long startPeriod = 0) => _engine.Images["app"] =
-        new ImageDetails("image", null, null, 0, new(null) { Healthcheck = new(["CMD", "true"]) { Interval = 1_000_000_000, Timeout =
-            1_000_000_000, StartPeriod = startPeriod * 1_000_000_000 } });
+        new ImageDetails("image", null, null, 0, new(null)
+        {
+            Healthcheck = new(["CMD", "true"])
+            {
+                Interval = 1_000_000_000,
+                Timeout = 1_000_000_000,
+                StartPeriod = startPeriod * 1_000_000_000,
+            },
+        });
 
     [Fact]
     public async Task OrdinaryApplication_HasNothingToTell()
@@ -85,8 +92,10 @@ public sealed class ForewarningsTests
     [InlineData("""{ "name": "n", "external": true, "internal": true }""", null)]
     public async Task Network_WithOtherSettings_IsTold(string section, string? settings)
     {
-        _engine.Networks["n"] = new NetworkDetails("1", "n", "bridge", false, null, new() { ["some.default"] = "1" }) { IPAM =
-            new([new("10.1.0.0/24", null)]) };
+        _engine.Networks["n"] = new NetworkDetails("1", "n", "bridge", false, null, new() { ["some.default"] = "1" })
+        {
+            IPAM = new([new("10.1.0.0/24", null)]),
+        };
 
         var told = await WordsAsync(WithResources($$"""  "networks": { "default": {{section}} }"""));
         Assert.StartsWith(settings is null ? "" : $"the network n exists with other settings than the compose file has ({settings});",

@@ -153,8 +153,13 @@ public sealed class HealthVerifierTests
     [Fact]
     public async Task Check_IsGivenWhatItAllowsItself_BeyondTheWait()
     {
-        _engine.Runs("web", Until(55, Running("starting"), Running("healthy")), check: new(["CMD"]) { StartPeriod = 60_000_000_000,
-            Interval = 1_000_000_000, Timeout = 1_000_000_000, Retries = 3 });
+        _engine.Runs("web", Until(55, Running("starting"), Running("healthy")), check: new(["CMD"])
+        {
+            StartPeriod = 60_000_000_000,
+            Interval = 1_000_000_000,
+            Timeout = 1_000_000_000,
+            Retries = 3
+        });
 
         Assert.Empty(await VerifyAsync(One()));
         Assert.InRange(Elapsed, 55, 56);
@@ -163,8 +168,12 @@ public sealed class HealthVerifierTests
     [Fact]
     public async Task Check_ThatIsNotHealthyInItsTime_IsAFailure()
     {
-        _engine.Runs("web", () => Running("starting", "refused"), check: new(["CMD"]) { Interval = 8_000_000_000, Timeout = 2_000_000_000,
-            Retries = 4 });
+        _engine.Runs("web", () => Running("starting", "refused"), check: new(["CMD"])
+        {
+            Interval = 8_000_000_000,
+            Timeout = 2_000_000_000,
+            Retries = 4
+        });
 
         Assert.Equal("web is not healthy yet: refused", await FailureAsync(One()));
         Assert.InRange(Elapsed, 40, 46);
