@@ -3,7 +3,7 @@ using WatchParty.Worker.Recording;
 namespace WatchParty.Worker.Caching;
 
 /// <summary>The services whose next build must not use any cache. A mark is on disk before a clear removes anything, and only a
-/// successful fresh build of its service takes it away.</summary>
+/// release that serves a fresh build of its service takes it away (<see cref="History.Finish"/>).</summary>
 internal sealed class FreshMarks(Database database, TimeProvider time)
 {
     public void Add(IEnumerable<string> services, string reason) => database.Transaction(() =>
@@ -16,6 +16,4 @@ internal sealed class FreshMarks(Database database, TimeProvider time)
     });
 
     public IReadOnlySet<string> All() => database.Query("SELECT service FROM fresh_mark", r => r.GetString(0)).ToHashSet();
-
-    public void Remove(string service) => database.Execute("DELETE FROM fresh_mark WHERE service = $service", ("$service", service));
 }

@@ -142,10 +142,17 @@ internal sealed class History(Database database, TimeProvider time)
         "UPDATE release SET unanswered = $seconds WHERE id = $id",
         ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.IReadOnlyDictionaryStringUnanswered)), ("$id", release));
 
-    public void Finish(long release, ReleaseOutcome outcome, string? error, PhaseSeconds seconds) => database.Execute(
-        "UPDATE release SET state = 'Done', outcome = $outcome, error = $error, seconds = $seconds, ended_at = $now WHERE id = $id",
-        ("$outcome", outcome.ToString()), ("$error", error),
-        ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
+    /// <summary>Ends the release. With a success the marks of what it built without cache go: until then nobody has been served such a build.</summary>
+    public void Finish(long release, ReleaseOutcome outcome, string? error, PhaseSeconds seconds) => database.Transaction(() =>
+    {
+        database.Execute(
+            "UPDATE release SET state = 'Done', outcome = $outcome, error = $error, seconds = $seconds, ended_at = $now WHERE id = $id",
+            ("$outcome", outcome.ToString()), ("$error", error),
+            ("$seconds", JsonSerializer.Serialize(seconds, RecordJson.Default.PhaseSeconds)), ("$now", Now()), ("$id", release));
+        if (outcome != ReleaseOutcome.Succeeded) { return; }
+        database.Execute(
+            "DELETE FROM fresh_mark WHERE service IN (SELECT name FROM service WHERE release_id = $id AND fresh = 1 AND action = 'Built')", ("$id", release));
+    });
 
     /// <summary>Records that <paramref name="newer"/> replaced <paramref name="commit"/> before anything was done for it; one that was tried has its record already.</summary>
     public void Supersede(string commit, string newer, string trigger) => database.Execute("""

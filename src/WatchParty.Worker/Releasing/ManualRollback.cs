@@ -7,7 +7,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Releasing;
 
 /// <summary>A rollback that a person asks for. It is a release of its own in the record.</summary>
-internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning, KeptImages kept, GitRepository repository, Deployer deployer, TimeProvider time)
+internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning, KeptImages kept, Ownership ownership, GitRepository repository, Deployer deployer, TimeProvider time)
 {
     /// <param name="target">A healthy release; the one before the deployed one when null.</param>
     /// <exception cref="WorkerException">There is no such release to go back to.</exception>
@@ -28,6 +28,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             release.Enter(ReleaseState.Deploying, "deploy");
             using var late = new LateStop(time, stop);
             var model = await planning.ModelAsync(deployed.Commit, stop, deployed.Served.Source);
+            foreach (var note in await ownership.CheckAsync(model, deployed.Commit, stop)) { release.Note(note); }
             before = await rollback.KeepAsync(before, model, model.Built, release, stop);
             release.WatchSite();
             var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
@@ -35,7 +36,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             var deployment = await rollback.BringBackAsync(goal.Served, model, whole, release.Note, late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
-            var plan = await planning.PlanAsync(goal.Commit, goal, new ReleaseRequest(trigger), stop, goal.Served.Source);
+            var plan = await planning.PlanBackAsync(goal.Served, goal, stop);
             plan = plan with { Services = [.. plan.Services.Select(s => s with { Action = Planning.ServiceAction.Unchanged, Reason = $"as in release {goal.Id}", Fresh = false })] };
             release.Planned(plan, goal);
             release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));

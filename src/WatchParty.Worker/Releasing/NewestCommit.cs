@@ -42,6 +42,9 @@ internal sealed class NewestCommit(BuildOptions options, History history) : IDis
         get { lock (_lock) { return _superseded.Token; } }
     }
 
+    /// <summary>Ends when everything has been told that gives way to the newest commit.</summary>
+    internal Task GivingWay { get; private set; } = Task.CompletedTask;
+
     public void Dispose() => _superseded.Dispose();
 
     /// <summary>Tells the commit that the remote's branch points to now, new or not.</summary>
@@ -57,7 +60,7 @@ internal sealed class NewestCommit(BuildOptions options, History history) : IDis
             {
                 _supersededBy = commit;
                 // Not Cancel: what follows from it would go on inside of this call.
-                _ = _superseded.CancelAsync();
+                GivingWay = _superseded.CancelAsync();
             }
             if (older is not null && older != commit && older != _taken) { history.Supersede(older, commit, "poll"); }
         }

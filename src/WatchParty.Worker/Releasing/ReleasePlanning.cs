@@ -14,15 +14,32 @@ internal sealed class ReleasePlanning(
     FreshMarks freshMarks, Ownership ownership, Forewarnings forewarnings)
 {
     /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
-    /// <param name="source">What the model is resolved with; the settings of now when null.</param>
-    public async Task<ReleasePlan> PlanAsync(
-        string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken, ModelSource? source = null)
+    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
     {
-        var model = await ModelAsync(commit, cancellationToken, source);
+        var model = await ModelAsync(commit, cancellationToken);
         var notes = await ownership.CheckAsync(model, commit, cancellationToken);
         var gone = await kept.GoneAsync(deployed?.Served.Project ?? model.Project, cancellationToken);
+        var plan = await PlanAsync(model, commit, deployed, request, cancellationToken);
+        var warnings = await forewarnings.OfAsync(model, commit, [.. plan.Builds.Select(b => b.Name)], cancellationToken);
+        return plan with
+        {
+            Notes =
+            [
+                .. notes, .. warnings.Where(w => w.Always).Select(w => w.ToString()),
+                .. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>(),
+            ],
+        };
+    }
+
+    /// <summary>A plan for a release that is gone back to: nothing is refused, since it served before.</summary>
+    public async Task<ReleasePlan> PlanBackAsync(Served goal, DeployedRelease? deployed, CancellationToken cancellationToken) =>
+        await PlanAsync(await ModelAsync(goal.Commit, cancellationToken, goal.Source), goal.Commit, deployed, new ReleaseRequest("going back"), cancellationToken);
+
+    private async Task<ReleasePlan> PlanAsync(
+        ComposeModel model, string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
+    {
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
-        var plan = ReleasePlanner.Plan(new PlanningFacts(
+        return ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
             await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
@@ -35,15 +52,6 @@ internal sealed class ReleasePlanning(
             DeployedResourcesHash = deployed?.ResourcesHash,
             Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
         });
-        var warnings = await forewarnings.OfAsync(model, commit, [.. plan.Builds.Select(b => b.Name)], cancellationToken);
-        return plan with
-        {
-            Notes =
-            [
-                .. plan.Notes, .. notes, .. warnings.Where(w => w.Always).Select(w => w.ToString()),
-                .. gone.Count > 0 ? [Rollback.NotReturnable(gone)] : Array.Empty<string>(),
-            ],
-        };
     }
 
     /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>

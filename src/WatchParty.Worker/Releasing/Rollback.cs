@@ -112,13 +112,14 @@ internal sealed class Rollback(
         return deployment;
     }
 
-    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again.</summary>
+    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again, and an engine that is away for a moment waited for.</summary>
     private ResiliencePipeline Retrying() => new ResiliencePipelineBuilder { TimeProvider = time }
         .AddRetry(new RetryStrategyOptions
         {
-            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal),
-            MaxRetryAttempts = 2,
-            Delay = TimeSpan.FromSeconds(1),
+            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal).Handle<WorkerException>(e => e.Remedy == Remedy.RetriedByItself),
+            MaxRetryAttempts = 3,
+            Delay = TimeSpan.FromSeconds(2),
+            BackoffType = DelayBackoffType.Exponential,
         }).Build();
 
     private string? WhyItStays(ReleaseBefore before) =>
@@ -135,7 +136,7 @@ internal sealed class Rollback(
             throw new WorkerException($"{Gone(goal, pulled)}, and it is not built here. Pull it by hand", Remedy.NeedsPerson);
         }
         logger.BuildsAgain(goal.Release, string.Join(", ", gone));
-        var plan = await planning.PlanAsync(goal.Commit, null, new ReleaseRequest("going back"), cancellationToken, goal.Source);
+        var plan = await planning.PlanBackAsync(goal, null, cancellationToken);
         plan = plan with { Services = [.. plan.Services.Select(s => gone.Contains(s.Name) ? s : s with { Action = ServiceAction.Unchanged })] };
         using var log = new BuildLog(Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{goal.Release}-again.log")));
         try

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
-using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
@@ -14,7 +13,7 @@ namespace WatchParty.Worker.Releasing;
 
 /// <summary>Begins the record of releases.</summary>
 internal sealed class ReleaseRecorder(
-    DeployOptions options, History history, FreshMarks freshMarks, StateFolder state, ProgressFeed progress, ReleaseListeners listeners, TimeProvider time, ILogger<ReleaseRecorder> logger)
+    DeployOptions options, History history, StateFolder state, ProgressFeed progress, ReleaseListeners listeners, TimeProvider time, ILogger<ReleaseRecorder> logger)
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
@@ -24,7 +23,7 @@ internal sealed class ReleaseRecorder(
         history.SaveLog(id, file);
         logger.Begins(id, found.Commit, request.Trigger);
         listeners.Began(id, found.Commit, request.Trigger);
-        return new RunningRelease(id, found, clock, history, freshMarks, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, listeners, logger);
+        return new RunningRelease(id, found, clock, history, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, listeners, logger);
     }
 
     /// <summary>The answer when there is nothing to release. Nothing is written.</summary>
@@ -36,7 +35,7 @@ internal sealed class ReleaseRecorder(
 
 /// <summary>One release while it goes: every method writes the record before it returns.</summary>
 internal sealed class RunningRelease(
-    long id, Detection found, PhaseClock clock, History history, FreshMarks freshMarks, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ReleaseListeners listeners, ILogger logger) : IDisposable
+    long id, Detection found, PhaseClock clock, History history, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ReleaseListeners listeners, ILogger logger) : IDisposable
 {
     private readonly HashSet<string> _noted = [];
     private ReleasePlan? _plan;
@@ -95,7 +94,7 @@ internal sealed class RunningRelease(
         {
             var image = images.First(i => i.Plan.Name == plan.BuiltFor(twin).Name);
             history.SaveBuild(id, twin.Name, image.ImageId, image.Basis, TimeSpan.Zero, [], [], []);
-            if (twin.Fresh && image.Steps.All(s => s.State != StepState.Cached)) { freshMarks.Remove(twin.Name); }
+            if (twin.Fresh && !IsFresh(image)) { history.NotFresh(id, twin.Name); }
         }
     }
 
@@ -176,14 +175,12 @@ internal sealed class RunningRelease(
     private static string DockerfileName(ServicePlan plan) =>
         plan.Service.Build!.DockerfileInline is not null ? "dockerfile_inline" : Path.Combine(Path.GetFileName(Path.TrimEndingDirectorySeparator(plan.Service.Build.Context)), plan.Service.Build.Dockerfile);
 
+    private static bool IsFresh(BuiltImage image) => image.Steps.Count > 0 && image.Steps.All(s => s.State != StepState.Cached);
+
     private void ProveFresh(BuiltImage image)
     {
+        if (IsFresh(image)) { return; }
         var cached = image.Steps.Where(s => s.State == StepState.Cached).ToList();
-        if (cached.Count == 0 && image.Steps.Count > 0)
-        {
-            freshMarks.Remove(image.Plan.Name);
-            return;
-        }
         history.NotFresh(id, image.Plan.Name);
         Note(cached.Count > 0
             ? $"{image.Plan.Name} is not fresh: {cached.Count} steps came from the cache, the first is {cached[0].Text}"

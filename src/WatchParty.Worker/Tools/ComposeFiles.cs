@@ -4,11 +4,11 @@ using WatchParty.Worker.Hosting;
 
 namespace WatchParty.Worker.Tools;
 
-/// <summary>The compose files of the application: those that compose itself would take (compose-go, cli/options.go), but never from a folder above the
-/// checkout, where another application may have its own.</summary>
+/// <summary>The compose files of the application: those that compose itself would take (compose-go, cli/options.go), but never from a
+/// folder above the checkout, where another application may have its own.</summary>
 /// <param name="Paths">Full paths, in the order in which they are merged.</param>
-/// <param name="EnvFiles">Env files that compose has to be told of: when <c>COMPOSE_FILE</c> names a first file in another folder, it reads the <c>.env</c> of
-/// the checkout and then the one beside that file; with <c>--file</c> only the latter.</param>
+/// <param name="EnvFiles">Env files that compose has to be told of: when <c>COMPOSE_FILE</c> names a first file in another folder, it
+/// reads the <c>.env</c> of the checkout and then the one beside that file; with <c>--file</c> only the latter.</param>
 internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray<string> EnvFiles)
 {
     private const string Variable = "COMPOSE_FILE", SeparatorVariable = "COMPOSE_PATH_SEPARATOR", DotEnvFile = ".env";
@@ -19,7 +19,8 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray
     private static readonly string[] OverrideNames =
         ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
-    /// <summary>The folder that compose takes for that of the project: relative paths count from it, and the containers bear its name.</summary>
+    /// <summary>The folder that compose takes for that of the project: relative paths count from it, and the containers bear its
+    /// name.</summary>
     public string ProjectFolder => Path.GetDirectoryName(Paths[0])!;
 
     /// <param name="environment">Gives the variables of the process; they go before those of env files.</param>
@@ -36,18 +37,21 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray
             $"There is no compose file in {folder}: looked for {string.Join(", ", Names)}. A file in a folder above it is not used. " +
             "Put one there, or name the one to use in Compose:Files", Remedy.NeedsPerson);
         var further = OverrideNames.Select(n => Path.Combine(folder, n)).FirstOrDefault(Exists);
-        return new([.. new[] { own, further }.OfType<string>().Select(f => Checked(folder, f, Path.GetFileName(f), "compose's own choice"))], []);
+        string[] chosen = further is null ? [own] : [own, further];
+        return new([.. chosen.Select(f => Checked(folder, f, Path.GetFileName(f), "compose's own choice"))], []);
     }
 
     /// <summary>What the process or the env files say of it.</summary>
-    private static (string? Names, string Source, string Separator) Variables(string folder, ComposeOptions options, Func<string, string?> environment)
+    private static (string? Names, string Source, string Separator) Variables(
+        string folder, ComposeOptions options, Func<string, string?> environment)
     {
         var variables = new DotEnv(environment);
         foreach (var file in EnvFilesOf(folder, options, environment)) { variables.Add(file, Read(file)); }
         try
         {
             var names = variables.Find(Variable);
-            return (names?.Value, names?.Source ?? "", variables.Find(SeparatorVariable) is { Value.Length: > 0 } set ? set.Value : $"{Path.PathSeparator}");
+            var separator = variables.Find(SeparatorVariable) is { Value.Length: > 0 } set ? set.Value : $"{Path.PathSeparator}";
+            return (names?.Value, names?.Source ?? "", separator);
         }
         catch (FormatException e)
         {
@@ -81,7 +85,11 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray
     private static string Named(string folder, string name, string source)
     {
         var full = Path.GetFullPath(name, folder);
-        if (!Exists(full)) { throw new WorkerException($"The compose file {full} does not exist. It is named by {source}: correct that, or add the file", Remedy.NeedsPerson); }
+        if (!Exists(full))
+        {
+            throw new WorkerException(
+                $"The compose file {full} does not exist. It is named by {source}: correct that, or add the file", Remedy.NeedsPerson);
+        }
         return Path.IsPathFullyQualified(name) ? Readable(full) : Checked(folder, full, name, source);
     }
 
@@ -89,7 +97,8 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray
     {
         var (leads, root) = (PhysicalPath.Of(full), PhysicalPath.Of(folder));
         return PhysicalPath.IsIn(leads, root) ? Readable(full) : throw new WorkerException(
-            $"The compose file {name} ({source}) leads out of the checkout {folder}, to {leads}. If that file is meant, write its full path in Compose:Files",
+            $"The compose file {name} ({source}) leads out of the checkout {folder}, to {leads}. "
+            + "If that file is meant, write its full path in Compose:Files",
             Remedy.NeedsPerson);
     }
 
@@ -100,5 +109,6 @@ internal sealed record ComposeFiles(ImmutableArray<string> Paths, ImmutableArray
     private static bool Exists(string file) => FileStamp.OfTarget(file) is not null;
 
     private static WorkerException Endless(string kind, string file) =>
-        new($"The {kind} {file} is not a regular file, or is larger than 1 MiB. Write one that compose can read at once", Remedy.NeedsPerson);
+        new($"The {kind} {file} is not a regular file, or is larger than 1 MiB. Write one that compose can read at once",
+            Remedy.NeedsPerson);
 }

@@ -2,7 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace WatchParty.Worker.Tools;
 
-/// <summary>The variables of env files, read as compose reads them (compose-go, dotenv/parser.go): for the few that say which files compose takes.</summary>
+/// <summary>The variables of env files, read as compose reads them (compose-go, dotenv/parser.go): for the few that say which files
+/// compose takes.</summary>
 /// <remarks>Compose reads the same files for everything else, and complains of what cannot be read; here it is passed over.</remarks>
 /// <param name="environment">Gives the variables of the process. They go before those of a file.</param>
 internal sealed partial class DotEnv(Func<string, string?> environment)
@@ -50,6 +51,8 @@ internal sealed partial class DotEnv(Func<string, string?> environment)
         }
     }
 
+    private bool IsUnusable(string name) => environment(name) is null && _values.TryGetValue(name, out var known) && known.Value is null;
+
     private static int? Closing(string text, int open)
     {
         for (var i = open + 1; i < text.Length; i++)
@@ -65,7 +68,7 @@ internal sealed partial class DotEnv(Func<string, string?> environment)
         var expanded = Variable().Replace(value, match =>
         {
             if (match.Value == "$$") { return "$"; }
-            if (match.Groups["name"] is not { Success: true, Value: var name } || (environment(name) is null && _values.TryGetValue(name, out var of) && of.Value is null))
+            if (match.Groups["name"] is not { Success: true, Value: var name } || IsUnusable(name))
             {
                 whole = false;
                 return "";
@@ -98,6 +101,8 @@ internal sealed partial class DotEnv(Func<string, string?> environment)
     [GeneratedRegex(@"\\[nrt$""\\]")]
     private static partial Regex Escape();
 
-    [GeneratedRegex(@"\$\$|\$(?<name>[A-Za-z_][A-Za-z0-9_]*)|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)((?<how>:?[-+])(?<other>[^{}$]*))?\}|\$\{[^}]*\}?|\$")]
+    [GeneratedRegex(
+        @"\$\$|\$(?<name>[A-Za-z_][A-Za-z0-9_]*)"
+        + @"|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)((?<how>:?[-+])(?<other>[^{}$]*))?\}|\$\{[^}]*\}?|\$")]
     private static partial Regex Variable();
 }

@@ -15,5 +15,6 @@ internal static class PhysicalPath
 
     /// <summary>Whether <paramref name="path"/> is <paramref name="folder"/> or lies in it, both being without links.</summary>
     public static bool IsIn(string path, string folder) =>
-        path == folder || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+        path == folder || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar,
+            StringComparison.Ordinal);
 }

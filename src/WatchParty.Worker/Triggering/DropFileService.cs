@@ -17,10 +17,10 @@ internal sealed class DropFileService(
     private const string RebuildFlag = "force-rebuild.flag";
 
     /// <summary>As in <see cref="DropFileWatcher"/>.</summary>
-    internal TimeSpan LookEvery { get; init; } = TimeSpan.FromSeconds(2);
+    internal TimeSpan LookEvery { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <inheritdoc cref="LookEvery"/>
-    internal bool WithEvents { get; init; } = true;
+    internal bool WithEvents { get; set; } = true;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

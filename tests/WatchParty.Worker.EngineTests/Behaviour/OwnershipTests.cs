@@ -10,7 +10,8 @@ public sealed class OwnershipTests
 
     private static readonly string[] Labels = ["project.working_dir", "project.config_files", "config-hash"];
 
-    private static (string Path, string? Text) Compose(params string[] services) => ("compose.yaml", SmallApplication.Compose([.. services.Select(s => $"  {s}:\n{Idle}")]));
+    private static (string Path, string? Text) Compose(params string[] services) =>
+        ("compose.yaml", SmallApplication.Compose([.. services.Select(s => $"  {s}:\n{Idle}")]));
 
     // Which files --------------------------------------------------------------------------------------------------------
 
@@ -22,13 +23,17 @@ public sealed class OwnershipTests
     public async Task What_a_person_started_with_plain_compose_is_not_made_anew_and_the_other_way_round(string file, string variables)
     {
         // In the folder of the first file compose looks for a .env of its own as well.
-        const string Words = "    environment: {STAGE: \"${STAGE:?is not set}\"}\n    volumes: [\"./data:/data\", \"kept:/kept\"]\n    profiles: [on]\n";
+        const string Words = "    environment: {STAGE: \"${STAGE:?is not set}\"}\n    volumes: [\"./data:/data\", \"kept:/kept\"]\n"
+            + "    profiles: [on]\n";
         await using var app = await Application.OfAsync(
-            (file, SmallApplication.Compose($"  one:\n{Idle}{Words}", $"  two:\n{Idle}", $"  off:\n{Idle}    profiles: [off]\n") + "volumes: {kept: {}}\n"),
-            (variables.Length > 0 ? "more.yaml" : file.Replace(".y", ".override.y", StringComparison.Ordinal), $"services:\n  two:\n    environment: {{MORE: \"1\"}}\n"),
+            (file, SmallApplication.Compose($"  one:\n{Idle}{Words}", $"  two:\n{Idle}", $"  off:\n{Idle}    profiles: [off]\n")
+                + "volumes: {kept: {}}\n"),
+            (variables.Length > 0 ? "more.yaml" : file.Replace(".y", ".override.y", StringComparison.Ordinal),
+                $"services:\n  two:\n    environment: {{MORE: \"1\"}}\n"),
             ("deploy/.env", "OTHER=1\n"), (".gitignore", ".env\n"));
         app.Configure("Compose:ProjectName", null);
-        await File.AppendAllTextAsync(Path.Combine(app.Checkout, ".env"), $"{variables}STAGE=live\nCOMPOSE_PROFILES=on\nCOMPOSE_PROJECT_NAME={app.Project}\n");
+        await File.AppendAllTextAsync(Path.Combine(app.Checkout, ".env"),
+            $"{variables}STAGE=live\nCOMPOSE_PROFILES=on\nCOMPOSE_PROJECT_NAME={app.Project}\n");
         await ByHandAsync(app.Checkout, "up --detach");
         var before = await app.ContainersAsync();
         Assert.Equal(["one", "two"], before.Keys.Order(StringComparer.Ordinal));
@@ -63,10 +68,13 @@ public sealed class OwnershipTests
         // A link that a commit brings leads nowhere else either.
         File.CreateSymbolicLink(Path.Combine(app.Clone, "compose.yaml"), "../compose.yaml");
         await app.PushAsync("docs.md", "Words.\n");
-        Assert.StartsWith("The compose file compose.yaml (compose's own choice) leads out of the checkout", (await app.OnceAsync()).Expect("Failed", 1).Error, StringComparison.Ordinal);
+        run = (await app.OnceAsync()).Expect("Failed", 1);
+        Assert.StartsWith("The compose file compose.yaml (compose's own choice) leads out of the checkout",
+            run.Error, StringComparison.Ordinal);
 
         await File.AppendAllTextAsync(Path.Combine(app.Checkout, ".env"), "COMPOSE_FILE=../compose.yaml\n");
-        Assert.Contains($"(COMPOSE_FILE of {app.Checkout}/.env) leads out of the checkout", (await app.OnceAsync("--force-rebuild")).Expect("Failed", 1).Error, StringComparison.Ordinal);
+        run = (await app.OnceAsync("--force-rebuild")).Expect("Failed", 1);
+        Assert.Contains($"(COMPOSE_FILE of {app.Checkout}/.env) leads out of the checkout", run.Error, StringComparison.Ordinal);
         Assert.Equal(["one"], (await app.ContainersAsync()).Keys);
 
         app.Configure("Compose:Files", new JsonArray(app.In("compose.yaml")));
@@ -87,11 +95,14 @@ public sealed class OwnershipTests
 
         var plan = await app.RunAsync("plan");
         Assert.Equal(1, plan.ExitCode);
-        Assert.Contains($"The compose project {app.Project} runs already, from another folder: {old} (containers {app.Project}-one-1, {app.Project}-two-1)", plan.Errors, StringComparison.Ordinal);
+        Assert.Contains(
+            $"The compose project {app.Project} runs already, from another folder: {old} "
+            + $"(containers {app.Project}-one-1, {app.Project}-two-1)", plan.Errors, StringComparison.Ordinal);
         var run = (await app.OnceAsync()).Expect("Failed", 1);
         Assert.Contains($"set Compose:AdoptFrom to {old}", run.Error, StringComparison.Ordinal);
         Assert.Contains("Compose:ProjectName", run.Error, StringComparison.Ordinal);
-        Assert.Contains((await app.RunAsync("doctor", "--json")).Json["checks"]!.AsArray(), c => (string?)c!["name"] == "containers" && (string?)c["status"] == "Warning");
+        var checks = (await app.RunAsync("doctor", "--json")).Json["checks"]!.AsArray();
+        Assert.Contains(checks, c => (string?)c!["name"] == "containers" && (string?)c["status"] == "Warning");
         Assert.Equal(before, await app.ContainersAsync());
 
         app.Configure("Compose:AdoptFrom", old);
@@ -131,16 +142,21 @@ public sealed class OwnershipTests
     [Fact]
     public async Task A_renamed_service_goes_before_the_new_one_comes_and_comes_back_with_the_release_before()
     {
-        const string Published = "    ports: [\"127.0.0.1:${WEB_PORT}:8000\"]\n    volumes: [\"data:/data\"]\n" + SmallApplication.HealthCheck;
-        string Named(string name) => SmallApplication.Compose(SmallApplication.Service("web", Published).Replace("  web:", $"  {name}:", StringComparison.Ordinal)) + "volumes: {data: {}}\n";
-        await using var app = await Application.OfAsync([("compose.yaml", Named("web")), .. SmallApplication.Folder("web"), (".gitignore", ".env\n")]);
+        const string Published =
+            "    ports: [\"127.0.0.1:${WEB_PORT}:8000\"]\n    volumes: [\"data:/data\"]\n" + SmallApplication.HealthCheck;
+        var web = SmallApplication.Service("web", Published);
+        string Named(string name) =>
+            SmallApplication.Compose(web.Replace("  web:", $"  {name}:", StringComparison.Ordinal)) + "volumes: {data: {}}\n";
+        await using var app = await Application.OfAsync(
+            [("compose.yaml", Named("web")), .. SmallApplication.Folder("web"), (".gitignore", ".env\n")]);
         (await app.OnceAsync()).Succeeded();
-        var web = (await app.ContainersAsync())["web"];
-        await Command.ShellAsync($"docker exec {web.Id} sh -c 'echo kept > /data/file'");
+        var container = (await app.ContainersAsync())["web"];
+        await Command.ShellAsync($"docker exec {container.Id} sh -c 'echo kept > /data/file'");
 
         // Both publish the same port.
         await app.PushAsync("compose.yaml", Named("site"));
-        Assert.Equal(["site Built 3/3", "web Removed"], (await app.OnceAsync()).Succeeded().Counts.Select(c => c.StartsWith("site", StringComparison.Ordinal) ? "site Built 3/3" : c));
+        var renamed = (await app.OnceAsync()).Succeeded();
+        Assert.Equal(["site Built", "web Removed"], renamed.Services.Select(s => $"{s.Name} {s.Action}").Order(StringComparer.Ordinal));
         var site = Assert.Single(await app.ContainersAsync());
         Assert.Equal("site", site.Key);
         Assert.Equal("kept", await Command.ShellAsync($"docker exec {site.Value.Id} cat /data/file"));
@@ -156,8 +172,10 @@ public sealed class OwnershipTests
     {
         await using var app = await Application.OfAsync(Compose("one", "two", "three"), (".gitignore", ".env\nmonitoring.yml\n"));
         (await app.OnceAsync()).Succeeded();
-        // One that a release of ours had once, and that a person runs by a file of their own now; one that never was ours; one-off containers.
-        await File.WriteAllTextAsync(Path.Combine(app.Checkout, "monitoring.yml"), SmallApplication.Compose($"  two:\n{Idle}", $"  metrics:\n{Idle}"));
+        // One that a release of ours had once, and that a person runs by a file of their own now; one that never was ours; one-off
+        // containers.
+        var monitoring = SmallApplication.Compose($"  two:\n{Idle}", $"  metrics:\n{Idle}");
+        await File.WriteAllTextAsync(Path.Combine(app.Checkout, "monitoring.yml"), monitoring);
         await ByHandAsync(app.Checkout, $"--project-name {app.Project} --file monitoring.yml up --detach --force-recreate two metrics");
         await ByHandAsync(app.Checkout, $"--project-name {app.Project} run three true");
         await ByHandAsync(app.Checkout, $"--project-name {app.Project} run --detach three sleep 600");
@@ -166,7 +184,8 @@ public sealed class OwnershipTests
         var run = (await app.OnceAsync()).Succeeded();
 
         Assert.Equal(["metrics", "one", "three", "three", "two"], await ServicesAsync(app));
-        Assert.Contains(run.Notes, n => n.StartsWith("metrics bears the name of the project", StringComparison.Ordinal) && n.Contains($"{app.Project}-metrics-1", StringComparison.Ordinal));
+        var note = Assert.Single(run.Notes, n => n.StartsWith("metrics bears the name of the project", StringComparison.Ordinal));
+        Assert.Contains($"{app.Project}-metrics-1", note, StringComparison.Ordinal);
         Assert.Contains(run.Notes, n => n.StartsWith("two bears the name of the project", StringComparison.Ordinal));
         Assert.Equal(["one Unchanged", "three Removed"], run.Counts);
         await app.PushAsync("docs.md", "Words.\n");
@@ -176,14 +195,17 @@ public sealed class OwnershipTests
     [Fact]
     public async Task A_service_whose_profile_is_taken_away_stays_as_compose_leaves_it()
     {
-        await using var app = await Application.OfAsync(("compose.yaml", SmallApplication.Compose($"  one:\n{Idle}", $"  tool:\n{Idle}    profiles: [tools]\n")), (".gitignore", ".env\n"));
+        await using var app = await Application.OfAsync(
+            ("compose.yaml", SmallApplication.Compose($"  one:\n{Idle}", $"  tool:\n{Idle}    profiles: [tools]\n")),
+            (".gitignore", ".env\n"));
         app.Configure("Compose:Profiles", new JsonArray("tools"));
         (await app.OnceAsync()).Succeeded();
         var before = await app.ContainersAsync();
         app.Configure("Compose:Profiles", null);
         await app.PushAsync("docs.md", "Words.\n");
 
-        Assert.Contains((await app.OnceAsync()).Succeeded().Notes, n => n.StartsWith("tool is behind a profile that is not active now", StringComparison.Ordinal));
+        var run = (await app.OnceAsync()).Succeeded();
+        Assert.Contains(run.Notes, n => n.StartsWith("tool is behind a profile that is not active now", StringComparison.Ordinal));
         Assert.Equal(before, await app.ContainersAsync());
     }
 
@@ -192,9 +214,10 @@ public sealed class OwnershipTests
     [Fact]
     public async Task A_built_name_that_another_project_runs_is_refused_also_when_the_name_has_moved_on()
     {
-        await using var app = await Application.OfAsync([("compose.yaml", SmallApplication.Compose(SmallApplication.Service("web"))), .. SmallApplication.Folder("web"), (".gitignore", ".env\n")]);
-        await using var other = await Application.OfAsync(
-            ("compose.yaml", SmallApplication.Compose($"  site:\n{Idle.Replace("watchparty-sample-base:1", $"docker.io/library/{app.Project}-web:latest", StringComparison.Ordinal)}")));
+        await using var app = await Application.OfAsync([("compose.yaml", SmallApplication.Compose(SmallApplication.Service("web"))),
+            .. SmallApplication.Folder("web"), (".gitignore", ".env\n")]);
+        var site = Idle.Replace("watchparty-sample-base:1", $"docker.io/library/{app.Project}-web:latest", StringComparison.Ordinal);
+        await using var other = await Application.OfAsync(("compose.yaml", SmallApplication.Compose($"  site:\n{site}")));
         await Command.ShellAsync($"docker tag watchparty-sample-base:1 {app.Project}-web:latest");
         await ByHandAsync(other.Checkout, $"--project-name {other.Project} up --detach");
         var before = await other.ContainersAsync();
@@ -202,11 +225,14 @@ public sealed class OwnershipTests
         async Task IsRefusedAsync()
         {
             var run = (await app.OnceAsync()).Expect("Failed", 1);
-            Assert.Contains($"The image {app.Project}-web:latest that is built for web of {app.Project} is the one of site of the compose project {other.Project} as well", run.Error, StringComparison.Ordinal);
+            Assert.Contains(
+                $"The image {app.Project}-web:latest that is built for web of {app.Project} is the one of site "
+                + $"of the compose project {other.Project} as well", run.Error, StringComparison.Ordinal);
         }
         await IsRefusedAsync();
         // The engine then says the container's image as an id.
-        await Command.ShellAsync($"printf 'FROM watchparty-sample-base:1\\nRUN echo moved > /moved\\n' | docker build -q -t {app.Project}-web:latest -");
+        await Command.ShellAsync(
+            $"printf 'FROM watchparty-sample-base:1\\nRUN echo moved > /moved\\n' | docker build -q -t {app.Project}-web:latest -");
         await IsRefusedAsync();
         Assert.Equal(before, await other.ContainersAsync());
         Assert.Empty(await app.ContainersAsync());
@@ -215,7 +241,8 @@ public sealed class OwnershipTests
         (await app.OnceAsync()).Succeeded();
     }
 
-    private static Task<string> ByHandAsync(string folder, string arguments) => Command.ShellAsync($"docker compose {arguments} </dev/null", folder);
+    private static Task<string> ByHandAsync(string folder, string arguments) =>
+        Command.ShellAsync($"docker compose {arguments} </dev/null", folder);
 
     private static async Task<IReadOnlyList<string>> LabelsAsync(Application app)
     {
@@ -225,6 +252,7 @@ public sealed class OwnershipTests
     }
 
     private static async Task<IReadOnlyList<string>> ServicesAsync(Application app) =>
-        [.. (await Command.OutputAsync("docker", ["ps", "-a", "--filter", $"label=com.docker.compose.project={app.Project}", "--format", "{{.Label \"com.docker.compose.service\"}}"]))
+        [.. (await Command.OutputAsync("docker", ["ps", "-a", "--filter", $"label=com.docker.compose.project={app.Project}", "--format",
+            "{{.Label \"com.docker.compose.service\"}}"]))
             .Split('\n').Order(StringComparer.Ordinal)];
 }

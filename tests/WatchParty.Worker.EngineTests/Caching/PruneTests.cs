@@ -67,8 +67,8 @@ public sealed class PruneTests : IAsyncLifetime
         Assert.NotNull(record);
         Assert.Contains(prune.Notes, n => n.Contains("salt && cp packages.txt", StringComparison.Ordinal));
         await app.PushContentAsync();
-        // The step that is missing may have run to its end before the stop reached it, and then is there again.
-        Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran().Where(r => !r.Contains("salt && cp packages.txt", StringComparison.Ordinal)));
+        // The step itself was quick enough in the mark on some engines, and stopped on others.
+        Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran().Where(s => !s.Contains("salt && cp packages.txt", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -144,20 +144,20 @@ public sealed class PruneTests : IAsyncLifetime
             await app.PushContentAsync();
         }
         // Old names go after each release; these wait for the prune.
-        await Command.OutputAsync("docker", ["tag", "watchparty-sample-base:1", $"{app.Project}-web:watchparty-1"]);
+        await Command.OutputAsync("docker", ["tag", "watchparty-sample-base:1", $"watchparty-release:{app.Project}.1.web"]);
         var (records, images) = ((await _cache!.RecordsAsync()).Select(r => r.ID).Order().ToList(), await ImagesAsync());
 
         var dry = await app.PruneAsync("--dry-run");
         Assert.Equal("DryRun", dry.Outcome);
         Assert.True(dry.Before() == records.Count && dry.After() < dry.Before(), dry.All);
-        Assert.Equal($"{app.Project}-web:watchparty-1", (string?)Assert.Single(dry.Json["targets"]!.AsArray()));
+        Assert.Equal($"watchparty-release:{app.Project}.1.web", (string?)Assert.Single(dry.Json["targets"]!.AsArray()));
         Assert.Equal(records, (await _cache.RecordsAsync()).Select(r => r.ID).Order());
         Assert.Equal(images, await ImagesAsync());
         Assert.Contains("Would remove: ", (await app.RunAsync("prune", "--dry-run")).Output, StringComparison.Ordinal);
 
         var prune = await app.PruneAsync();
         Assert.Equal((dry.Before(), dry.After()), (prune.Before(), prune.After()));
-        Assert.Null(await app.ImageAsync("web:watchparty-1"));
+        Assert.Null(await app.KeptImageAsync("1", "web"));
     }
 
     [Fact]
@@ -177,10 +177,10 @@ public sealed class PruneTests : IAsyncLifetime
             (await app.OnceAsync()).Succeeded();
         }
         await app.PruneAsync();
-        Assert.Null(await app.ImageAsync("web:watchparty-1"));
-        Assert.Null(await app.ImageAsync("web:watchparty-2"));
-        Assert.NotNull(await app.ImageAsync("web:watchparty-3"));
-        Assert.Equal(await app.ImageAsync("web:latest"), await app.ImageAsync("web:watchparty-4"));
+        Assert.Null(await app.KeptImageAsync("1", "web"));
+        Assert.Null(await app.KeptImageAsync("2", "web"));
+        Assert.NotNull(await app.KeptImageAsync("3", "web"));
+        Assert.Equal(await app.ImageAsync("web:latest"), await app.KeptImageAsync("4", "web"));
         await ForeignStaysAsync();
         Assert.Equal("Cleared", (await app.RunAsync("clear-cache", "--json")).Outcome);
         await ForeignStaysAsync();

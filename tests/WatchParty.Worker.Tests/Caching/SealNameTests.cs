@@ -13,7 +13,8 @@ public sealed class SealNameTests
     }
 
     [Fact]
-    public void Name_IsOneThatDockerTakes() => Assert.All(Odd(), name => Assert.Matches(@"\Awatchparty-cache:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\z", name));
+    public void Name_IsOneThatDockerTakes() => Assert.All(Odd(), name =>
+        Assert.Matches(@"\Awatchparty-cache:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\z", name));
 
     [Fact]
     public void TwoServicesOrStages_NeverHaveTheSame()
@@ -25,7 +26,8 @@ public sealed class SealNameTests
 
     private static IEnumerable<string> Odd()
     {
-        var services = new[] { "a", "b", "A", "a.b", "a.b.c", "a..b", "a-b", "a_b", "a.", new string('x', 150), new string('x', 151), new string('x', 100) + "." + new string('y', 100) };
+        var services = new[] { "a", "b", "A", "a.b", "a.b.c", "a..b", "a-b", "a_b", "a.", new string('x', 150), new string('x', 151),
+            new string('x', 100) + "." + new string('y', 100) };
         return from project in new[] { "p", "p-a", "p_a", new string('p', 120) }
                from service in services
                from stage in new[] { null, "b", "c", "b.c", ".c", "s0", new string('s', 90), new string('s', 91) }

@@ -5,7 +5,7 @@ namespace WatchParty.Worker.Tests.Fakes;
 /// <summary>Runs all that awaits on one thread, in the order in which it can go on, so that a test gives the same run each time.</summary>
 internal sealed class Pump : SynchronizationContext, IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private const int Patience = 20_000;
 
     private readonly BlockingCollection<(SendOrPostCallback Callback, object? State)> _work = [];
 
@@ -54,8 +54,7 @@ internal sealed class Pump : SynchronizationContext, IDisposable
             if (_work.TryTake(out var next)) { next.Callback(next.State); }
             else if (clock.NextDue is { } due) { clock.Advance(due - clock.GetUtcNow()); }
             // It comes back by another thread, as what reads a file.
-            else if (_work.TryTake(out next, Patience)) { next.Callback(next.State); }
-            else { throw new TimeoutException("something that was to go on does not"); }
+            else if (TryAwait(() => clock.NextDue is null && !task.IsCompleted, out next)) { next.Callback(next.State); }
         }
     });
 
@@ -67,11 +66,22 @@ internal sealed class Pump : SynchronizationContext, IDisposable
         {
             if (!_work.TryTake(out var next))
             {
-                if (!IsUnderWay()) { return; }
-                if (!_work.TryTake(out next, Patience)) { throw new TimeoutException("something that was to go on does not"); }
+                if (!TryAwait(IsUnderWay, out next)) { return; }
             }
             next.Callback(next.State);
         }
+    }
+
+    /// <summary>Waits for something to go on here, as long as <paramref name="while"/> holds.</summary>
+    private bool TryAwait(Func<bool> @while, out (SendOrPostCallback Callback, object? State) next)
+    {
+        for (var waited = 0; @while(); waited++)
+        {
+            if (_work.TryTake(out next, 1)) { return true; }
+            if (waited > Patience) { throw new TimeoutException("something that was to go on does not"); }
+        }
+        next = default;
+        return false;
     }
 
     private void Within(Action work)

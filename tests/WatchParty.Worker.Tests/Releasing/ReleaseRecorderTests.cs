@@ -30,7 +30,7 @@ public sealed class ReleaseRecorderTests : IDisposable
         var marks = new FreshMarks(_record.Database, _record.Time);
         marks.Add(["backend"], "a clear");
         var recorder = new ReleaseRecorder(
-            new DeployOptions(), _record.History, marks, StateFolder.Open(_root), new ProgressFeed(), new ReleaseListeners([], NullLogger<ReleaseListeners>.Instance), _record.Time, NullLogger<ReleaseRecorder>.Instance);
+            new DeployOptions(), _record.History, StateFolder.Open(_root), new ProgressFeed(), new ReleaseListeners([], NullLogger<ReleaseListeners>.Instance), _record.Time, NullLogger<ReleaseRecorder>.Instance);
         var plan = RecordBench.Plan(RecordBench.Commit, "backend");
         plan = plan with { Services = [.. plan.Services.Select(s => s with { Fresh = s.Action == ServiceAction.Built })] };
         using (var release = recorder.Begin(new Detection(RecordBench.Commit, null, true, null), new ReleaseRequest("test"), new PhaseClock(_record.Time)))

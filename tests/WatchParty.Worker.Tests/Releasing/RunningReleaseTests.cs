@@ -66,7 +66,7 @@ public sealed class RunningReleaseTests : IDisposable
     private RunningRelease Begin(ReleaseRequest request)
     {
         var recorder = new ReleaseRecorder(
-            new DeployOptions(), _bench.History, new FreshMarks(_bench.Database, _bench.Time), StateFolder.Open(_folder), new ProgressFeed(), new ReleaseListeners([], NullLogger<ReleaseListeners>.Instance), _bench.Time, NullLogger<ReleaseRecorder>.Instance);
+            new DeployOptions(), _bench.History, StateFolder.Open(_folder), new ProgressFeed(), new ReleaseListeners([], NullLogger<ReleaseListeners>.Instance), _bench.Time, NullLogger<ReleaseRecorder>.Instance);
         return recorder.Begin(new Detection(RecordBench.Commit, null, true, null), request, new PhaseClock(_bench.Time));
     }
 }

@@ -1,10 +1,13 @@
 using System.Reflection;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;
+using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Simulation;
@@ -19,46 +22,62 @@ internal enum Without
     Rollback = 4,
     Quarantine = 8,
     TheFlagStaying = 16,
+    KeptImages = 32,
+    FreshMarks = 64,
+    TheNewestCommit = 128,
 }
 
-/// <summary>One life of the worker, from a start to a stop or a kill. The queue, the polls' side of it, the record, the decision what a failure means and the
-/// drop files are the real ones; git and docker are <see cref="World"/>, whose steps are taken in the order of <see cref="ReleasePipeline"/>.</summary>
+/// <summary>One life of the worker, from a start to a stop or a kill: its own classes, put together as they are in the program, in a <see cref="World"/>.</summary>
 internal sealed class SimulatedWorker : IDisposable
 {
-    private static readonly MethodInfo Execute = typeof(ReleasingService).GetMethod("ExecuteAsync", BindingFlags.Instance | BindingFlags.NonPublic)!;
+    private static readonly BindingFlags Hidden = BindingFlags.Instance | BindingFlags.NonPublic;
+    private static readonly MethodInfo Releases = typeof(ReleasingService).GetMethod("ExecuteAsync", Hidden)!;
+    private static readonly MethodInfo Flags = typeof(DropFileService).GetMethod("ExecuteAsync", Hidden)!;
 
     private readonly World _world;
     private readonly Without _without;
     private readonly Pump _pump = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly WorkGate _gate;
+    private readonly ServiceProvider _services;
+    private readonly List<WorkGate> _gates;
     private readonly NewestCommit _newest;
-    private readonly ReleasingService _releasing;
-    private readonly CommitDetection _detection;
     private readonly Task _loop;
     private readonly Task _flags;
     private readonly Task _recovery;
-    private int _atWork;
-    private string? _underWay;
+    private string? _seen;
 
-    public SimulatedWorker(World world, Database database, string folder, DateTimeOffset now, bool cancelOnNewer, Without without)
+    public SimulatedWorker(World world, Database database, WorkerOptions options, StateFolder state, DateTimeOffset now, Without without)
     {
         (_world, _without) = (world, without);
         Clock = new ManualTimeProvider();
         Clock.Advance(now - Clock.GetUtcNow());
-        History = new History(database, Clock);
-        var options = new WorkerOptions { Build = { CancelOnNewerCommit = cancelOnNewer } };
-        _gate = new WorkGate(Clock);
-        _pump.IsUnderWay = () => _gate.Waiting > 0 && (_gate.Current is null || _stop.IsCancellationRequested);
-        _newest = new NewestCommit(options.Build, History);
-        _detection = new CommitDetection(null!, History, NullLogger<CommitDetection>.Instance);
-        _releasing = new ReleasingService(
-            (request, token) => WorkAsync("release", t => ReleaseAsync(request, t), token), _newest, History, options, new Heartbeat(Clock), Clock, NullLogger<ReleasingService>.Instance);
-        _recovery = _pump.Begin(() => WorkAsync("recovery", RecoverAsync, _stop.Token));
-        _loop = _pump.Begin(() => (Task)Execute.Invoke(_releasing, [_stop.Token])!);
+        world.Begin(Clock);
+        _services = Build(database, options, state);
+        _newest = _services.GetRequiredService<NewestCommit>();
+        History = _services.GetRequiredService<History>();
+        var (mine, forFlags, forStart) = (Operations(), Operations(), Operations());
+        _gates = [.. new[] { mine, forFlags, forStart }.Select(o => o.Gate).Distinct()];
+        _pump.IsUnderWay = () => !_world.IsDead && (_gates.Exists(g => g.Waiting > 0 && (g.Current is null || _stop.IsCancellationRequested))
+            || (_gates.Exists(g => g.Current is not null) && _world.Clock.Delays == 0));
+        var releasing = new ReleasingService(
+            (request, token) => _world.WorkAsync("release", () => mine.Operations.ReleaseAsync(request, token)), _newest, History, options,
+            _services.GetRequiredService<Heartbeat>(), Clock, NullLogger<ReleasingService>.Instance);
         // Looks are far apart, because each is a look at real files; what a look does is the same.
-        var watcher = new DropFileWatcher(folder, Clock, NullLogger<DropFileWatcher>.Instance) { LookEvery = TimeSpan.FromMinutes(4), WithEvents = false };
-        _flags = _pump.Begin(() => watcher.RunAsync(HandleAsync, _ => { }, _stop.Token));
+        var flags = ActivatorUtilities.CreateInstance<DropFileService>(_services, forFlags.Operations);
+        flags.LookEvery = TimeSpan.FromMinutes(4);
+        flags.WithEvents = false;
+        _recovery = without.HasFlag(Without.Recovery) ? Task.CompletedTask
+            : _pump.Begin(() => _world.WorkAsync("recovery", async () =>
+            {
+                await forStart.Operations.RecoverAsync(always: true, _stop.Token);
+                return true;
+            }));
+        _loop = _pump.Begin(() => (Task)Releases.Invoke(releasing, [_stop.Token])!);
+        _flags = _pump.Begin(() => _world.WorkAsync("flag", async () =>
+        {
+            await (Task)Flags.Invoke(flags, [_stop.Token])!;
+            return true;
+        }));
         _pump.Settle();
     }
 
@@ -66,137 +85,115 @@ internal sealed class SimulatedWorker : IDisposable
 
     public History History { get; }
 
-    /// <summary>When the work for each flag began.</summary>
-    public List<DateTimeOffset> Cleared { get; } = [];
+    /// <summary>Why the deployed release could not be brought up at the start; null when it was, or was not yet.</summary>
+    public string? NotBroughtUp { get; private set; }
 
-    public bool IsIdle => _gate.Current is null && _gate.Waiting == 0;
+    public bool IsIdle => _gates.TrueForAll(g => g.Current is null && g.Waiting == 0) && _recovery.IsCompleted;
 
     /// <summary>Whether a loop ended by itself, after which systemd starts the service anew.</summary>
     public bool HasFallen => _loop.IsCompleted || _flags.IsCompleted;
 
     public void Poll()
     {
-        _newest.See(_world.Head);
+        // What the fault of a test loses: a commit that comes while work goes on, and is the remote's newest ever after.
+        if (_without.HasFlag(Without.TheNewestCommit))
+        {
+            var isNews = _seen != _world.Head;
+            _seen = _world.Head;
+            if (!isNews || !IsIdle) { return; }
+        }
+        _pump.Begin(() =>
+        {
+            try
+            {
+                _newest.See(_world.Head);
+            }
+            catch (Exception e) when (e is WorkerException or KilledException)
+            {
+                // As the poller does.
+            }
+            return true;
+        });
+        // What gives way for it is told by another thread.
+        SpinWait.SpinUntil(() => _newest.GivingWay.IsCompleted);
         _pump.Settle();
     }
 
-    public void Advance(TimeSpan by) => _pump.Advance(Clock, by);
+    public void Prune() => Ask("prune", o => o.PruneAsync(dryRun: false, "test", _stop.Token));
+
+    public void RollBack() => Ask("rollback", o => o.RollBackAsync(null, "test", _stop.Token));
+
+    public void Advance(TimeSpan by)
+    {
+        if (!_world.IsDead) { _pump.Advance(Clock, by); }
+    }
 
     /// <summary>The end by SIGTERM: every step under way comes to its end or is cancelled.</summary>
     public void Stop()
     {
-        _stop.Cancel();
-        for (var i = 0; i < 20 && !(_loop.IsCompleted && _flags.IsCompleted && _recovery.IsCompleted); i++) { Advance(TimeSpan.FromMinutes(1)); }
-        if (!_loop.IsCompleted || !_flags.IsCompleted) { _world.Violated("a stop does not end the loops"); }
+        _pump.Begin(() =>
+        {
+            _stop.Cancel();
+            return true;
+        });
+        for (var i = 0; i < 60 && !(_loop.IsCompleted && _flags.IsCompleted && _recovery.IsCompleted); i++) { Advance(TimeSpan.FromMinutes(1)); }
+        if (!_world.IsDead && (!_loop.IsCompleted || !_flags.IsCompleted)) { _world.Violated("a stop does not end the loops"); }
     }
 
     /// <summary>The end by SIGKILL: nothing that awaits goes on.</summary>
     public void Kill()
     {
-        if (_underWay is { } commit) { _world.Allow(commit); }
+        _world.Died();
         Dispose();
     }
 
     public void Dispose()
     {
         _pump.Dispose();
-        _newest.Dispose();
-        _gate.Dispose();
         _stop.Dispose();
     }
 
-    private async Task<T> WorkAsync<T>(string name, Func<CancellationToken, Task<T>> work, CancellationToken token)
+    private void Ask<T>(string name, Func<Operations, Task<T>> work)
     {
-        async Task<T> AloneAsync(CancellationToken t)
-        {
-            if (++_atWork > 1) { _world.Violated($"I5: {name} begins while other work goes on"); }
-            try
-            {
-                return await work(t);
-            }
-            finally
-            {
-                _atWork--;
-            }
-        }
-        return _without.HasFlag(Without.TheGate) ? await AloneAsync(token) : await _gate.RunAsync(name, AloneAsync, token);
+        _ = _pump.Begin(() => _world.WorkAsync(name, () => work(_services.GetRequiredService<Operations>())));
+        _pump.Settle();
     }
 
-    private async Task<bool> RecoverAsync(CancellationToken stop)
+    private (Operations Operations, WorkGate Gate) Operations()
     {
-        var unfinished = History.Unfinished();
-        if (!_without.HasFlag(Without.Recovery) && History.DeployedCommit() is { } deployed)
-        {
-            await _world.StepAsync("up again", null, Clock, () => false, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-            _world.Serves(deployed);
-        }
-        foreach (var release in unfinished) { History.Finish(release.Id, ReleaseOutcome.Interrupted, "the worker ended", PhaseSeconds.Zero); }
-        return true;
+        if (!_without.HasFlag(Without.TheGate)) { return (_services.GetRequiredService<Operations>(), _services.GetRequiredService<WorkGate>()); }
+        var gate = new WorkGate(Clock);
+        return (ActivatorUtilities.CreateInstance<Operations>(_services, gate), gate);
     }
 
-    private async Task<DropFileResult> HandleAsync(DropFileRequest request, CancellationToken stop)
+    private ServiceProvider Build(Database database, WorkerOptions options, StateFolder state)
     {
-        if (request.Kind == DropFileKind.ClearCache)
-        {
-            return await WorkAsync("clear", async token =>
-            {
-                Cleared.Add(Clock.GetUtcNow());
-                await _world.StepAsync("clear", null, Clock, () => token.IsCancellationRequested, token);
-                return new DropFileResult("Cleared", request.Targets, 0, null);
-            }, stop);
-        }
-        var report = await WorkAsync("forced release", token => ReleaseAsync(new ReleaseRequest("force-rebuild.flag", ForceRebuild: true), token), stop);
-        if (report.Outcome == ReleaseOutcome.Interrupted) { throw new OperationCanceledException(stop); }
-        return new DropFileResult($"{report.Outcome}", request.Targets, 0, report.Error);
+        IDockerEngine engine = new FailpointEngine(_world.Docker, _world.Failpoints);
+        return new ServiceCollection()
+            .AddSingleton(typeof(ILogger<>), typeof(NullLogger<>))
+            .AddWorker(options, state)
+            .AddSingleton<TimeProvider>(_world.Clock).AddSingleton(database).AddSingleton(_world.Failpoints)
+            .AddSingleton<IToolRunner>(new FailpointRunner(_world.Tools, _world.Failpoints))
+            .AddSingleton(_without.HasFlag(Without.KeptImages) ? new ForgettingEngine(engine) : engine)
+            .AddSingleton<IReleaseListener>(new Listener(this))
+            .AddSingleton<Heartbeat>().AddSingleton<FlagTries>()
+            .BuildServiceProvider();
     }
 
-    /// <summary>The steps of <see cref="ReleasePipeline.RunAsync"/>.</summary>
-    private async Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken stop)
+    private sealed class Listener(SimulatedWorker worker) : IReleaseListener
     {
-        await _world.StepAsync("detect", null, Clock, () => stop.IsCancellationRequested, stop);
-        var found = request.Newest is null ? new Detection(_world.Head, History.Deployed(), true, null) : await _detection.DetectAsync(request, stop);
-        if (!found.IsNew) { return ReleaseRecorder.NotReleased(found, request, PhaseSeconds.Zero); }
-        if (request.ForceRebuild)
+        public void Began(long release, string commit, string trigger) => worker._world.Say($"release {release} of {worker._world.Short(commit)} ({trigger})");
+
+        public void Ended(ReleaseReport report)
         {
-            History.LiftQuarantine(found.Commit);
-            _world.Allow(found.Commit);
+            if (report.Outcome is ReleaseOutcome.Succeeded or ReleaseOutcome.RolledBack) { worker.NotBroughtUp = null; }
+            worker._world.Say($"release {report.Release}: {report.Outcome} {report.Error}");
         }
-        var id = History.Begin(found.Commit, found.Deployed?.Commit, request.Trigger, request.ForceRebuild);
-        var superseded = request.Newest?.Superseded ?? CancellationToken.None;
-        var deploying = false;
-        _underWay = found.Commit;
-        try
+
+        public void BroughtUp(long release, string commit, string? error)
         {
-            History.Enter(id, ReleaseState.Planning);
-            await _world.StepAsync("plan", found.Commit, Clock, () => stop.IsCancellationRequested || superseded.IsCancellationRequested, stop);
-            History.Enter(id, ReleaseState.Building);
-            await _world.StepAsync("build", found.Commit, Clock, () => stop.IsCancellationRequested || superseded.IsCancellationRequested, stop);
-            History.Enter(id, ReleaseState.Deploying);
-            deploying = true;
-            _world.BeginsDeploying(found.Commit);
-            await _world.StepAsync("deploy", found.Commit, Clock, () => false, stop);
-            History.Enter(id, ReleaseState.Verifying);
-            await _world.StepAsync("verify", found.Commit, Clock, () => false, stop);
-            _world.Serves(found.Commit);
-            History.LiftQuarantine(found.Commit);
-            History.Finish(id, ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
+            worker.NotBroughtUp = error;
+            worker._world.Say($"release {release} is {(error is null ? "up" : $"not up: {error}")}");
         }
-        catch (Exception e)
-        {
-            var failure = ReleaseFailure.Of(e, deploying, stop, request.Newest?.SupersededBy);
-            if (failure.CommitAtFault && found.Commit != found.Deployed?.Commit && !_without.HasFlag(Without.Quarantine)) { History.Quarantine(found.Commit, id, failure.Error); }
-            if (deploying && found.Deployed is { } before && !_without.HasFlag(Without.Rollback))
-            {
-                History.Enter(id, ReleaseState.RollingBack);
-                await _world.StepAsync("roll back", null, Clock, () => false, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-                _world.Serves(before.Commit);
-                failure = failure with { Outcome = ReleaseOutcome.RolledBack };
-            }
-            History.Finish(id, failure.Outcome, failure.Error, PhaseSeconds.Zero);
-            // What failed for a reason outside of the commit is done again, and the record says so.
-            if (deploying && !failure.CommitAtFault) { _world.Allow(found.Commit); }
-        }
-        _underWay = null;
-        return History.Find(id)!;
     }
 }

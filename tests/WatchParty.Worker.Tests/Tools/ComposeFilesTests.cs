@@ -39,7 +39,9 @@ public sealed class ComposeFilesTests : IDisposable
 
         var message = Refusal();
 
-        Assert.Contains($"There is no compose file in {Folder}: looked for compose.yaml, compose.yml, docker-compose.yml, docker-compose.yaml", message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"There is no compose file in {Folder}: looked for compose.yaml, compose.yml, docker-compose.yml, docker-compose.yaml",
+            message, StringComparison.Ordinal);
         Assert.Contains("Compose:Files", message, StringComparison.Ordinal);
     }
 
@@ -93,7 +95,9 @@ public sealed class ComposeFilesTests : IDisposable
     public void AFileThatIsNamedAndMissing_IsNamedWithWhatNamesIt()
     {
         Write("app/compose.yaml");
-        Assert.Contains($"{Path.Combine(Folder, "server.yaml")} does not exist. It is named by Compose:Files", Refusal("compose.yaml", "server.yaml"), StringComparison.Ordinal);
+        Assert.Contains(
+            $"{Path.Combine(Folder, "server.yaml")} does not exist. It is named by Compose:Files",
+            Refusal("compose.yaml", "server.yaml"), StringComparison.Ordinal);
 
         Write("app/.env", "COMPOSE_FILE=gone.yaml\n");
         Assert.Contains($"It is named by COMPOSE_FILE of {Path.Combine(Folder, ".env")}", Refusal(), StringComparison.Ordinal);
@@ -110,7 +114,9 @@ public sealed class ComposeFilesTests : IDisposable
         foreach (var name in new[] { "../other/compose.yaml", "linked/compose.yaml" })
         {
             var message = Refusal(name);
-            Assert.Contains($"The compose file {name} (Compose:Files) leads out of the checkout {Folder}, to {Path.Combine(_root, "other/compose.yaml")}", message, StringComparison.Ordinal);
+            Assert.Contains(
+                $"The compose file {name} (Compose:Files) leads out of the checkout {Folder}, "
+                + $"to {Path.Combine(_root, "other/compose.yaml")}", message, StringComparison.Ordinal);
             _environment["COMPOSE_FILE"] = name;
             Assert.Contains("(COMPOSE_FILE of the environment) leads out", Refusal(), StringComparison.Ordinal);
         }
@@ -140,7 +146,8 @@ public sealed class ComposeFilesTests : IDisposable
         Directory.CreateSymbolicLink(Path.Combine(_root, "here"), Folder);
 
         Assert.Equal(["compose.yaml"], Names(Find("../app/compose.yaml")));
-        Assert.Equal([Path.Combine(_root, "here/compose.yaml")], ComposeFiles.Find(Path.Combine(_root, "here"), new ComposeOptions(), Look).Paths.AsEnumerable());
+        var linked = ComposeFiles.Find(Path.Combine(_root, "here"), new ComposeOptions(), Look);
+        Assert.Equal([Path.Combine(_root, "here/compose.yaml")], linked.Paths.AsEnumerable());
     }
 
     [Fact]

@@ -99,7 +99,7 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
 
         private string Project => _model["name"]!.ToString();
 
-        private Dictionary<string, JsonObject> All { get; } = Services(call.Model());
+        private Dictionary<string, JsonObject> All => field ??= Services(_model);
 
         private DateTimeOffset Now => time.GetUtcNow();
 
