@@ -60,7 +60,8 @@ internal sealed class Recovery(
             if (await kept.DifferAsync(model, history.Recorded(release.Id), stop)) { return false; }
             var deployment = await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop);
             if (deployment.Services is not { IsEmpty: true }) { return false; }
-            await verifier.VerifyAsync(deployment, UpAnswer.Nothing, stop);
+            // What is unhealthy now was not so before the release: these are its own containers.
+            await verifier.VerifyAsync(deployment with { Before = new ContainerSet([]) }, UpAnswer.Nothing, stop);
             await kept.KeepAsync(model, release.Id, stop);
             await repository.KeepAsync(release.Commit, release.Id, stop);
             history.LiftQuarantine(release.Commit);

@@ -9,8 +9,10 @@ namespace WatchParty.Worker.Tools;
 /// <summary>The Docker Engine's HTTP API, as far as the worker needs it.</summary>
 internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEndpoint, TimeProvider time) : IDockerEngine, IDisposable
 {
-    // Newer versions drop fields read here: 1.52 the BuildCache list of /system/df (api/docs/CHANGELOG.md of moby).
+    // What is read here is tried up to this one; a newer one is spoken only with an engine that refuses this one.
     private static readonly Version NewestApi = new(1, 51);
+    /// <summary>From here on the disk usage has its items in another field, and only when they are asked for (api/docs/CHANGELOG.md of moby).</summary>
+    private static readonly Version UsageItems = new(1, 52);
     /// <summary>From here on the size limits of a prune have their new names (api/docs/CHANGELOG.md of moby).</summary>
     private static readonly Version SizeLimits = new(1, 48);
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(60);
@@ -91,8 +93,13 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) =>
         FindAsync($"volumes/{Escape(name)}", DockerJson.Default.VolumeDetails, cancellationToken);
 
-    public async Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
-        (await GetAsync("system/df?type=build-cache", DockerJson.Default.DiskUsage, cancellationToken)).BuildCache ?? [];
+    public async Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken)
+    {
+        await ConnectedAsync(cancellationToken);
+        var items = _version >= UsageItems ? "&verbose=1" : "";
+        var usage = await GetAsync($"system/df?type=build-cache{items}", DockerJson.Default.DiskUsage, cancellationToken);
+        return [.. (usage.BuildCache ?? usage.BuildCacheUsage?.Items ?? []).Select(r => r.Parents is null ? r with { Parents = r.PlainParents } : r)];
+    }
 
     public async Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken)
     {
@@ -103,7 +110,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         if (maxBytes is { } most)
         {
             // An engine ignores a parameter that it does not know, and would then remove everything.
-            await ConnectAsync(cancellationToken);
+            await ConnectedAsync(cancellationToken);
             filter += string.Create(CultureInfo.InvariantCulture, $"&{(_version >= SizeLimits ? "max-used-space" : "keep-storage")}={most}");
         }
         for (var attempt = 1; ; attempt++)
@@ -161,15 +168,33 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         return answer.StatusCode == HttpStatusCode.NotFound ? null : await ReadAsync(answer, type, cancellationToken);
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, TimeSpan limit, CancellationToken cancellationToken)
+    private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, TimeSpan limit, CancellationToken cancellationToken) => WithinAsync(
+        limit,
+        async token =>
+        {
+            await ConnectAsync(token);
+            using var request = new HttpRequestMessage(method, _prefix + path);
+            return await _http!.SendAsync(request, token);
+        },
+        cancellationToken);
+
+    /// <summary>For what depends on the version of the API.</summary>
+    private Task ConnectedAsync(CancellationToken cancellationToken) => WithinAsync(
+        QuickLimit,
+        async token =>
+        {
+            await ConnectAsync(token);
+            return true;
+        },
+        cancellationToken);
+
+    private async Task<T> WithinAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(limit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            await ConnectAsync(both.Token);
-            using var request = new HttpRequestMessage(method, _prefix + path);
-            return await _http!.SendAsync(request, both.Token);
+            return await work(both.Token);
         }
         catch (HttpRequestException e)
         {
@@ -201,6 +226,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
                 throw new WorkerException($"What answers at {_endpoint} is no Docker Engine: it says that its API version is '{version.ApiVersion}'.", Remedy.RetriedByItself);
             }
             _version = theirs < NewestApi ? theirs : NewestApi;
+            if (Version.TryParse(version.MinAPIVersion, out var oldest) && oldest > _version) { _version = oldest; }
             _prefix = $"v{_version}/";
         }
         finally

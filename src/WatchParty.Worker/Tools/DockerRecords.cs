@@ -126,15 +126,23 @@ internal sealed record ContainerHostConfiguration(ContainerRestartPolicy? Restar
 
 internal sealed record ContainerRestartPolicy(string? Name);
 
-/// <summary>One record of the builder cache, as <c>/system/df</c> lists it up to API 1.51.</summary>
+/// <summary>One record of the builder cache, as <c>/system/df</c> lists it.</summary>
 internal sealed record CacheRecord([property: JsonRequired] string ID, [property: JsonRequired] string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
 {
     /// <summary>Records that it was made from; they stay as long as it does. The engine's name for it begins with a space (moby api/types).</summary>
     [JsonPropertyName(" Parents")]
     public string[]? Parents { get; init; }
+
+    /// <summary>The same under the name without the space.</summary>
+    [JsonPropertyName("Parents")]
+    public string[]? PlainParents { get; init; }
 }
 
-internal sealed record DiskUsage(CacheRecord[]? BuildCache);
+/// <param name="BuildCache">Up to API 1.51.</param>
+/// <param name="BuildCacheUsage">From API 1.52 on.</param>
+internal sealed record DiskUsage(CacheRecord[]? BuildCache, CacheUsage? BuildCacheUsage);
+
+internal sealed record CacheUsage(CacheRecord[]? Items);
 
 internal sealed record CachePruneAnswer(string[]? CachesDeleted, long SpaceReclaimed);
 

@@ -31,16 +31,7 @@ internal sealed record Kill(Work Work, string? Point, int MostNew = 0, int MostO
     /// <summary>Whether a worker is killed that starts with the work waiting for it, and not one that runs already.</summary>
     public bool AtStart { get; init; }
 
-    public string Name => Call is { } call ? $"{Work}/{call.Name}{(AtStart ? ", from the start" : "")}" : $"{Work}/{Point ?? "random"}";
-
-    /// <summary>Every point, once, with what happens there.</summary>
-    public static IReadOnlyList<Kill> All { get; } =
-    [
-        new Kill(Work.Commit, "after git checkout", MostNew: 1),
-        new Kill(Work.Commit, "after buildx bake", MostNew: 1),
-        new Kill(Work.Commit, "after compose up", MostNew: 2, MostOld: 1),
-        new Kill(Work.BadCommit, "after compose up#2", MostNew: 1, MostOld: 1),
-    ];
+    public string Name => Call is { } call ? $"{Work}/{call.Name}{(AtStart ? ", from the start" : "")}" : $"{Work}/{Point ?? "random"}{(AtStart ? ", at a start" : "")}";
 }
 
 /// <summary>Kills the worker again and again on one application, each time with other work, starts it again and asks the oracle.</summary>
@@ -59,7 +50,7 @@ internal sealed class KillRuns : IAsyncDisposable
     {
         _app = app;
         _oracle = new Oracle(app);
-        _environment = [(Failpoints.Variable, Order), .. environment];
+        _environment = [(Failpoints.Variable, Order), (Failpoints.TraceVariable, Trace), .. environment];
     }
 
     /// <summary>Seconds from the start of a worker that finds a new commit until that serves, without a kill.</summary>
@@ -72,6 +63,8 @@ internal sealed class KillRuns : IAsyncDisposable
     public bool LivedThrough { get; private set; }
 
     private string Order => _app.In("kill-at");
+
+    private string Trace => _app.In("reached");
 
     /// <summary>An application, and the worker that follows it.</summary>
     /// <param name="releases">How many there are of it already.</param>
@@ -140,6 +133,40 @@ internal sealed class KillRuns : IAsyncDisposable
         return found;
     }
 
+    /// <summary>The points that the worker reaches while it does this and nobody kills it, in order.</summary>
+    /// <param name="atStart">Whether they are those of a worker that starts; then with a commit that waits.</param>
+    public async Task<IReadOnlyList<string>> PointsOfAsync(Work work, bool atStart)
+    {
+        if (atStart) { await _service.KillAloneAsync(); } else { await QuietAsync(); }
+        File.Delete(Trace);
+        var before = _good;
+        if (work is Work.Commit) { _good = await PushAsync("ok"); }
+        if (work == Work.BadCommit) { await PushAsync("broken"); }
+        if (work is Work.Clear or Work.ForcedRebuild) { await File.WriteAllTextAsync(Flag(work), ""); }
+        if (atStart) { await StartAsync(); }
+        if (work is Work.Prune or Work.Rollback) { Assert.Equal(0, (await _app.RunAsync(work == Work.Prune ? "prune" : "rollback", "--json")).ExitCode); }
+        if (work is Work.Clear or Work.ForcedRebuild) { await Eventually.HoldsAsync(() => !File.Exists(Flag(work)), "the end of the flag", () => _service.Log); }
+        if (work == Work.BadCommit) { await _service.SaysAsync("RolledBack"); }
+        if (work != Work.Rollback) { Assert.True(await _oracle.SettlesAsync(_good, before, Bound) is null, _service.Log); }
+        await QuietAsync();
+        string[] points = [.. (await File.ReadAllLinesAsync(Trace)).Where(l => !IsPoll(l))];
+        if (work == Work.Rollback) { await BeginAgainAsync(); }
+        return points;
+    }
+
+    /// <summary>Waits until the worker does no more than to poll.</summary>
+    private async Task QuietAsync()
+    {
+        for (var (seen, quiet) = (-1, 0); quiet < 10;)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+            var now = File.Exists(Trace) ? File.ReadLines(Trace).Count(l => !IsPoll(l)) : 0;
+            (seen, quiet) = (now, now == seen ? quiet + 1 : 0);
+        }
+    }
+
+    private static bool IsPoll(string point) => point.EndsWith(" git ls-remote", StringComparison.Ordinal);
+
     /// <summary>Brings about a good state for the next run, after one that found something.</summary>
     public async Task BeginAgainAsync()
     {
@@ -170,7 +197,12 @@ internal sealed class KillRuns : IAsyncDisposable
     private async Task BeKilledAsync(Kill kill, TimeSpan killAfter)
     {
         if (kill.AtStart) { await _service.KillAloneAsync(); }
-        if (kill.Point is { } point) { await File.WriteAllTextAsync(Order, point); }
+        if (kill.Point is { } point)
+        {
+            // What follows the release before would be counted, too.
+            if (!kill.AtStart) { await QuietAsync(); }
+            await File.WriteAllTextAsync(Order, point);
+        }
         using var strace = kill is { Call: { } call, AtStart: false } ? await Strace.AttachAsync(call, _service.Id) : null;
         if (kill.Work is Work.Commit or Work.Cycle) { _good = await PushAsync("ok"); }
         if (kill.Work == Work.BadCommit) { await PushAsync("broken"); }

@@ -13,6 +13,9 @@ using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Fakes;
 
+/// <summary>A worker that was killed.</summary>
+internal sealed class FlowKilledException : Exception;
+
 /// <summary>The worker with its own classes, put together as they are in the program, on a fake git, a fake docker and a clock that moves by itself.</summary>
 /// <remarks><c>flow.Get&lt;Rollback&gt;()</c> is any of its classes. Calls run by <see cref="RunAsync{T}"/>, which returns when they have ended.
 /// At every <see cref="Tools.Failpoints">point</see> a test can let something happen: <c>flow.At("after git fetch", flow.StopWorker)</c>.</remarks>
@@ -25,6 +28,7 @@ internal sealed class Flow : IDisposable
     private readonly List<(string Words, string Line)> _log = [];
     private ServiceProvider? _services;
     private CancellationTokenSource _stop = new();
+    private bool _isDead;
 
     public Flow(ImageStore store = ImageStore.GraphDriver, Action<WorkerOptions>? configure = null)
     {
@@ -101,9 +105,17 @@ internal sealed class Flow : IDisposable
 
     public void StopWorker() => _stop.Cancel();
 
+    /// <summary>Lets the worker die at this point: nothing that it still tries has an effect, until <see cref="Restart"/>.</summary>
+    public void Kill()
+    {
+        _isDead = true;
+        throw new FlowKilledException();
+    }
+
     /// <summary>A new worker in the place of this one, with the same record, engine and checkout.</summary>
     public void Restart()
     {
+        _isDead = false;
         Drop();
         _stop.Dispose();
         _stop = new CancellationTokenSource();
@@ -175,6 +187,7 @@ internal sealed class Flow : IDisposable
 
     private void Reached(string point)
     {
+        if (_isDead) { throw new FlowKilledException(); }
         lock (Points) { Points.Add(point); }
         for (var i = 0; i < _at.Count; i++)
         {

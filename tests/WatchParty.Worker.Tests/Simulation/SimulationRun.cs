@@ -11,7 +11,8 @@ namespace WatchParty.Worker.Tests.Simulation;
 /// <summary>A life of a worker with its restarts, made of a seed: pushes, polls, flags, prunes, ways back by hand, stops and kills in any order; then quiet, and
 /// the invariants.</summary>
 /// <remarks>I1: the newest commit is deployed, or waits for a reason. I2: a bad commit is not tried again and again. I3: what serves is, image by image, what
-/// the record says. I4: every flag is answered by work that began later. I5: no two works at once. I6: after a clear the next build uses no cache.</remarks>
+/// the record says. I4: every flag is answered by work that began later. I5: no two works at once. I6: after a clear the next build uses no cache.
+/// I7: a bad commit is no success.</remarks>
 internal sealed class SimulationRun : IDisposable
 {
     private static readonly string[] Tables = ["step", "service", "release", "quarantine", "fresh_mark", "seal", "warm", "housekeeping", "fact", "sqlite_sequence"];
@@ -187,6 +188,10 @@ internal sealed class SimulationRun : IDisposable
         foreach (var bad in _world.Bad.Where(b => _world.Ups.GetValueOrDefault(b) > 2 * (2 + _world.Disturbances + _flags.Files)))
         {
             _world.Violated($"I2: {_world.Short(bad)} was deployed {_world.Ups[bad]} times");
+        }
+        foreach (var release in history.Last(1000).Where(r => r.Outcome == ReleaseOutcome.Succeeded && _world.Bad.Contains(r.Commit)))
+        {
+            _world.Violated($"I7: release {release.Release} of {_world.Short(release.Commit)} counts as a success");
         }
         CheckTheFlags();
         CheckTheClears(history);

@@ -194,6 +194,58 @@ public sealed class DockerEngineTests
         Assert.Equal([$"GET /version HTTP/1.1", $"GET /{used}/system/df?type=build-cache HTTP/1.1"], fake.Requests);
     }
 
+    /// <summary>Engine 29 accepts 1.44 and newer, and has the records of the builder in other fields from 1.52 on.</summary>
+    [Theory]
+    [InlineData("1.44", "GET /v1.51/system/df?type=build-cache HTTP/1.1")]
+    [InlineData("1.52", "GET /v1.52/system/df?type=build-cache&verbose=1 HTTP/1.1")]
+    public async Task Records_AreThoseThatEngine29HasByItsVersionOfTheApi(string oldest, string asked)
+    {
+        const string record = """
+            { "ID": "ndlpt0hhvkqcdfkputsk4cq9c", %PARENTS%: ["hw53o5aio51xtltp5xjp8v7fx"], "Type": "regular", "Description": "mount / from exec /bin/sh -c make",
+              "InUse": false, "Shared": true, "Size": 51, "CreatedAt": "2026-11-20T07:37:43.9Z", "LastUsedAt": "2026-11-20T07:37:45.1Z", "UsageCount": 26 }
+            """;
+        using var fake = new FakeEngine(request => request switch
+        {
+            "GET /version" => FakeEngine.Json($$"""{ "Version": "29.1.2", "ApiVersion": "1.52", "MinAPIVersion": "{{oldest}}", "Os": "linux" }"""),
+            "GET /system/df?type=build-cache" => FakeEngine.Json($$"""{ "BuilderSize": 51, "BuildCache": [{{record.Replace("%PARENTS%", "\" Parents\"", StringComparison.Ordinal)}}] }"""),
+            "GET /system/df?type=build-cache&verbose=1" => FakeEngine.Json($$"""
+                { "BuildCacheUsage": { "ActiveCount": 0, "Items": [{{record.Replace("%PARENTS%", "\"Parents\"", StringComparison.Ordinal)}}],
+                  "Reclaimable": 0, "TotalCount": 1, "TotalSize": 51 } }
+                """),
+            _ => null,
+        });
+        using var engine = fake.Connect();
+
+        var found = Assert.Single(await engine.CacheRecordsAsync(None));
+
+        Assert.Equal(("ndlpt0hhvkqcdfkputsk4cq9c", 51, new DateTimeOffset(2026, 11, 20, 7, 37, 45, 100, TimeSpan.Zero)), (found.ID, found.Size, found.LastUsedAt));
+        Assert.Equal("hw53o5aio51xtltp5xjp8v7fx", Assert.Single(found.Parents!));
+        Assert.Equal(asked, fake.Requests.Last());
+    }
+
+    [Fact]
+    public async Task Container_OfEngine29_IsReadWithItsNetworksAndPorts()
+    {
+        using var fake = Engine(_ => FakeEngine.Json("""
+            { "Id": "4f1c", "Created": "2026-11-20T07:37:43.9Z", "Name": "/app-web-1", "Image": "sha256:1", "RestartCount": 0, "Platform": "linux",
+              "ImageManifestDescriptor": { "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:2", "size": 480 },
+              "State": { "Status": "running", "Running": true, "Restarting": false, "ExitCode": 0, "Error": "", "StartedAt": "2026-11-20T07:37:44Z",
+                "Health": { "Status": "healthy", "FailingStreak": 0, "Log": [] } },
+              "HostConfig": { "RestartPolicy": { "Name": "unless-stopped", "MaximumRetryCount": 0 } },
+              "Config": { "Image": "app-web:latest", "Labels": {} },
+              "Mounts": [{ "Type": "volume", "Name": "app_data", "Source": "/var/lib/docker/volumes/app_data/_data", "Destination": "/data", "Mode": "z", "RW": true }],
+              "NetworkSettings": { "SandboxID": "9", "Ports": { "8000/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8080" }], "9000/tcp": null },
+                "Networks": { "app_default": { "NetworkID": "7", "Aliases": ["app-web-1", "web"], "DNSNames": ["app-web-1", "web", "4f1c"], "IPAddress": "172.18.0.2" } } } }
+            """));
+        using var engine = fake.Connect();
+
+        var found = (await engine.FindContainerAsync("4f1c", None))!;
+
+        Assert.Equal(("healthy", "7", "app_data"), (found.State.Health!.Status, found.NetworkSettings!.Networks!["app_default"].NetworkID, found.Mounts!.Single().Name));
+        Assert.Equal("8080", found.NetworkSettings.Ports!["8000/tcp"]!.Single().HostPort);
+        Assert.Null(found.NetworkSettings.Ports["9000/tcp"]);
+    }
+
     [Theory]
     [InlineData("""[["driver-type", "io.containerd.snapshotter.v1"]]""", ImageStore.Containerd)]
     [InlineData("""[["Backing Filesystem", "extfs"]]""", ImageStore.GraphDriver)]
