@@ -27,6 +27,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     {
         if (plan.ConfigurationChanged || plan.Builds.Count > 0 || plan.Restarts.Count > 0) { return true; }
         var containers = await engine.ContainersAsync(plan.Model.Project, cancellationToken);
+        // It went back under a name of ours, and its own name may be free again.
+        if (containers.Any(c => KeptImages.Parse(c.Image) is not null)) { return true; }
         return plan.Model.Services.Any(s => !s.OneShot && containers.Count(c => c.Service == s.Name && c.State == "running") != s.Replicas);
     }
 
