@@ -56,8 +56,8 @@ internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
         return now.Count != then.Count || now.Any(c => !then.TryGetValue(c.Id, out var known) || !c.IsUntouchedSince(known));
     }
 
-    /// <summary>Whether nobody but their own restart policies did anything to any container since <paramref name="before"/>: none came, went, was started,
-    /// stopped, or attached to another network.</summary>
+    /// <summary>Whether nobody but their own restart policies did anything to any container since <paramref name="before"/>: none came,
+    /// went, was started, stopped, or attached to another network.</summary>
     public bool IsUntouchedSince(ContainerSet before)
     {
         var then = before.All.ToDictionary(c => c.Id);

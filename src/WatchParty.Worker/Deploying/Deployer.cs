@@ -27,6 +27,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     {
         if (plan.ConfigurationChanged || plan.Builds.Count > 0 || plan.Restarts.Count > 0) { return true; }
         var containers = await engine.ContainersAsync(plan.Model.Project, cancellationToken);
+        // It went back under a name of ours, and its own name may be free again.
+        if (containers.Any(c => KeptImages.Parse(c.Image) is not null)) { return true; }
         return plan.Model.Services.Any(s => !s.OneShot && containers.Count(c => c.Service == s.Name && c.State == "running") != s.Replicas);
     }
 
@@ -34,7 +36,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     /// <param name="whole">Whether compose has to look at the whole application whatever the containers are.</param>
     /// <param name="images">Id of the image that each service has to run; those that the image names of the model stand for when null.</param>
     public async Task<Deployment> DecideAsync(
-        ComposeModel model, IReadOnlyDictionary<string, string> restarts, bool whole, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? images = null)
+        ComposeModel model, IReadOnlyDictionary<string, string> restarts, bool whole, CancellationToken cancellationToken,
+        IReadOnlyDictionary<string, string>? images = null)
     {
         var before = await LookAsync(model, cancellationToken);
         // Compose up to 2.29.2 hashes what a service depends on, and differently when that is not in the model (profiles).
@@ -47,25 +50,33 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     }
 
     /// <summary>In what the containers are not what the model and the images of <paramref name="deployment"/> say; asked after compose has ended.</summary>
-    /// <remarks>Without the hashes of configurations: those compose has compared itself by then, and better, since ours cannot be had exactly for every service
-    /// (<see cref="Deployment.Differing"/>).</remarks>
-    public async Task<IReadOnlyList<Difference>> DifferencesAsync(Deployment deployment, CancellationToken cancellationToken) => Differences.Of(
-        deployment.Model, await LookAsync(deployment.Model, cancellationToken), await ExpectedAsync(deployment.Model, deployment.Images, cancellationToken));
+    /// <remarks>Without the hashes of configurations: those compose has compared itself by then, and better, since ours cannot be had exactly
+    /// for every service (<see cref="Deployment.Differing"/>).</remarks>
+    public async Task<IReadOnlyList<Difference>> DifferencesAsync(Deployment deployment, CancellationToken cancellationToken)
+    {
+        var expected = await ExpectedAsync(deployment.Model, deployment.Images, cancellationToken);
+        return Differences.Of(deployment.Model, await LookAsync(deployment.Model, cancellationToken), expected);
+    }
 
-    private async Task<Expected> ExpectedAsync(ComposeModel model, IReadOnlyDictionary<string, string>? images, CancellationToken cancellationToken)
+    private async Task<Expected> ExpectedAsync(
+        ComposeModel model, IReadOnlyDictionary<string, string>? images, CancellationToken cancellationToken)
     {
         var services = model.Services.Where(s => s.Replicas > 0).ToList();
         var named = images is null ? await engine.ImageIdsAsync(services.Select(s => s.Image), cancellationToken) : null;
+        var names = services.SelectMany(s => s.Networks).Where(model.Networks.ContainsKey).Select(key => model.Networks[key].Name);
         Dictionary<string, NetworkDetails> networks = [];
-        foreach (var name in services.SelectMany(s => s.Networks).Where(model.Networks.ContainsKey).Select(key => model.Networks[key].Name).Distinct())
+        foreach (var name in names.Distinct())
         {
             if (await engine.FindNetworkAsync(name, cancellationToken) is { } network) { networks[name] = network; }
         }
-        return new Expected(null,
-            named is null ? images!.ToDictionary(i => i.Key, i => (string?)i.Value) : services.ToDictionary(s => s.Name, s => named.GetValueOrDefault(s.Image)), networks);
+        var wanted = named is null
+            ? images!.ToDictionary(i => i.Key, i => (string?)i.Value)
+            : services.ToDictionary(s => s.Name, s => named.GetValueOrDefault(s.Image));
+        return new Expected(null, wanted, networks);
     }
 
-    public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) => ContainerSet.LookAsync(engine, model.Project, cancellationToken);
+    public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) =>
+        ContainerSet.LookAsync(engine, model.Project, cancellationToken);
 
     /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even then is
     /// made anew once, because compose only starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the
@@ -82,7 +93,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
         {
             progress.Report(services.Count == 0 ? "docker compose up" : $"docker compose up {string.Join(' ', services)}");
             var wait = HealthTimesOf(deployment.Model).Append(options.Deploy.WaitTimeout).Max();
-            var result = await runner.RunAsync(DockerCommands.ComposeUp(ProjectOf(deployment.Model), commit, wait, new(recreate, pull), services), hardStop);
+            var command = DockerCommands.ComposeUp(ProjectOf(deployment.Model), commit, wait, new(recreate, pull), services);
+            var result = await runner.RunAsync(command, hardStop);
             notes.AddRange(ComposeWords.Warnings($"{result.Output}\n{result.ErrorTail}"));
             complaint = result.ExitCode == 0 ? complaint : ComposeWords.Complaint(result.ErrorTail, result.ExitCode);
         }
@@ -119,7 +131,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
         return asked with { FurtherFiles = [file] };
     }
 
-    private static IEnumerable<TimeSpan> HealthTimesOf(ComposeModel model) => model.Services.Select(s => s.Health).OfType<HealthSection>().Where(h => !h.Disabled).Select(h => h.Allows);
+    private static IEnumerable<TimeSpan> HealthTimesOf(ComposeModel model) =>
+        model.Services.Select(s => s.Health).OfType<HealthSection>().Where(h => !h.Disabled).Select(h => h.Allows);
 
     /// <summary>Restarts the containers that have to and were not touched yet, then those of the services that follow them. A restart opens mounted
     /// files again and is over sooner than a replacement.</summary>
@@ -185,7 +198,8 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
 }
 
 /// <summary>What <c>compose up</c> came to.</summary>
-/// <param name="Complaint">What it, or the engine at a restart, was not content with; null when it ended well. Then nothing can be called a success.</param>
+/// <param name="Complaint">What it, or the engine at a restart, was not content with, so that nothing can be called a success; null when it
+/// ended well.</param>
 /// <param name="Differences">What is not as the model says though compose ended well.</param>
 /// <param name="Notes">What it passed over.</param>
 internal sealed record UpAnswer(string? Complaint, IReadOnlyList<Difference> Differences, ImmutableArray<string> Notes)

@@ -9,7 +9,8 @@ namespace WatchParty.Worker.Planning;
 /// <param name="Name">Its name on the engine.</param>
 /// <param name="External">Whether compose only uses it.</param>
 /// <param name="Driver">Null when the file leaves it to the engine.</param>
-internal sealed record NetworkSection(string Name, bool External, string? Driver, bool Internal, ImmutableArray<string> Subnets, ImmutableDictionary<string, string> Options)
+internal sealed record NetworkSection(
+    string Name, bool External, string? Driver, bool Internal, ImmutableArray<string> Subnets, ImmutableDictionary<string, string> Options)
 {
     public static NetworkSection Parse(JsonElement section) => new(
         ComposeService.Text(section, "name") ?? "",
@@ -51,7 +52,8 @@ internal sealed record PortSection(string Target, string? Published)
     {
         if (Published is null) { return port is { Length: > 0 }; }
         var ends = Published.Split('-');
-        return ends.Length == 2 && int.TryParse(port, out var bound) && int.TryParse(ends[0], out var first) && int.TryParse(ends[1], out var last)
+        return ends.Length == 2 && int.TryParse(port, out var bound) && int.TryParse(ends[0], out var first)
+            && int.TryParse(ends[1], out var last)
             ? bound >= first && bound <= last
             : port == Published;
     }
@@ -63,7 +65,8 @@ internal sealed record PortSection(string Target, string? Published)
 internal sealed partial record HealthSection(bool Disabled, TimeSpan Allows)
 {
     public static HealthSection Parse(JsonElement section) => new(
-        ComposeService.IsTrue(section, "disable") || ComposeService.Section(section, "test") is { ValueKind: JsonValueKind.Array } test && test.GetArrayLength() > 0 && test[0].ToString() == "NONE",
+        ComposeService.IsTrue(section, "disable") || ComposeService.Section(section, "test") is { ValueKind: JsonValueKind.Array } test
+            && test.GetArrayLength() > 0 && test[0].ToString() == "NONE",
         HealthTimes.Allows(
             Duration(ComposeService.Text(section, "start_period")),
             Duration(ComposeService.Text(section, "interval")),
@@ -98,8 +101,10 @@ internal static class HealthTimes
 {
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
 
-    /// <summary>The time after its start within which the engine calls a container healthy or unhealthy: failures in the start period do not count, and
-    /// after it as many in a row as there are retries. What is zero has the engine's default (daemon/health.go).</summary>
+    /// <summary>The time after its start within which the engine calls a container healthy or unhealthy: failures in the start period do
+    /// not count, and after it as many in a row as there are retries. What is zero has the engine's default (daemon/health.go).</summary>
     public static TimeSpan Allows(TimeSpan startPeriod, TimeSpan interval, TimeSpan timeout, int retries) =>
-        startPeriod + (retries > 0 ? retries : 3) * ((interval > TimeSpan.Zero ? interval : Usual) + (timeout > TimeSpan.Zero ? timeout : Usual));
+        startPeriod + (retries > 0 ? retries : 3) * (Or(interval, Usual) + Or(timeout, Usual));
+
+    private static TimeSpan Or(TimeSpan time, TimeSpan usual) => time > TimeSpan.Zero ? time : usual;
 }

@@ -10,14 +10,16 @@ internal static class HealthChecks
     public const string Mend = "take it away (healthcheck: {disable: true}) or write a check of its own";
 
     /// <inheritdoc cref="HealthTimes.Allows"/>
-    public static TimeSpan Allows(ImageHealthCheck check) => HealthTimes.Allows(Nanoseconds(check.StartPeriod), Nanoseconds(check.Interval), Nanoseconds(check.Timeout), check.Retries);
+    public static TimeSpan Allows(ImageHealthCheck check) => HealthTimes.Allows(
+        Nanoseconds(check.StartPeriod), Nanoseconds(check.Interval), Nanoseconds(check.Timeout), check.Retries);
 
     /// <summary>The check that the image of <paramref name="target"/> gets.</summary>
     /// <returns>The check; or the image, as it is written, from which one would come; both null when there is none.</returns>
     public static (ImageHealthCheck? Check, string? From) Of(Dockerfile dockerfile, string? target)
     {
         var stages = dockerfile.Stages;
-        var stage = target is null ? (stages is [.., var last] ? last : null) : stages.LastOrDefault(s => target.Equals(s.Name, StringComparison.OrdinalIgnoreCase));
+        var stage = target is null ? (stages is [.., var last] ? last : null)
+            : stages.LastOrDefault(s => target.Equals(s.Name, StringComparison.OrdinalIgnoreCase));
         while (stage is not null)
         {
             if (stage.Instructions.LastOrDefault(i => i.Keyword == "HEALTHCHECK") is { } instruction) { return (Parse(instruction), null); }
@@ -35,7 +37,8 @@ internal static class HealthChecks
             Interval = Flag(instruction, "interval"),
             Timeout = Flag(instruction, "timeout"),
             StartPeriod = Flag(instruction, "start-period"),
-            Retries = int.TryParse(instruction.Flag("retries"), NumberStyles.None, CultureInfo.InvariantCulture, out var retries) ? retries : 0,
+            // Zero when it is not a number.
+            Retries = int.TryParse(instruction.Flag("retries"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : 0,
         };
 
     private static long Flag(DockerfileInstruction instruction, string name) => HealthSection.Duration(instruction.Flag(name)).Ticks * 100;

@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace WatchParty.Worker.Planning;
 
 /// <summary>What services say to the worker itself, under <c>x-watchparty</c>.</summary>
-/// <remarks>Compose leaves keys with <c>x-</c> out of its JSON, and has them in its YAML. That it writes itself, always in one form, so the lines are
-/// read and no YAML is: a service stands at two spaces, its keys at four, and text of several lines deeper.</remarks>
+/// <remarks>Compose leaves keys with <c>x-</c> out of its JSON, and has them in its YAML. That it writes itself, always in one form, so the
+/// lines are read and no YAML is: a service stands at two spaces, its keys at four, and text of several lines deeper.</remarks>
 internal static partial class WorkerKeys
 {
     public const string Name = "x-watchparty";

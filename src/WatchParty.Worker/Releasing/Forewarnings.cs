@@ -38,7 +38,9 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
 
     private static IEnumerable<Forewarning> SharedNames(ComposeModel model) => model.Built.GroupBy(s => s.Image)
         .Where(g => g.Select(s => s.Build!.Content.ToJsonString()).Distinct().Count() > 1)
-        .Select(g => new Forewarning($"{Listed(g.Select(s => s.Name))} are built in different ways under the one image name {g.Key}, so all of them run what is built last", "Give each an image: of its own"));
+        .Select(g => new Forewarning(
+            $"{Listed(g.Select(s => s.Name))} are built in different ways under the one image name {g.Key}, "
+            + "so all of them run what is built last", "Give each an image: of its own"));
 
     private async Task<IEnumerable<Forewarning>> VolumesAsync(ComposeModel model, CancellationToken cancellationToken)
     {
@@ -46,9 +48,14 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
         foreach (var section in model.Volumes.Values.Where(v => !v.External && v.Name.Length > 0))
         {
             if (await engine.FindVolumeAsync(section.Name, cancellationToken) is not { } volume) { continue; }
-            List<string> other = [.. Differing(section.Options, volume.Options, both: true), .. volume.Driver == (section.Driver ?? "local") ? Array.Empty<string>() : ["driver"]];
+            List<string> other =
+            [
+                .. Differing(section.Options, volume.Options, both: true),
+                .. volume.Driver == (section.Driver ?? "local") ? Array.Empty<string>() : ["driver"],
+            ];
             if (other.Count == 0) { continue; }
-            found.Add(new($"the volume {section.Name} exists with other options than the compose file has ({Listed(other)}); compose keeps it as it is, and what is in it",
+            found.Add(new($"the volume {section.Name} exists with other options than the compose file has ({Listed(other)}); "
+                + "compose keeps it as it is, and what is in it",
                 $"When its content may go: docker compose down, docker volume rm {section.Name}, and a forced rebuild"));
         }
         return found;
@@ -70,34 +77,41 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
                 .. Differing(section.Options, network.Options, both: false),
             ];
             if (other.Count == 0) { continue; }
-            found.Add(new($"the network {section.Name} exists with other settings than the compose file has ({Listed(other)}); compose up to 2.30 keeps it as it is, "
-                + "later ones stop its containers and make it anew"));
+            found.Add(new($"the network {section.Name} exists with other settings than the compose file has ({Listed(other)}); "
+                + "compose up to 2.30 keeps it as it is, later ones stop its containers and make it anew"));
         }
         return found;
     }
 
     /// <summary>Names of the options with other values; the values may be passwords.</summary>
-    private static IEnumerable<string> Differing(ImmutableDictionary<string, string> wanted, Dictionary<string, string>? actual, bool both) =>
+    private static IEnumerable<string> Differing(
+        ImmutableDictionary<string, string> wanted, Dictionary<string, string>? actual, bool both) =>
         wanted.Keys.Concat(both ? actual?.Keys ?? Enumerable.Empty<string>() : []).Distinct().Order(StringComparer.Ordinal)
             .Where(key => wanted.GetValueOrDefault(key) != actual?.GetValueOrDefault(key));
 
-    private async Task<IEnumerable<Forewarning>> HiddenAsync(ComposeModel model, ContainerSet containers, IReadOnlyCollection<string> built, CancellationToken cancellationToken)
+    private async Task<IEnumerable<Forewarning>> HiddenAsync(
+        ComposeModel model, ContainerSet containers, IReadOnlyCollection<string> built, CancellationToken cancellationToken)
     {
         List<Forewarning> found = [];
         foreach (var service in model.Services)
         {
-            List<string> folders = [.. containers.Of(service.Name).SelectMany(c => c.Details?.Mounts ?? []).Where(m => m.Type == "volume" && Anonymous().IsMatch(m.Name ?? "")).Select(m => m.Destination).Distinct()];
+            var mounts = containers.Of(service.Name).SelectMany(c => c.Details?.Mounts ?? []);
+            var nameless = mounts.Where(m => m.Type == "volume" && Anonymous().IsMatch(m.Name ?? ""));
+            var folders = nameless.Select(m => m.Destination).Distinct().ToList();
             if (folders.Count == 0) { continue; }
             var changes = built.Contains(service.Name) || model.Built.Any(b => b.Image == service.Image && built.Contains(b.Name))
-                || (await engine.FindImageAsync(service.Image, cancellationToken))?.Id is { } id && containers.Of(service.Name).Any(c => c.Image != id && c.ImageByCompose != id);
+                || (await engine.FindImageAsync(service.Image, cancellationToken))?.Id is { } id
+                    && containers.Of(service.Name).Any(c => c.Image != id && c.ImageByCompose != id);
             if (!changes) { continue; }
-            found.Add(new($"{service.Name} gets another image and keeps the volume without a name at {Listed(folders)}, so it does not see what that image has there",
-                $"Where that matters: docker compose up -d --renew-anon-volumes {service.Name}, or take the volume out of the compose file"));
+            found.Add(new($"{service.Name} gets another image and keeps the volume without a name at {Listed(folders)}, "
+                + "so it does not see what that image has there",
+                $"Where that matters: docker compose up -d --renew-anon-volumes {service.Name}, or take the volume out of the file"));
         }
         return found;
     }
 
-    private async Task<IEnumerable<Forewarning>> HealthAsync(ComposeModel model, string commit, ContainerSet containers, CancellationToken cancellationToken)
+    private async Task<IEnumerable<Forewarning>> HealthAsync(
+        ComposeModel model, string commit, ContainerSet containers, CancellationToken cancellationToken)
     {
         List<Forewarning> found = [];
         foreach (var service in model.Services.Where(s => s.Replicas > 0 && !s.IgnoresHealth && s.Health is not { Disabled: true }))
@@ -106,26 +120,39 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
             var check = service.Health is null ? await OfImageAsync(model, service, commit, cancellationToken) : null;
             if (check is not null && IsForeign(model, service))
             {
-                found.Add(new($"{service.Name} runs the image {service.Image} with another command, and the health check that comes with this image counts for it, too: where it asks for "
-                    + "something that only the image's own command serves, the release fails", $"If it does not fit, {HealthChecks.Mend}; for the first:\n  {service.Name}:\n    healthcheck: {{disable: true}}", !isHealthy));
+                found.Add(new($"{service.Name} runs the image {service.Image} with another command, and the health check that comes with "
+                    + "this image counts for it, too: where it asks for something that only the image's own command serves, "
+                    + "the release fails",
+                    $"If it does not fit, {HealthChecks.Mend}; for the first:\n  {service.Name}:\n    healthcheck: {{disable: true}}",
+                    !isHealthy));
             }
-            if ((service.Health?.Allows ?? (check is null ? TimeSpan.Zero : HealthChecks.Allows(check))) is var allows && allows > options.WaitTimeout)
+            var allows = service.Health?.Allows ?? (check is null ? TimeSpan.Zero : HealthChecks.Allows(check));
+            if (allows > options.WaitTimeout)
             {
-                found.Add(new($"the health check of {service.Name} may take {Seconds(allows)} until it says healthy or unhealthy (start_period and retries times interval and timeout), "
-                    + $"which is longer than Deploy:WaitTimeout ({Seconds(options.WaitTimeout)}); a release waits that long for it", null, !isHealthy));
+                found.Add(new($"the health check of {service.Name} may take {Seconds(allows)} until it says healthy or unhealthy "
+                    + "(start_period and retries times interval and timeout), "
+                    + $"which is longer than Deploy:WaitTimeout ({Seconds(options.WaitTimeout)}); a release waits that long for it",
+                    null, !isHealthy));
             }
         }
         return found;
     }
 
-    /// <summary>Whether the image is made for another service. What publishes a port is asked by its users as well, and may well be what the check asks.</summary>
-    private static bool IsForeign(ComposeModel model, ComposeService service) => service.Overrides && service.Ports.IsEmpty && model.Services.Any(other => other.Name != service.Name
-        && (other.Image == service.Image || other.Build is { } one && service.Build is { } two && (one.Context, one.Dockerfile, one.DockerfileInline, one.Target) == (two.Context, two.Dockerfile, two.DockerfileInline, two.Target)));
+    /// <summary>Whether the image is made for another service. What publishes a port is asked by its users as well, and may well be what
+    /// the check asks.</summary>
+    private static bool IsForeign(ComposeModel model, ComposeService service) => service.Overrides && service.Ports.IsEmpty
+        && model.Services.Any(o => o.Name != service.Name && (o.Image == service.Image || IsBuiltAs(o.Build, service.Build)));
+
+    private static bool IsBuiltAs(BuildSection? one, BuildSection? other) => one is not null && other is not null
+        && one.Context == other.Context && one.Dockerfile == other.Dockerfile && one.DockerfileInline == other.DockerfileInline
+        && one.Target == other.Target;
 
     /// <summary>The check that comes with the image of a service: as its Dockerfile has it now, or as the engine's image has it.</summary>
-    private async Task<ImageHealthCheck?> OfImageAsync(ComposeModel model, ComposeService service, string commit, CancellationToken cancellationToken)
+    private async Task<ImageHealthCheck?> OfImageAsync(
+        ComposeModel model, ComposeService service, string commit, CancellationToken cancellationToken)
     {
-        if ((service.Build ?? model.Built.FirstOrDefault(b => b.Image == service.Image)?.Build) is { } section && await BuildBasisReader.DockerfileOfAsync(section, cancellationToken) is { Length: > 0 } text)
+        if ((service.Build ?? model.Built.FirstOrDefault(b => b.Image == service.Image)?.Build) is { } section
+            && await BuildBasisReader.DockerfileOfAsync(section, cancellationToken) is { Length: > 0 } text)
         {
             var dockerfile = Dockerfile.Parse(text);
             var (check, from) = HealthChecks.Of(dockerfile, section.Target);
@@ -138,7 +165,8 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
     }
 
     private async Task<ImageHealthCheck?> CheckOfAsync(string image, CancellationToken cancellationToken) =>
-        image.Contains('$', StringComparison.Ordinal) ? null : (await engine.FindImageAsync(image, cancellationToken))?.Config?.Healthcheck is { IsCheck: true } check ? check : null;
+        image.Contains('$', StringComparison.Ordinal) ? null
+            : (await engine.FindImageAsync(image, cancellationToken))?.Config?.Healthcheck is { IsCheck: true } check ? check : null;
 
     private static string Listed(IEnumerable<string> names) => string.Join(", ", names);
 

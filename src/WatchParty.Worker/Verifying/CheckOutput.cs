@@ -16,7 +16,8 @@ internal static partial class CheckOutput
     }
 
     /// <summary>What a terminal shows of a line in the end: what follows a carriage return overwrites what was there.</summary>
-    private static string AsShown(string line) => line.Split('\r', StringSplitOptions.TrimEntries).LastOrDefault(part => part.Length > 0 && !IsProgress(part)) ?? "";
+    private static string AsShown(string line) =>
+        line.Split('\r', StringSplitOptions.TrimEntries).LastOrDefault(part => part.Length > 0 && !IsProgress(part)) ?? "";
 
     private static bool IsProgress(string line) => CurlHead().IsMatch(line) || Figures().IsMatch(line) || Bar().IsMatch(line);
 

@@ -11,14 +11,17 @@ namespace WatchParty.Worker.Verifying;
 /// <summary>A release that is not healthy.</summary>
 internal sealed class UnhealthyException(string message) : Exception(message);
 
-/// <summary>The worker's own judgement of a deployment. Compose ended well; the containers are as the model says (<see cref="Differences"/>); those with a health
-/// check are healthy; jobs ended with 0; the others keep running for a settling time after their start; and the probes answer.</summary>
+/// <summary>The worker's own judgement of a deployment. Compose ended well; the containers are as the model says
+/// (<see cref="Differences"/>); those with a health check are healthy; jobs ended with 0; the others keep running for a settling time after
+/// their start; and the probes answer.</summary>
 /// <remarks><para><c>compose up --wait</c> calls a service without a health check healthy as soon as it was seen running once,
 /// also when it then crashes in a loop (pkg/compose/start.go), so it is not asked.</para>
-/// <para>Which service is a job the file says (<see cref="ComposeService.OneShot"/>), except for one that nobody awaits: servers are written with
-/// <c>on-failure</c> too. It is taken for a server when it has a health check of its own, when it ran already before this deployment (a release before has
-/// waited for its end in vain), or when it still runs after <c>Deploy:WaitTimeout</c>. So a server is mistaken for a job once, and not in every release.</para></remarks>
-internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine, Deployer deployer, HttpClient http, ProgressFeed progress, TimeProvider time)
+/// <para>Which service is a job the file says (<see cref="ComposeService.OneShot"/>), except for one that nobody awaits: servers are
+/// written with <c>on-failure</c> too. It is taken for a server when it has a health check of its own, when it ran already before this
+/// deployment (a release before has waited for its end in vain), or when it still runs after <c>Deploy:WaitTimeout</c>. So a server is
+/// mistaken for a job once, and not in every release.</para></remarks>
+internal sealed class HealthVerifier(
+    DeployOptions options, IDockerEngine engine, Deployer deployer, HttpClient http, ProgressFeed progress, TimeProvider time)
 {
     /// <summary>Restarts while we watch that make a crash loop. One or two are an application that waited for another.</summary>
     private const int CrashLoop = 3;
@@ -44,13 +47,14 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
             var waiting = await LookAsync(watch, up.Complaint, cancellationToken);
             if (waiting.Count == 0) { break; }
             // What compose has waited for in vain already is not waited for a second time.
-            var limit = up.Complaint is null ? null : (TimeSpan?)TimeSpan.FromSeconds(Math.Min(5, options.WaitTimeout.TotalSeconds)) + options.SettleTime;
+            TimeSpan? limit = up.Complaint is null ? null : Min(TimeSpan.FromSeconds(5), options.WaitTimeout) + options.SettleTime;
             var elapsed = time.GetElapsedTime(asked);
             if (waiting.FirstOrDefault(w => elapsed > (limit ?? w.Limit)) is { } late) { throw Unhealthy(late.Reason, up.Complaint); }
             await Task.Delay(LookInterval, time, cancellationToken);
         }
         if (up.Complaint is not null) { throw new UnhealthyException($"docker compose up failed: {up.Complaint}"); }
-        // Once more, now that nothing starts any more: a container that was about to be started again had neither ports nor networks to compare.
+        // Once more, now that nothing starts any more: a container that was about to be started again had neither ports nor networks to
+        // compare.
         if (watch.Restarted) { Refuse(await deployer.DifferencesAsync(deployment, cancellationToken)); }
         var left = Max(options.WaitTimeout - time.GetElapsedTime(asked), options.SettleTime);
         var probing = time.GetTimestamp();
@@ -76,7 +80,10 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
         foreach (var service in watch.Model.Services.Where(s => s.Replicas > 0))
         {
             var own = containers.Where(c => c.Service == service.Name).ToList();
-            if (own.Count < service.Replicas) { waiting.Add(new($"{service.Name} has {own.Count} of {service.Replicas} containers", options.WaitTimeout)); }
+            if (own.Count < service.Replicas)
+            {
+                waiting.Add(new($"{service.Name} has {own.Count} of {service.Replicas} containers", options.WaitTimeout));
+            }
             foreach (var summary in own)
             {
                 if (await engine.FindContainerAsync(summary.Id, cancellationToken) is not { } container)
@@ -95,11 +102,13 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
     private (string? Failed, Waiting? Waiting) Judge(ComposeService service, ContainerDetails container, Watch watch)
     {
         (string?, Waiting?) Failed(string reason) => ($"{service.Name} {reason}", null);
-        (string?, Waiting?) WaitFor(string reason, TimeSpan? limit = null) => (null, new($"{service.Name} {reason}", limit ?? options.WaitTimeout));
+        (string?, Waiting?) WaitFor(string reason, TimeSpan? limit = null) =>
+            (null, new($"{service.Name} {reason}", limit ?? options.WaitTimeout));
 
         if (watch.Restarts(container) >= CrashLoop) { return Failed($"restarts again and again (exit code {container.State.ExitCode})"); }
         var state = container.State;
-        if (state.Status is "exited" or "dead") { return service.OneShot && state is { Status: "exited", ExitCode: 0 } ? default : Failed(Ended(service, state)); }
+        if (service.OneShot && state is { Status: "exited", ExitCode: 0 }) { return default; }
+        if (state.Status is "exited" or "dead") { return Failed(Ended(service, state)); }
         if (!state.Running || state.Restarting) { return WaitFor($"is {state.Status}"); }
         if (service.OneShot && !IsServer(service, container, watch)) { return WaitFor("is a job and has not ended yet"); }
         if (state.Health is { Status: "unhealthy" or "starting" } health && !service.IgnoresHealth)
@@ -114,7 +123,7 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
         }
         return state.Health is { Status: "healthy" } || watch.Age(container) >= options.SettleTime
             ? default
-            : WaitFor($"has no health check and is watched for {options.SettleTime.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s",
+            : WaitFor($"has no health check and is watched for {Seconds(options.SettleTime)}",
                 Max(options.WaitTimeout, watch.Elapsed + options.SettleTime));
     }
 
@@ -123,13 +132,15 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
         if (service.IsAwaited) { return false; }
         if (service.Health is { Disabled: false } || watch.Before.Of(service.Name).Any(IsServerWithAJobsPolicy)) { return true; }
         if (watch.Age(container) < options.WaitTimeout) { return false; }
-        watch.Note($"{service.Name} has not ended after {Seconds(options.WaitTimeout)}, so it is taken for a server. If it is one, write restart: unless-stopped or a health check "
-            + "for it; if it is a job, give it the time with Deploy:WaitTimeout");
+        watch.Note($"{service.Name} has not ended after {Seconds(options.WaitTimeout)}, so it is taken for a server. If it is one, write "
+            + "restart: unless-stopped or a health check for it; if it is a job, give it the time with Deploy:WaitTimeout");
         return true;
     }
 
-    /// <summary>One with another policy was never waited for, so that it runs says nothing about the service as it is written now.</summary>
-    private static bool IsServerWithAJobsPolicy(SeenContainer container) => container is { Runs: true, Details.HostConfig.RestartPolicy: null or { Name: null or "" or "no" or "on-failure" } };
+    /// <summary>One with another policy was never waited for, so that it runs says nothing about the service as it is written
+    /// now.</summary>
+    private static bool IsServerWithAJobsPolicy(SeenContainer container) =>
+        container is { Runs: true, Details.HostConfig.RestartPolicy: null or { Name: null or "" or "no" or "on-failure" } };
 
     /// <summary>The container is given what its own health check allows, though the release may have less.</summary>
     private TimeSpan LimitOf(ContainerDetails container, Watch watch) => container.Config?.Healthcheck is { IsCheck: true } check
@@ -141,11 +152,13 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
         var words = $"ended with exit code {state.ExitCode}{(state.Error is { Length: > 0 } error ? $": {error}" : "")}";
         return state.ExitCode != 0 || service.OneShot
             ? words
-            : $"{words}, and the file does not say that it is to end. A job has no ports and restart: \"no\" or on-failure, or others await it with service_completed_successfully";
+            : $"{words}, and the file does not say that it is to end. A job has no ports and restart: \"no\" or on-failure, or others "
+                + "await it with service_completed_successfully";
     }
 
     private static string Inherited(ComposeService service) => service is { Health: null, Overrides: true }
-        ? $" (the check comes with the image {service.Image}, whose command {service.Name} replaces; if it does not fit, {HealthChecks.Mend})"
+        ? $" (the check comes with the image {service.Image}, whose command {service.Name} replaces; "
+            + $"if it does not fit, {HealthChecks.Mend})"
         : "";
 
     private async Task ProbeAsync(Uri address, long started, TimeSpan limit, CancellationToken cancellationToken)
@@ -182,6 +195,8 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
 
     private static string Seconds(TimeSpan time) => $"{time.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s";
 
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
     private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     /// <param name="Limit">Since the first look.</param>
@@ -212,17 +227,23 @@ internal sealed class HealthVerifier(DeployOptions options, IDockerEngine engine
 
         public int Restarts(ContainerDetails container)
         {
-            var first = _known.TryGetValue(container.Id, out var known) ? known.First : (_known[container.Id] = (container.RestartCount, now())).First;
+            var known = _known.TryGetValue(container.Id, out var seen) ? seen : _known[container.Id] = (container.RestartCount, now());
+            var first = known.First;
             Restarted |= container.RestartCount > first || container.State.Restarting;
             return container.RestartCount - first;
         }
 
         /// <summary>Since its start, by the engine's clock.</summary>
-        public TimeSpan Age(ContainerDetails container) => now() - (DateTimeOffset.TryParse(container.State.StartedAt, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var started)
-            ? started : _known[container.Id].Seen);
+        public TimeSpan Age(ContainerDetails container)
+        {
+            var text = container.State.StartedAt;
+            var isTime = DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var started);
+            return now() - (isTime ? started : _known[container.Id].Seen);
+        }
 
         /// <summary>Whether it was unhealthy when the deployment began, which did not touch it.</summary>
-        public bool WasUnhealthy(ContainerDetails container) => Before.All.FirstOrDefault(c => c.Id == container.Id) is { Health: "unhealthy" } before
+        public bool WasUnhealthy(ContainerDetails container) =>
+            Before.All.FirstOrDefault(c => c.Id == container.Id) is { Health: "unhealthy" } before
             && (container.State.StartedAt == before.StartedAt || container.RestartCount > before.Restarts);
     }
 }

@@ -19,6 +19,8 @@ public sealed class GoingBackTests : IAsyncLifetime
             ("api/Dockerfile", "FROM watchparty-sample-base:1\nRUN echo api > /api\nCMD [sh, -c, \"while true; do sleep 1; done\"]\n".Replace("[sh, -c, ", "[\"sh\", \"-c\", ", StringComparison.Ordinal)),
             (".gitignore", ".env\n"),
         ]);
+        // On a busy machine what ends at once may run for a second.
+        _app.Configure("Deploy:SettleTime", "00:00:03");
         foreach (var side in Sides)
         {
             var command = side switch { "ends" => "exit 0", "fails" => "exit 1", _ => "while true; do sleep 1; done" };

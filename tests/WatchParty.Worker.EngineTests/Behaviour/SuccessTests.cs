@@ -7,7 +7,8 @@ public sealed class SuccessTests
 {
     private const string Job = "    image: watchparty-sample-base:1\n    restart: \"no\"\n    command: [sh, -c, \"sleep 3; exit $CODE\"]\n";
 
-    private const string Server = "    image: watchparty-sample-base:1\n    init: true\n    command: [sleep, \"600\"]\n    restart: always\n";
+    private const string Server =
+        "    image: watchparty-sample-base:1\n    init: true\n    command: [sleep, \"600\"]\n    restart: always\n";
 
     private static Task<Application> WithSideAsync(string side) =>
         Application.OfAsync([.. SmallApplication.Folder("web"), ("compose.yaml", Compose(side)), (".gitignore", ".env\n")]);
@@ -72,9 +73,11 @@ public sealed class SuccessTests
         var before = await app.ContainersAsync();
 
         await app.PushAsync(
-            ("compose.yaml", Compose($"{Server}    volumes: [\"shared:/shared\"]\n", $"volumes:\n  shared: {{external: true, name: {app.Project}-shared}}\n")),
+            ("compose.yaml", Compose($"{Server}    volumes: [\"shared:/shared\"]\n",
+                $"volumes:\n  shared: {{external: true, name: {app.Project}-shared}}\n")),
             ("web/content.txt", $"{Guid.NewGuid():N}\n"));
-        Assert.StartsWith("Docker compose refused, and no container was touched", (await app.OnceAsync()).Expect("Failed", 1).Error, StringComparison.Ordinal);
+        Assert.StartsWith("Docker compose refused, and no container was touched", (await app.OnceAsync()).Expect("Failed", 1).Error,
+            StringComparison.Ordinal);
         Assert.Equal(before, await app.ContainersAsync());
 
         await Command.ShellAsync($"docker volume create --label com.docker.compose.project={app.Project} {app.Project}-shared");
@@ -85,12 +88,15 @@ public sealed class SuccessTests
     public async Task Doctor_and_plan_tell_what_compose_passes_over()
     {
         await using var app = await WithSideAsync(
-            $"{Server}    environment: {{PASSWORD: \"${{NOBODY_SET_IT}}\"}}\n    healthcheck: {{test: [CMD, \"true\"], interval: 1s, start_period: 10m}}\n");
+            $"{Server}    environment: {{PASSWORD: \"${{NOBODY_SET_IT}}\"}}\n"
+            + "    healthcheck: {test: [CMD, \"true\"], interval: 1s, start_period: 10m}\n");
         Assert.Contains("NOBODY_SET_IT", (await app.RunAsync("plan")).All, StringComparison.Ordinal);
         Assert.Contains("the health check of side may take 693 s", (await app.RunAsync("doctor")).All, StringComparison.Ordinal);
     }
 
     /// <summary>As another service would: by name, over the network.</summary>
     private static async Task ReachesAsync(Application app) =>
-        Assert.Contains("commit: ", await Command.ShellAsync($"docker exec {(await app.ContainersAsync())["side"].Id} wget -q -O - http://web:8000/version"), StringComparison.Ordinal);
+        Assert.Contains("commit: ",
+            await Command.ShellAsync($"docker exec {(await app.ContainersAsync())["side"].Id} wget -q -O - http://web:8000/version"),
+            StringComparison.Ordinal);
 }

@@ -57,10 +57,10 @@ public sealed class UsageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_repository_without_a_compose_file_fails_with_composes_words_and_goes_through_once_it_has_one()
+    public async Task A_repository_without_a_compose_file_fails_in_clear_words_and_goes_through_once_it_has_one()
     {
         var run = (await _app.OnceAsync()).Expect("Failed", 1);
-        Assert.Contains("no configuration file provided", run.Error, StringComparison.Ordinal);
+        Assert.Contains("There is no compose file in ", run.Error, StringComparison.Ordinal);
         Assert.Contains("nothing to go back", (await _app.RunAsync("rollback")).Errors, StringComparison.OrdinalIgnoreCase);
         await _app.PushAsync(SmallApplication.Web);
         Assert.Equal(["web Built 0/2"], (await _app.OnceAsync()).Succeeded().Counts);

@@ -58,8 +58,9 @@ public sealed class WayBackTests
             Assert.Equal(back["side"], (await app.ContainersAsync())["side"]);
 
             await app.PushAsync("web/status", "ok\n");
-            (await app.OnceAsync()).Succeeded();
-            Assert.Equal(second, (await app.ContainersAsync())["side"].Image);
+            var next = (await app.OnceAsync()).Succeeded();
+            var side = (await app.ContainersAsync())["side"].Image;
+            Assert.True(side == second, $"{side} is neither {second} of now ({first} was before): {next.All}");
         }
         finally
         {

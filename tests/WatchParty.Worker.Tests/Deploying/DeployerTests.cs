@@ -33,17 +33,22 @@ public sealed class DeployerTests : IDisposable
         _engine.Runs("db", () => Running());
     }
 
-    private async Task<UpAnswer> UpAsync(Func<ToolCommand, ToolResult>? answer = null, string[]? services = null, bool pull = true, IReadOnlyDictionary<string, string>? images = null)
+    private async Task<UpAnswer> UpAsync(Func<ToolCommand, ToolResult>? answer = null, string[]? services = null, bool pull = true,
+        IReadOnlyDictionary<string, string>? images = null)
     {
         if (answer is not null) { _runner = new(answer); }
         var project = new ComposeProject(_folder, new(), "COMMIT", ImmutableDictionary<string, string?>.Empty);
         var ownership = new Ownership(project, _runner, _engine, null!, null!);
-        var deployer = new Deployer(new WorkerOptions(), null!, project, _runner, _engine, ownership, new ProgressFeed(), NullLogger<Deployer>.Instance);
-        var deployment = new Deployment(Model, services is null ? null : [.. services], new Dictionary<string, string>(), await _engine.LookAsync()) { Images = images };
+        var deployer = new Deployer(new WorkerOptions(), null!, project, _runner, _engine, ownership, new ProgressFeed(),
+            NullLogger<Deployer>.Instance);
+        var deployment = new Deployment(Model, services is null ? null : [.. services], new Dictionary<string, string>(),
+            await _engine.LookAsync())
+        { Images = images };
         return await deployer.UpAsync("abc", deployment, default, pull);
     }
 
-    private string Calls => string.Join('\n', _runner.Asked.Select(c => string.Join(' ', c.Arguments.SkipWhile(a => a != "--no-build").Skip(1))));
+    private string Calls =>
+        string.Join('\n', _runner.Asked.Select(c => string.Join(' ', c.Arguments.SkipWhile(a => a != "--no-build").Skip(1))));
 
     [Fact]
     public async Task Compose_ThatEndsWell_AndContainersThatAreRight_AreNothingToTell()
@@ -55,11 +60,14 @@ public sealed class DeployerTests : IDisposable
     [Fact]
     public async Task Compose_ThatRefusesBeforeItTouchesAContainer_IsAFailureThatIsTriedAgain()
     {
-        var refused = await Assert.ThrowsAsync<WorkerException>(() => UpAsync(_ => Says(errors: "network proxy declared as external, but could not be found\n", exitCode: 1)));
+        var refused = await Assert.ThrowsAsync<WorkerException>(() =>
+            UpAsync(_ => Says(errors: "network proxy declared as external, but could not be found\n", exitCode: 1)));
 
         Assert.Equal(Remedy.RetriedByItself, refused.Remedy);
-        Assert.Equal("Docker compose refused, and no container was touched: network proxy declared as external, but could not be found", refused.Message);
-        Assert.Equal(new ReleaseFailure(ReleaseOutcome.Failed, refused.Message, false), ReleaseFailure.Of(refused, deploying: true, default));
+        Assert.Equal("Docker compose refused, and no container was touched: network proxy declared as external, but could not be found",
+            refused.Message);
+        Assert.Equal(new ReleaseFailure(ReleaseOutcome.Failed, refused.Message, false), ReleaseFailure.Of(refused, deploying: true,
+            default));
     }
 
     [Fact]
@@ -87,7 +95,8 @@ public sealed class DeployerTests : IDisposable
         }, services: ["web"]);
 
         Assert.Empty(up.Differences);
-        Assert.Equal("db runs another image than app, and was made anew for that after compose had left it so", Assert.Single(up.Notes).Replace("web", "db", StringComparison.Ordinal));
+        Assert.Equal("db runs another image than app, and was made anew for that after compose had left it so", Assert.Single(up.Notes)
+            .Replace("web", "db", StringComparison.Ordinal));
         Assert.Equal("-- web\n--force-recreate -- db web", Calls);
     }
 
@@ -112,8 +121,10 @@ public sealed class DeployerTests : IDisposable
     [Fact]
     public async Task Warnings_OfCompose_AreNotes()
     {
-        var up = await UpAsync(_ => Says(output: "Volume \"app_data\" exists but doesn't match configuration in compose file. Recreate (data will be lost)?"));
+        var up = await UpAsync(_ =>
+            Says(output: "Volume \"app_data\" exists but doesn't match configuration in compose file. Recreate (data will be lost)?"));
 
-        Assert.Equal("compose: Volume \"app_data\" exists with other options than the compose file has, and stays as it is", Assert.Single(up.Notes));
+        Assert.Equal("compose: Volume \"app_data\" exists with other options than the compose file has, and stays as it is",
+            Assert.Single(up.Notes));
     }
 }

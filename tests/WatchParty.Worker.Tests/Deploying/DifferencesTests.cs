@@ -15,7 +15,8 @@ public sealed class DifferencesTests
           "services": {
             "web": {
               "image": "app-web", "restart": "always", "networks": { "default": null, "proxy": null },
-              "ports": [{ "target": 8000, "published": "80", "protocol": "tcp" }], "volumes": [{ "type": "volume", "source": "data", "target": "/data/" }]
+              "ports": [{ "target": 8000, "published": "80", "protocol": "tcp" }],
+              "volumes": [{ "type": "volume", "source": "data", "target": "/data/" }]
             }
           }
         }
@@ -23,16 +24,21 @@ public sealed class DifferencesTests
 
     private const string Right = """
         {
-          "Id": "1", "Name": "/app-web-1", "Image": "i1", "RestartCount": 0, "HostConfig": {}, "State": { "Status": "running", "Running": true },
+          "Id": "1", "Name": "/app-web-1", "Image": "i1", "RestartCount": 0, "HostConfig": {},
+          "State": { "Status": "running", "Running": true },
           "Mounts": [{ "Type": "volume", "Name": "app_data", "Destination": "/data" }],
           "NetworkSettings": {
-            "Networks": { "app_default": { "NetworkID": "n1", "Aliases": ["app-web-1", "web"], "DNSNames": ["app-web-1", "web", "1"] }, "proxy": { "NetworkID": "n2", "Aliases": ["web"] } },
+            "Networks": {
+              "app_default": { "NetworkID": "n1", "Aliases": ["app-web-1", "web"], "DNSNames": ["app-web-1", "web", "1"] },
+              "proxy": { "NetworkID": "n2", "Aliases": ["web"] }
+            },
             "Ports": { "8000/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "80" }], "9000/tcp": null }
           }
         }
         """;
 
-    private static NetworkDetails Network(string id, string name, bool isInternal = false) => new(id, name, "bridge", isInternal, null, null);
+    private static NetworkDetails Network(string id, string name, bool isInternal = false) => new(id, name, "bridge", isInternal, null,
+        null);
 
     private static SeenContainer Container(string json)
     {
@@ -68,11 +74,13 @@ public sealed class DifferencesTests
 
     [Fact]
     public void Network_ThatIsGone_IsADifference() =>
-        Assert.Equal("web is in a network proxy that no longer exists", Words(new([Container(Right)]), Expecting(networks: Network("n1", "app_default"))));
+        Assert.Equal("web is in a network proxy that no longer exists", Words(new([Container(Right)]),
+            Expecting(networks: Network("n1", "app_default"))));
 
     [Fact]
     public void Container_ThatDoesNotRun_HasNoNetworksToCompare() => Assert.Empty(Words(new([Container(Right
-        .Replace("\"running\"", "\"exited\"", StringComparison.Ordinal).Replace("\"n1\"", "\"\"", StringComparison.Ordinal).Replace("\"HostPort\": \"80\"", "\"HostPort\": \"\"", StringComparison.Ordinal))])));
+        .Replace("\"running\"", "\"exited\"", StringComparison.Ordinal).Replace("\"n1\"", "\"\"", StringComparison.Ordinal)
+            .Replace("\"HostPort\": \"80\"", "\"HostPort\": \"\"", StringComparison.Ordinal))])));
 
     [Fact]
     public void Port_OfANetworkThatLeadsNowhere_IsNotBoundByTheEngine() => Assert.Empty(Words(
@@ -84,7 +92,8 @@ public sealed class DifferencesTests
     [InlineData(null, "x", "web runs an image that is no longer named app-web")]
     [InlineData("i1", "y", "web has another configuration")]
     [InlineData("label", "x", "")]
-    public void Image_IsTheOneThatIsExpected(string? image, string hash, string words) => Assert.Equal(words, Words(new([Container(Right)]), Expecting(image, hash)));
+    public void Image_IsTheOneThatIsExpected(string? image, string hash, string words) =>
+        Assert.Equal(words, Words(new([Container(Right)]), Expecting(image, hash)));
 
     [Fact]
     public void Service_WhoseImageIsNotKnown_IsNotComparedInIt() =>
@@ -100,9 +109,12 @@ public sealed class DifferencesTests
 
         Assert.True(new ContainerSet([Container(Right)]).IsUntouchedSince(before));
         Assert.False(new ContainerSet([]).IsUntouchedSince(before));
-        Assert.False(new ContainerSet([Container(Right.Replace("\"running\"", "\"exited\"", StringComparison.Ordinal))]).IsUntouchedSince(before));
+        Assert.False(new ContainerSet([Container(Right.Replace("\"running\"", "\"exited\"", StringComparison.Ordinal))]).IsUntouchedSince(
+            before));
         Assert.False(new ContainerSet([Container(Right.Replace("\"n1\"", "\"n3\"", StringComparison.Ordinal))]).IsUntouchedSince(before));
-        Assert.False(new ContainerSet([Container(Right.Replace("\"Id\": \"1\"", "\"Id\": \"2\"", StringComparison.Ordinal))]).IsUntouchedSince(before));
-        Assert.True(new ContainerSet([Container(Right.Replace("\"RestartCount\": 0", "\"RestartCount\": 1", StringComparison.Ordinal).Replace("\"running\"", "\"restarting\"", StringComparison.Ordinal))]).IsUntouchedSince(before));
+        Assert.False(new ContainerSet(
+            [Container(Right.Replace("\"Id\": \"1\"", "\"Id\": \"2\"", StringComparison.Ordinal))]).IsUntouchedSince(before));
+        Assert.True(new ContainerSet([Container(Right.Replace("\"RestartCount\": 0", "\"RestartCount\": 1", StringComparison.Ordinal)
+            .Replace("\"running\"", "\"restarting\"", StringComparison.Ordinal))]).IsUntouchedSince(before));
     }
 }

@@ -26,10 +26,19 @@ public sealed class ForewarningsTests
     private async Task<string> WordsAsync(ComposeModel model, params string[] built) =>
         string.Join('\n', (await OfAsync(model, built)).Where(w => w.Always).Select(w => w.Text));
 
-    private static ComposeModel WithResources(string resources) => ComposeModel.Parse($$"""{ "name": "app", "services": {}, {{resources}} }""");
+    private static ComposeModel WithResources(string resources) =>
+        ComposeModel.Parse($$"""{ "name": "app", "services": {}, {{resources}} }""");
 
     private void HasImageWithCheck(long startPeriod = 0) => _engine.Images["app"] =
-        new ImageDetails("image", null, null, 0, new(null) { Healthcheck = new(["CMD", "true"]) { Interval = 1_000_000_000, Timeout = 1_000_000_000, StartPeriod = startPeriod * 1_000_000_000 } });
+        new ImageDetails("image", null, null, 0, new(null)
+        {
+            Healthcheck = new(["CMD", "true"])
+            {
+                Interval = 1_000_000_000,
+                Timeout = 1_000_000_000,
+                StartPeriod = startPeriod * 1_000_000_000,
+            },
+        });
 
     [Fact]
     public async Task OrdinaryApplication_HasNothingToTell()
@@ -41,20 +50,25 @@ public sealed class ForewarningsTests
     }
 
     [Fact]
-    public async Task WhatComposeWarnsOf_IsTold() => Assert.Equal("compose: X is not set", await WordsAsync(ComposeModels.Of(("web", "{}")) with { Warnings = ["compose: X is not set"] }));
+    public async Task WhatComposeWarnsOf_IsTold() => Assert.Equal("compose: X is not set",
+        await WordsAsync(ComposeModels.Of(("web", "{}")) with { Warnings = ["compose: X is not set"] }));
 
     [Fact]
     public async Task TwoBuilds_UnderOneImageName_AreTold()
     {
-        static string Build(string argument) => $$$"""{ "image": "app", "build": { "context": "/nowhere", "args": { "A": "{{{argument}}}" } } }""";
+        static string Build(string argument) =>
+            $$$"""{ "image": "app", "build": { "context": "/nowhere", "args": { "A": "{{{argument}}}" } } }""";
 
-        Assert.StartsWith("a, b are built in different ways under the one image name app", await WordsAsync(ComposeModels.Of(("a", Build("1")), ("b", Build("2")))), StringComparison.Ordinal);
+        Assert.StartsWith("a, b are built in different ways under the one image name app",
+            await WordsAsync(ComposeModels.Of(("a", Build("1")), ("b", Build("2")))), StringComparison.Ordinal);
         Assert.Empty(await WordsAsync(ComposeModels.Of(("a", Build("1")), ("b", Build("1")))));
     }
 
     [Theory]
-    [InlineData("""{ "name": "v", "driver_opts": { "o": "size=2m", "type": "tmpfs" } }""", "the volume v exists with other options than the compose file has (o); compose")]
-    [InlineData("""{ "name": "v", "driver": "nfs", "driver_opts": { "o": "size=1m", "type": "tmpfs" } }""", "the volume v exists with other options than the compose file has (driver); compose")]
+    [InlineData("""{ "name": "v", "driver_opts": { "o": "size=2m", "type": "tmpfs" } }""",
+        "the volume v exists with other options than the compose file has (o); compose")]
+    [InlineData("""{ "name": "v", "driver": "nfs", "driver_opts": { "o": "size=1m", "type": "tmpfs" } }""",
+        "the volume v exists with other options than the compose file has (driver); compose")]
     [InlineData("""{ "name": "v" }""", "the volume v exists with other options than the compose file has (o, type); compose")]
     [InlineData("""{ "name": "v", "driver_opts": { "o": "size=1m", "type": "tmpfs" } }""", "")]
     [InlineData("""{ "name": "v", "external": true }""", "")]
@@ -70,17 +84,22 @@ public sealed class ForewarningsTests
     }
 
     [Theory]
-    [InlineData("""{ "name": "n", "ipam": { "config": [{ "subnet": "10.2.0.0/24" }] }, "internal": true, "driver": "macvlan" }""", "driver, internal, subnet")]
+    [InlineData("""{ "name": "n", "ipam": { "config": [{ "subnet": "10.2.0.0/24" }] }, "internal": true, "driver": "macvlan" }""",
+        "driver, internal, subnet")]
     [InlineData("""{ "name": "n", "driver_opts": { "com.docker.network.driver.mtu": "1400" } }""", "com.docker.network.driver.mtu")]
     [InlineData("""{ "name": "n", "ipam": { "config": [{ "subnet": "10.1.0.0/24" }] } }""", null)]
     [InlineData("""{ "name": "n", "ipam": {} }""", null)]
     [InlineData("""{ "name": "n", "external": true, "internal": true }""", null)]
     public async Task Network_WithOtherSettings_IsTold(string section, string? settings)
     {
-        _engine.Networks["n"] = new NetworkDetails("1", "n", "bridge", false, null, new() { ["some.default"] = "1" }) { IPAM = new([new("10.1.0.0/24", null)]) };
+        _engine.Networks["n"] = new NetworkDetails("1", "n", "bridge", false, null, new() { ["some.default"] = "1" })
+        {
+            IPAM = new([new("10.1.0.0/24", null)]),
+        };
 
         var told = await WordsAsync(WithResources($$"""  "networks": { "default": {{section}} }"""));
-        Assert.StartsWith(settings is null ? "" : $"the network n exists with other settings than the compose file has ({settings});", told, StringComparison.Ordinal);
+        Assert.StartsWith(settings is null ? "" : $"the network n exists with other settings than the compose file has ({settings});",
+            told, StringComparison.Ordinal);
         Assert.Equal(settings is null, told.Length == 0);
     }
 
@@ -89,9 +108,11 @@ public sealed class ForewarningsTests
     {
         var model = ComposeModels.Of(("web", """{ "image": "app", "build": { "context": "/nowhere" } }"""));
         _engine.Images["app"] = new ImageDetails("image", null, null, 0, null);
-        _engine.Runs("web", () => Running(), mounts: [new("volume", new string('a', 64), null, "/app/node_modules"), new("volume", "app_data", null, "/data"), new("bind", null, "/srv", "/srv")]);
+        _engine.Runs("web", () => Running(), mounts: [new("volume", new string('a', 64), null, "/app/node_modules"),
+            new("volume", "app_data", null, "/data"), new("bind", null, "/srv", "/srv")]);
 
-        Assert.StartsWith("web gets another image and keeps the volume without a name at /app/node_modules, so", await WordsAsync(model, "web"), StringComparison.Ordinal);
+        Assert.StartsWith("web gets another image and keeps the volume without a name at /app/node_modules, so",
+            await WordsAsync(model, "web"), StringComparison.Ordinal);
         Assert.Empty(await WordsAsync(model));
     }
 
@@ -101,7 +122,9 @@ public sealed class ForewarningsTests
         HasImageWithCheck();
 
         var told = Assert.Single(await OfAsync(ComposeModels.Of(("web", """{ "image": "app" }"""), ("tasks", Celery))));
-        Assert.StartsWith("tasks runs the image app with another command, and the health check that comes with this image counts for it, too", told.Text, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "tasks runs the image app with another command, and the health check that comes with this image counts for it, too",
+            told.Text, StringComparison.Ordinal);
         Assert.EndsWith("\n  tasks:\n    healthcheck: {disable: true}", told.Fix, StringComparison.Ordinal);
         Assert.True(told.Always);
     }
@@ -123,7 +146,8 @@ public sealed class ForewarningsTests
     {
         var web = """{ "image": "app", "build": { "context": "/nowhere", "dockerfile_inline": "FROM x\nHEALTHCHECK CMD true\n" } }""";
 
-        Assert.StartsWith("tasks runs the image app", await WordsAsync(ComposeModels.Of(("web", web), ("tasks", Celery))), StringComparison.Ordinal);
+        Assert.StartsWith("tasks runs the image app", await WordsAsync(ComposeModels.Of(("web", web), ("tasks", Celery))),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -142,7 +166,9 @@ public sealed class ForewarningsTests
 
         Assert.Equal(
             ["the health check of db may take 240 s until", "the health check of web may take 606 s until"],
-            (await OfAsync(ComposeModels.Of(("db", """{ "image": "db", "healthcheck": { "test": ["CMD", "true"], "start_period": "1m" } }"""), ("web", """{ "image": "app" }"""))))
+            (await OfAsync(ComposeModels.Of(
+                ("db", """{ "image": "db", "healthcheck": { "test": ["CMD", "true"], "start_period": "1m" } }"""),
+                ("web", """{ "image": "app" }"""))))
                 .Select(w => w.Text[..(w.Text.IndexOf("until", StringComparison.Ordinal) + 5)]));
     }
 }

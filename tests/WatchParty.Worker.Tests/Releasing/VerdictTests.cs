@@ -11,18 +11,22 @@ public sealed class VerdictTests
 {
     /// <summary>The application with a change to its service <c>db</c>, and further sections.</summary>
     private static (string Path, string? Content)[] Changed(string keys, string image = "postgres:16", string sections = "") =>
-        [("compose.yaml", FlowApplication.ComposeWith(sections, FlowApplication.Built("web"), FlowApplication.Ready("db", image, keys))), ("web/content.txt", "web 2\n")];
+        [("compose.yaml", FlowApplication.ComposeWith(sections, FlowApplication.Built("web"), FlowApplication.Ready("db", image, keys))),
+            ("web/content.txt", "web 2\n")];
 
     public static TheoryData<string, string, string, string, string> WhatIsMissing => new()
     {
-        { "network", "\"networks\": [\"proxy\"]", "postgres:16", "\"networks\": {\"proxy\": {\"external\": true, \"name\": \"proxy\"}}", "network proxy declared as external, but could not be found" },
-        { "volume", "\"volumes\": [\"shared:/shared\"]", "postgres:16", "\"volumes\": {\"shared\": {\"external\": true, \"name\": \"shared\"}}", "external volume \"shared\" not found" },
+        { "network", "\"networks\": [\"proxy\"]", "postgres:16", "\"networks\": {\"proxy\": {\"external\": true, \"name\": \"proxy\"}}",
+            "network proxy declared as external, but could not be found" },
+        { "volume", "\"volumes\": [\"shared:/shared\"]", "postgres:16",
+            "\"volumes\": {\"shared\": {\"external\": true, \"name\": \"shared\"}}", "external volume \"shared\" not found" },
         { "image", "\"init\": true", "registry.invalid/db:1", "", "pull access denied for registry.invalid/db" },
     };
 
     [Theory]
     [MemberData(nameof(WhatIsMissing))]
-    public async Task What_is_missing_on_the_machine_touches_nothing_and_is_released_once_it_is_there(string kind, string keys, string image, string sections, string words)
+    public async Task What_is_missing_on_the_machine_touches_nothing_and_is_released_once_it_is_there(string kind, string keys,
+        string image, string sections, string words)
     {
         using var flow = Flow.OfWebAndDatabase();
         await flow.ReleaseAsync();
@@ -45,7 +49,8 @@ public sealed class VerdictTests
     }
 
     [Theory]
-    [InlineData("\"command\": [\"sh\", \"-c\", \"exit 0\"], \"restart\": null", "db ended with exit code 0, and the file does not say that it is to end")]
+    [InlineData("\"command\": [\"sh\", \"-c\", \"exit 0\"], \"restart\": null",
+        "db ended with exit code 0, and the file does not say that it is to end")]
     [InlineData("\"command\": [\"sh\", \"-c\", \"sleep 20; exit 3\"], \"restart\": \"no\"", "db ended with exit code 3")]
     [InlineData("\"command\": [\"sh\", \"-c\", \"sleep 20; exit 0\"], \"restart\": \"no\"", null, ReleaseOutcome.Succeeded)]
     public async Task What_ends_is_a_job_or_a_failure(string keys, string? words, object? outcome = null)
@@ -70,7 +75,8 @@ public sealed class VerdictTests
         await flow.ReleaseAsync();
         var before = flow.Serving;
         // Another program has the port: the container is there and cannot start.
-        flow.Engine.Create(new ModelContainer("other", "other", flow.Engine.Find("postgres:16")!, "postgres:16", ImmutableDictionary<string, string>.Empty)
+        flow.Engine.Create(new ModelContainer("other", "other", flow.Engine.Find("postgres:16")!, "postgres:16",
+            ImmutableDictionary<string, string>.Empty)
         {
             Ports = ImmutableDictionary<string, PublishedPort[]?>.Empty.Add("80/tcp", [new("0.0.0.0", "8080")]),
         }).Start(flow.Clock.GetUtcNow());

@@ -35,10 +35,12 @@ public sealed class HealthVerifierTests
     private async Task<ImmutableArray<string>> VerifyAsync(ComposeModel model, UpAnswer? up = null, ContainerSet? before = null)
     {
         using var http = new HttpClient();
-        var deployer = new Deployer(new WorkerOptions { Deploy = _options }, null!, new ComposeProject("/", new(), "COMMIT", ImmutableDictionary<string, string?>.Empty),
+        var deployer = new Deployer(new WorkerOptions { Deploy = _options }, null!, new ComposeProject("/", new(), "COMMIT",
+            ImmutableDictionary<string, string?>.Empty),
             new AnsweringRunner(_ => throw new NotSupportedException()), _engine, null!, new ProgressFeed(), NullLogger<Deployer>.Instance);
         var verifier = new HealthVerifier(_options, _engine, deployer, http, new ProgressFeed(), _time);
-        var verifying = verifier.VerifyAsync(new Deployment(model, null, new Dictionary<string, string>(), before ?? new([])), up ?? UpAnswer.Nothing, default);
+        var verifying = verifier.VerifyAsync(new Deployment(model, null, new Dictionary<string, string>(), before ?? new([])),
+            up ?? UpAnswer.Nothing, default);
         while (!verifying.IsCompleted) { await Task.WhenAny(verifying, _time.AdvanceToNextTimerAsync(default)); }
         return await verifying;
     }
@@ -69,7 +71,8 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running("healthy"));
 
-        Assert.Equal("docker compose up failed: web hook exited with status 3", await FailureAsync(One(), new UpAnswer("web hook exited with status 3", [], [])));
+        Assert.Equal("docker compose up failed: web hook exited with status 3",
+            await FailureAsync(One(), new UpAnswer("web hook exited with status 3", [], [])));
     }
 
     [Fact]
@@ -77,7 +80,8 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running("unhealthy", "no such table"));
 
-        Assert.Equal("web is unhealthy: no such table (compose: dependency failed to start)", await FailureAsync(One(), new UpAnswer("dependency failed to start", [], [])));
+        Assert.Equal("web is unhealthy: no such table (compose: dependency failed to start)",
+            await FailureAsync(One(), new UpAnswer("dependency failed to start", [], [])));
     }
 
     [Fact]
@@ -90,7 +94,8 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", Until(3, Running(), Ended(0)));
 
-        Assert.StartsWith("web ended with exit code 0, and the file does not say that it is to end. A job has", await FailureAsync(One()), StringComparison.Ordinal);
+        Assert.StartsWith("web ended with exit code 0, and the file does not say that it is to end. A job has", await FailureAsync(One()),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -118,7 +123,8 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running());
 
-        Assert.Contains("web has not ended after 30 s, so it is taken for a server", Assert.Single(await VerifyAsync(One("""{ "restart": "on-failure" }"""))), StringComparison.Ordinal);
+        Assert.Contains("web has not ended after 30 s, so it is taken for a server",
+            Assert.Single(await VerifyAsync(One("""{ "restart": "on-failure" }"""))), StringComparison.Ordinal);
         Assert.InRange(Elapsed, 30, 31);
     }
 
@@ -138,7 +144,8 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running());
         _engine.Runs("app", () => Running(), age: TimeSpan.FromHours(1));
-        var model = ComposeModels.Of(("web", "{}"), ("app", """{ "depends_on": { "web": { "condition": "service_completed_successfully" } } }"""));
+        var model = ComposeModels.Of(("web", "{}"),
+            ("app", """{ "depends_on": { "web": { "condition": "service_completed_successfully" } } }"""));
 
         Assert.Equal("web is a job and has not ended yet", await FailureAsync(model, before: await _engine.LookAsync()));
     }
@@ -146,7 +153,13 @@ public sealed class HealthVerifierTests
     [Fact]
     public async Task Check_IsGivenWhatItAllowsItself_BeyondTheWait()
     {
-        _engine.Runs("web", Until(55, Running("starting"), Running("healthy")), check: new(["CMD"]) { StartPeriod = 60_000_000_000, Interval = 1_000_000_000, Timeout = 1_000_000_000, Retries = 3 });
+        _engine.Runs("web", Until(55, Running("starting"), Running("healthy")), check: new(["CMD"])
+        {
+            StartPeriod = 60_000_000_000,
+            Interval = 1_000_000_000,
+            Timeout = 1_000_000_000,
+            Retries = 3
+        });
 
         Assert.Empty(await VerifyAsync(One()));
         Assert.InRange(Elapsed, 55, 56);
@@ -155,7 +168,12 @@ public sealed class HealthVerifierTests
     [Fact]
     public async Task Check_ThatIsNotHealthyInItsTime_IsAFailure()
     {
-        _engine.Runs("web", () => Running("starting", "refused"), check: new(["CMD"]) { Interval = 8_000_000_000, Timeout = 2_000_000_000, Retries = 4 });
+        _engine.Runs("web", () => Running("starting", "refused"), check: new(["CMD"])
+        {
+            Interval = 8_000_000_000,
+            Timeout = 2_000_000_000,
+            Retries = 4
+        });
 
         Assert.Equal("web is not healthy yet: refused", await FailureAsync(One()));
         Assert.InRange(Elapsed, 40, 46);
@@ -166,7 +184,8 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running("unhealthy", "refused"));
 
-        Assert.Equal("web is unhealthy: refused (the check comes with the image app, whose command web replaces; if it does not fit, take it away (healthcheck: {disable: true}) or write a check of its own)",
+        Assert.Equal("web is unhealthy: refused (the check comes with the image app, whose command web replaces; "
+            + "if it does not fit, take it away (healthcheck: {disable: true}) or write a check of its own)",
             await FailureAsync(One("""{ "image": "app", "command": ["celery"] }""")));
     }
 
@@ -185,7 +204,8 @@ public sealed class HealthVerifierTests
         _engine.Runs("web", () => Running("unhealthy", "refused"), age: TimeSpan.FromHours(1));
         var before = await _engine.LookAsync();
 
-        Assert.Equal("web was unhealthy before this release, which did not touch it: refused", Assert.Single(await VerifyAsync(One(), before: before)));
+        Assert.Equal("web was unhealthy before this release, which did not touch it: refused",
+            Assert.Single(await VerifyAsync(One(), before: before)));
         _engine.Runs("web", () => Running("unhealthy", "refused"));
         Assert.Equal("web is unhealthy: refused", await FailureAsync(One(), before: before));
     }

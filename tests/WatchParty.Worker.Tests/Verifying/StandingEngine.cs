@@ -21,11 +21,13 @@ internal sealed class StandingEngine(TimeProvider time) : IDockerEngine
 
     /// <summary>A container whose state is looked up anew each time.</summary>
     /// <param name="age">Of its last start, now.</param>
-    public void Runs(string service, Func<ContainerState> state, string? id = null, TimeSpan age = default, Func<int>? restarts = null, ImageHealthCheck? check = null, ContainerMount[]? mounts = null)
+    public void Runs(string service, Func<ContainerState> state, string? id = null, TimeSpan age = default, Func<int>? restarts = null,
+        ImageHealthCheck? check = null, ContainerMount[]? mounts = null)
     {
         var started = (Now - age).ToString("O", CultureInfo.InvariantCulture);
         var name = id ?? service;
-        _containers[name] = (service, () => new ContainerDetails(name, $"/app-{service}-1", "image", restarts?.Invoke() ?? 0, state() with { StartedAt = started }, new(null))
+        _containers[name] = (service, () => new ContainerDetails(name, $"/app-{service}-1", "image", restarts?.Invoke() ?? 0,
+            state() with { StartedAt = started }, new(null))
         {
             Config = new(check),
             Mounts = mounts,
@@ -39,18 +41,25 @@ internal sealed class StandingEngine(TimeProvider time) : IDockerEngine
 
     public Task<ContainerSet> LookAsync() => ContainerSet.LookAsync(this, "app", default);
 
-    public Task<EngineInfo> InfoAsync(CancellationToken cancellationToken) => Task.FromResult(new EngineInfo("28", "1.51", ImageStore.GraphDriver, "overlay2", "/", Now));
+    public Task<EngineInfo> InfoAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(new EngineInfo("28", "1.51", ImageStore.GraphDriver, "overlay2", "/", Now));
 
-    public Task<IReadOnlyList<ContainerSummary>> ContainersAsync(string? project, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ContainerSummary>>(
-        [.. _containers.Where(_ => project is null or "app").Select(c => new ContainerSummary(c.Key, [$"/{c.Key}"], "image", "", new() { ["com.docker.compose.service"] = c.Value.Service }))]);
+    public Task<IReadOnlyList<ContainerSummary>> ContainersAsync(string? project, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<ContainerSummary>>(
+        [.. _containers.Where(_ => project is null or "app").Select(c => new ContainerSummary(c.Key, [$"/{c.Key}"], "image", "",
+            new() { ["com.docker.compose.service"] = c.Value.Service }))]);
 
-    public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) => Task.FromResult(_containers.TryGetValue(id, out var known) ? known.Details() : null);
+    public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
+        Task.FromResult(_containers.TryGetValue(id, out var known) ? known.Details() : null);
 
-    public Task<ImageDetails?> FindImageAsync(string reference, CancellationToken cancellationToken) => Task.FromResult(Images.GetValueOrDefault(reference));
+    public Task<ImageDetails?> FindImageAsync(string reference, CancellationToken cancellationToken) =>
+        Task.FromResult(Images.GetValueOrDefault(reference));
 
-    public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) => Task.FromResult(Networks.GetValueOrDefault(name));
+    public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) =>
+        Task.FromResult(Networks.GetValueOrDefault(name));
 
-    public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) => Task.FromResult(Volumes.GetValueOrDefault(name));
+    public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) =>
+        Task.FromResult(Volumes.GetValueOrDefault(name));
 
     public Task RestartAsync(string id, CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -72,7 +81,8 @@ internal sealed class StandingEngine(TimeProvider time) : IDockerEngine
 
     public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes,
+        CancellationToken cancellationToken) => throw new NotSupportedException();
 }
 
 /// <summary>Answers every program in the way of a test, and keeps what was asked.</summary>
