@@ -6,6 +6,9 @@ namespace WatchParty.Worker.Tests.Simulation;
 /// many.</summary>
 public sealed class SimulationTests
 {
+    /// <summary>A run waits now and then for another thread; meanwhile another one goes on.</summary>
+    private static int Parts => Environment.ProcessorCount * 2;
+
     private static int Number(string variable, int otherwise) =>
         Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
 
@@ -14,8 +17,8 @@ public sealed class SimulationTests
     {
         var only = Number("SIMULATION_SEED", -1);
         var seeds = only >= 0 ? [only] : Enumerable.Range(0, Number("SIMULATION_SEEDS", 10_000)).ToList();
-        var results = await Task.WhenAll(Enumerable.Range(0, Environment.ProcessorCount).Select(part => Task.Factory.StartNew(
-            () => Run(seeds.Where((_, i) => i % Environment.ProcessorCount == part)), CancellationToken.None,
+        var results = await Task.WhenAll(Enumerable.Range(0, Parts).Select(part => Task.Factory.StartNew(
+            () => Run(seeds.Where((_, i) => i % Parts == part)), CancellationToken.None,
                 TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
         var violations = results.SelectMany(r => r.Violations).ToList();
