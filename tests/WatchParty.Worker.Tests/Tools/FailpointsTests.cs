@@ -57,7 +57,8 @@ public sealed class FailpointsTests
         [
             "before record commit", "before record insert release", "after record insert release", "after record commit",
             "before record update release state Building", "after record update release state Building",
-            "before record update release state Succeeded", "after record update release state Succeeded",
+            "before record commit", "before record update release state Succeeded", "after record update release state Succeeded",
+            "before record delete fresh_mark", "after record delete fresh_mark", "after record commit",
             "before record delete quarantine", "after record delete quarantine",
         ], _reached);
     }
