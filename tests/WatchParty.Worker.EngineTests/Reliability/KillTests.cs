@@ -47,7 +47,9 @@ public sealed class KillTests(ITestOutputHelper output)
         List<Kill> kills = [];
         foreach (var (work, atStart) in new[]
         {
-            (Work.Commit, true), (Work.Commit, false), (Work.ForcedRebuild, false), (Work.BadCommit, false), (Work.Clear, false), (Work.Prune, false), (Work.Rollback, false),
+            (Work.Commit, true), (Work.Commit, false), (Work.Rollback, false), (Work.BadCommit, false), (Work.Clear, false), (Work.Prune, false),
+            // Last: the images of many rebuilds push out those of the commit before, which a rollback would then build again.
+            (Work.ForcedRebuild, false),
         })
         {
             var points = await runs.PointsOfAsync(work, atStart);

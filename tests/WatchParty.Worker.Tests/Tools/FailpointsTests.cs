@@ -49,7 +49,7 @@ public sealed class FailpointsTests
 
         var release = history.Begin("1", null, "poll", forced: false);
         history.Enter(release, ReleaseState.Building);
-        history.Finish(release, ReleaseOutcome.Succeeded, null, PhaseSeconds.Zero);
+        history.Finish(release, ReleaseOutcome.BuildFailed, null, PhaseSeconds.Zero);
         history.Find(release);
         history.LiftQuarantine("1");
 
@@ -57,8 +57,8 @@ public sealed class FailpointsTests
         [
             "before record commit", "before record insert release", "after record insert release", "after record commit",
             "before record update release state Building", "after record update release state Building",
-            "before record commit", "before record update release state Succeeded", "after record update release state Succeeded",
-            "before record delete fresh_mark", "after record delete fresh_mark", "after record commit",
+            "before record commit", "before record update release state BuildFailed", "after record update release state BuildFailed",
+            "after record commit",
             "before record delete quarantine", "after record delete quarantine",
         ], _reached);
     }
