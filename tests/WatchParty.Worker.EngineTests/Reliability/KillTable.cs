@@ -4,13 +4,18 @@ using Xunit.Sdk;
 
 namespace WatchParty.Worker.EngineTests.Reliability;
 
-/// <summary>Counts of kill runs, as a Markdown table.</summary>
+/// <summary>Counts of kill runs, as a Markdown table, and what was found.</summary>
 /// <param name="file">Gets the table after each run; none when null.</param>
 internal sealed class KillTable(string? file)
 {
     private readonly Dictionary<string, int> _runs = [];
 
     public List<Finding> Findings { get; } = [];
+
+    /// <summary>Kills at points that the worker did not come to.</summary>
+    public List<string> NotReached { get; } = [];
+
+    public int Reached => _runs.Values.Sum();
 
     public async Task RunAsync(KillRuns runs, Kill kill, TimeSpan killAfter)
     {
@@ -23,7 +28,7 @@ internal sealed class KillTable(string? file)
         {
             found = [new Finding(Harm.Lost, $"{kill.Name}: {e.Message}")];
         }
-        if (!runs.LivedThrough) { _runs[kill.Name] = _runs.GetValueOrDefault(kill.Name) + 1; }
+        if (!runs.LivedThrough) { _runs[kill.Name] = _runs.GetValueOrDefault(kill.Name) + 1; } else { NotReached.Add(kill.Name); }
         Findings.AddRange(found);
         if (file is not null) { await File.WriteAllTextAsync(file, Text(runs)); }
         if (found.Count > 0) { await runs.BeginAgainAsync(); }
@@ -33,7 +38,9 @@ internal sealed class KillTable(string? file)
     {
         var text = new StringBuilder("| killed at | runs | lost | double | left down | left behind |\n|---|---|---|---|---|---|\n");
         foreach (var (name, count) in _runs) { Line(text, name, count, Findings.Where(f => f.What.StartsWith($"{name}:", StringComparison.Ordinal))); }
-        Line(text, "all", _runs.Values.Sum(), Findings);
+        Line(text, "all", Reached, Findings);
+        if (NotReached.Count > 0) { text.AppendLine(CultureInfo.InvariantCulture, $"\nNot reached: {string.Join("; ", NotReached)}"); }
+        foreach (var finding in Findings) { text.AppendLine(CultureInfo.InvariantCulture, $"\n{finding.Harm}: {finding.What}"); }
         text.AppendLine(CultureInfo.InvariantCulture, $"\nSeconds from start to serving, median and longest: {Of(runs.Clean)} without a kill, {Of(runs.Recoveries)} after one.");
         return text.ToString();
     }

@@ -35,11 +35,11 @@ public sealed class KillTests(ITestOutputHelper output)
         var all = await PlanAsync(runs);
         Assert.True(all.Count > 38, $"only {all.Count} points: {string.Join(", ", all.Select(k => k.Name))}");
         output.WriteLine($"{all.Count} points");
-        // An open finding: killed within the row of a forced rebuild, its flag was once not answered in time. The long form has these kills.
-        var kills = Runs == 1 ? KillPlan.Some([.. all.Where(k => k.Work != Work.ForcedRebuild)], ShortForm) : Enumerable.Repeat(all, Runs).SelectMany(k => k);
+        var kills = Runs == 1 ? KillPlan.Some(all, ShortForm) : Enumerable.Repeat(all, Runs).SelectMany(k => k);
         var table = new KillTable(FileOf("points"));
         foreach (var kill in kills) { await table.RunAsync(runs, kill, TimeSpan.Zero); }
         Judge(table, runs);
+        Assert.True(table.NotReached.Count * 10 < table.Reached, $"not reached: {string.Join("; ", table.NotReached)}");
     }
 
     /// <summary>Every point of every piece of work, found by doing each once.</summary>
