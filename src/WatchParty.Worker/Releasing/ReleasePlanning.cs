@@ -72,7 +72,12 @@ internal sealed class ReleasePlanning(
             if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
             var model = ComposeModel.Parse(resolved.Output);
             Redaction.Learn(Secrets.In(model.Text, asked));
-            model = model with { Source = source ?? ModelSource.Of(options), Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)] };
+            model = model with
+            {
+                Source = source ?? ModelSource.Of(options),
+                Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)],
+                BuildSecrets = await BuildSecretValues.OfAsync(model, asked, runner, cancellationToken),
+            };
             return MayHaveWorkerKeys(asked)
                 ? model.WithHealthIgnored(WorkerKeys.IgnoringHealth(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken)))
                 : model;
