@@ -19,6 +19,9 @@ internal sealed record BakeTarget(string Name, ComposeService Service, string Co
     /// <summary>Text that stands for the Dockerfile.</summary>
     public string? Dockerfile { get; init; }
 
+    /// <summary>A file that stands for the Dockerfile, with its ignore file beside it.</summary>
+    public string? DockerfilePath { get; init; }
+
     /// <summary>Where the cache is exported to; nowhere when null, and never where the compose file says unless it is a service's own build.</summary>
     public string? CacheTo { get; init; }
 
@@ -64,6 +67,11 @@ internal static class Bake
             {
                 build.Remove("dockerfile");
                 build["dockerfile_inline"] = Escape(dockerfile);
+            }
+            if (target.DockerfilePath is { } path)
+            {
+                build.Remove("dockerfile_inline");
+                build["dockerfile"] = Escape(path);
             }
             // A stage or a seal is not what the compose file's further names are for.
             if (target.Image != target.Service.Image) { build.Remove("tags"); }
