@@ -24,6 +24,8 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 internal sealed class GuardedBake(BuildOptions options, ComposeProject project, StateFolder state, IToolRunner runner)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
+    /// <summary>It may be stopped for a commit that waits, and what it was about is worth nothing by itself.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     /// <summary>The options of the build, without BuildKit's linter: it is the commit's file that it judges, not ours, and its findings are no part of what is cached.</summary>
     private readonly BuildOptions _options = new()
@@ -52,9 +54,10 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
     private async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, Trace trace, CancellationToken cancellationToken)
     {
         var text = Bake.Model(model, targets, _options);
-        var command = makesImages
+        var command = (makesImages
             ? DockerCommands.Bake(project, _options, text, trace.Targets, withoutCache: false, pull: false)
-            : DockerCommands.BakeNothing(project, _options, text, trace.Targets);
+            : DockerCommands.BakeNothing(project, _options, text, trace.Targets)) with
+        { Grace = Grace };
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         void Look(TraceEvent e)
         {

@@ -7,7 +7,6 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
     private readonly Lock _lock = new();
     private int _waiting;
     private CancellationTokenSource? _givesWay;
-    private Task _givingWay = Task.CompletedTask;
 
     /// <summary>What is being done and since when, or null when idle.</summary>
     public (string Work, DateTimeOffset Since)? Current { get; private set; }
@@ -18,14 +17,15 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
 
     public async Task<T> RunAsync<T>(string name, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
+        CancellationTokenSource? minor;
         lock (_lock)
         {
             _waiting++;
-            // Not Cancel: what follows from it would go on inside of this call.
-            if (_givesWay is { IsCancellationRequested: false } minor) { _givingWay = minor.CancelAsync(); }
+            minor = _givesWay;
         }
         try
         {
+            minor?.Cancel();
             await _gate.WaitAsync(cancellationToken);
         }
         finally
@@ -49,7 +49,9 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
     public async Task<bool> RunGivingWayAsync(string name, Func<CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         await _gate.WaitAsync(cancellationToken);
-        using var giveWay = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // Left to the collector: its cancelling may still go on.
+        var giveWay = new CancellationTokenSource();
+        await using var stop = cancellationToken.Register(giveWay.Cancel);
         try
         {
             lock (_lock)
@@ -68,7 +70,6 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
         finally
         {
             lock (_lock) { _givesWay = null; }
-            await _givingWay;
             Current = null;
             _gate.Release();
         }

@@ -6,6 +6,7 @@ using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Scheduling;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
@@ -33,6 +34,7 @@ internal sealed class SimulatedWorker : IDisposable
 {
     private static readonly BindingFlags Hidden = BindingFlags.Instance | BindingFlags.NonPublic;
     private static readonly MethodInfo Releases = typeof(ReleasingService).GetMethod("ExecuteAsync", Hidden)!;
+    private static readonly MethodInfo Tidying = typeof(TidyingService).GetMethod("ExecuteAsync", Hidden)!;
     private static readonly MethodInfo Flags = typeof(DropFileService).GetMethod("ExecuteAsync", Hidden)!;
 
     private readonly World _world;
@@ -80,6 +82,15 @@ internal sealed class SimulatedWorker : IDisposable
             await (Task)Flags.Invoke(flags, [_stop.Token])!;
             return true;
         }));
+        // What stops it is a stop of the worker, or a kill of it.
+        foreach (var operations in new[] { mine.Operations, forFlags.Operations, forStart.Operations }.Distinct())
+        {
+            _ = _pump.Begin(() => _world.WorkAsync("tidying", async () =>
+            {
+                await (Task)Tidying.Invoke(new TidyingService(operations, NullLogger<TidyingService>.Instance), [_stop.Token])!;
+                return true;
+            }));
+        }
         _pump.Settle();
     }
 
