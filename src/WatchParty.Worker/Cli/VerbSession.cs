@@ -67,7 +67,7 @@ internal sealed class VerbSession : IAsyncDisposable
         var result = await Get<VerbWork>().RunAsync(request, Stop);
         try
         {
-            await Get<Operations>().TidyAsync(Stop);
+            while (!await Get<Operations>().TidyAsync(Stop)) { }
         }
         catch (OperationCanceledException)
         {

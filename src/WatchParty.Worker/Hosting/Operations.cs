@@ -51,11 +51,14 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
     /// <summary>Ends when something follows a release that <see cref="TidyAsync"/> has not done yet.</summary>
     public async Task WaitForTidyingAsync(CancellationToken cancellationToken) => await _tidying.Reader.WaitToReadAsync(cancellationToken);
 
-    /// <summary>Does what follows the releases so far, if anything does. It gives way to everything else, and goes on afterwards.</summary>
-    public async Task TidyAsync(CancellationToken cancellationToken)
+    /// <summary>Does what follows the releases so far, if anything does. It ends at once for everything else that comes, and is then to be asked for again.</summary>
+    /// <returns>Whether nothing is left to do.</returns>
+    public async Task<bool> TidyAsync(CancellationToken cancellationToken)
     {
-        if (!_tidying.Reader.TryRead(out _)) { return; }
-        while (!await gate.RunGivingWayAsync("tidying after a release", afterRelease.RunAsync, cancellationToken)) { }
+        if (!_tidying.Reader.TryRead(out _)) { return true; }
+        if (await gate.RunGivingWayAsync("tidying after a release", afterRelease.RunAsync, cancellationToken)) { return true; }
+        _tidying.Writer.TryWrite(true);
+        return false;
     }
 
     private static HousekeepingReport Counted(HousekeepingReport report)

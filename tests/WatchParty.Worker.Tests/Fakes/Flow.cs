@@ -144,7 +144,7 @@ internal sealed class Flow : IDisposable
     public Task<ReleaseReport> ReleaseAsync(bool forceRebuild = false) => RunAsync(async () =>
     {
         var report = await Get<Operations>().ReleaseAsync(new ReleaseRequest("test", forceRebuild), Stop);
-        if (!Stop.IsCancellationRequested) { await Get<Operations>().TidyAsync(Stop); }
+        await TidyAsync();
         return report;
     });
 
@@ -161,8 +161,13 @@ internal sealed class Flow : IDisposable
     public Task RecoverAsync(bool always = true) => RunAsync(async () =>
     {
         await Get<Operations>().RecoverAsync(always, Stop);
-        if (!Stop.IsCancellationRequested) { await Get<Operations>().TidyAsync(Stop); }
+        await TidyAsync();
     });
+
+    private async Task TidyAsync()
+    {
+        while (!Stop.IsCancellationRequested && !await Get<Operations>().TidyAsync(Stop)) { }
+    }
 
     public Task<HousekeepingReport> ClearAsync(params string[] targets) =>
         RunAsync(() => Get<Operations>().ClearAsync(targets, "test", Stop));

@@ -6,7 +6,6 @@ using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Scheduling;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
@@ -34,7 +33,6 @@ internal sealed class SimulatedWorker : IDisposable
 {
     private static readonly BindingFlags Hidden = BindingFlags.Instance | BindingFlags.NonPublic;
     private static readonly MethodInfo Releases = typeof(ReleasingService).GetMethod("ExecuteAsync", Hidden)!;
-    private static readonly MethodInfo Tidying = typeof(TidyingService).GetMethod("ExecuteAsync", Hidden)!;
     private static readonly MethodInfo Flags = typeof(DropFileService).GetMethod("ExecuteAsync", Hidden)!;
 
     private readonly World _world;
@@ -85,11 +83,7 @@ internal sealed class SimulatedWorker : IDisposable
         // What stops it is a stop of the worker, or a kill of it.
         foreach (var operations in new[] { mine.Operations, forFlags.Operations, forStart.Operations }.Distinct())
         {
-            _ = _pump.Begin(() => _world.WorkAsync("tidying", async () =>
-            {
-                await (Task)Tidying.Invoke(new TidyingService(operations, NullLogger<TidyingService>.Instance), [_stop.Token])!;
-                return true;
-            }));
+            _ = _pump.Begin(() => TidyAsync(operations));
         }
         _pump.Settle();
     }
@@ -173,6 +167,16 @@ internal sealed class SimulatedWorker : IDisposable
     {
         _ = _pump.Begin(() => _world.WorkAsync(name, () => work(_services.GetRequiredService<Operations>())));
         _pump.Settle();
+    }
+
+    /// <summary>As the service does, each time as a piece of work of its own.</summary>
+    private async Task TidyAsync(Operations operations)
+    {
+        while (true)
+        {
+            await operations.WaitForTidyingAsync(_stop.Token);
+            await _world.WorkAsync("tidying", () => operations.TidyAsync(_stop.Token));
+        }
     }
 
     private (Operations Operations, WorkGate Gate) Operations()
