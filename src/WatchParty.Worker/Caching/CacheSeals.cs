@@ -193,22 +193,35 @@ internal sealed class CacheSeals(
         // Never in the place of the one before: a half-written cache must not be the only one.
         var folder = reference is null ? Path.Combine(state.Cache, name, string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
         var target = live.Targets().Last() with { CacheFrom = SourcesFor(name), CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
-        var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
-        var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.FaultOf(folder);
-        if (fault is null) { return (new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default), null); }
-        if (folder is not null && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
-        return (null, fault);
+        var isWhole = false;
+        try
+        {
+            if (folder is not null && record.Find(name)?.Folder is { } before) { LocalCache.Share(before, folder); }
+            var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
+            var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.Collect(folder);
+            isWhole = fault is null;
+            return (isWhole ? new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default) : null, fault);
+        }
+        finally
+        {
+            if (!isWhole && folder is not null && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        }
     }
 
     private async Task RemoveAsync(Seal? old, string project, Seal? except, CancellationToken cancellationToken)
     {
+        if (except?.Folder is { } current)
+        {
+            // Also what a worker left that was killed while it wrote.
+            foreach (var folder in Directory.EnumerateDirectories(Path.GetDirectoryName(current)!).Where(f => f != current)) { Directory.Delete(folder, recursive: true); }
+        }
         if (old is null) { return; }
         foreach (var image in old.Images.Except(except?.Images ?? []))
         {
             // A name that we once gave may be somebody else's by now.
             if (IsOurs(await engine.FindImageAsync(image, cancellationToken), old.Project ?? project)) { await engine.RemoveImageAsync(image, cancellationToken); }
         }
-        if (old.Folder is { } folder && folder != except?.Folder && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        if (old.Folder is { } gone && gone != except?.Folder && Directory.Exists(gone)) { Directory.Delete(gone, recursive: true); }
     }
 
     private static bool IsOurs(ImageDetails? image, string project) => image?.Config?.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project;
