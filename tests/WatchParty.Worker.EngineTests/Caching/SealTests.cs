@@ -201,6 +201,50 @@ public sealed class SealTests : IAsyncLifetime
         Assert.Equal(["web Built 0/7"], (await app.OnceAsync()).Succeeded().Counts);
     }
 
+    /// <summary>A file that BuildKit's linter judges, with lower-case words, stages without names, an ignore file of its own, and a stage that no other commit can use.</summary>
+    [Fact]
+    [Trait("Store", "Overlay2")]
+    public async Task What_is_sealed_is_what_was_built_up_to_the_commit()
+    {
+        const string Dockerfile = """
+            # check=error=true
+            from watchparty-sample-base:1
+            workdir /deps
+            copy packages.txt content.tx[t] ./
+            run echo PROJECT > salt && test ! -e content.txt && cp packages.txt installed
+
+            from watchparty-sample-base:1
+            arg GIT_COMMIT_HASH=unknown
+            run echo "$GIT_COMMIT_HASH" > /stamp
+
+            from watchparty-sample-base:1
+            workdir /app
+            copy --from=0 /deps/installed .
+            copy serve.sh status ./
+            run sh -n serve.sh && echo first > content.txt
+            copy --from=1 /stamp commit
+            cmd ["sh", "serve.sh"]
+
+            """;
+        var app = await StartAsync();
+        await app.PushAsync(("web/Dockerfile", null), ("web/Dockerfile.web", Dockerfile.Replace("PROJECT", app.Project, StringComparison.Ordinal)),
+            ("web/Dockerfile.web.dockerignore", "content.txt\nDockerfile*\n"),
+            ("compose.yaml", (await File.ReadAllTextAsync(Path.Combine(app.Clone, "compose.yaml"))).Replace("context: ./web", "context: ./web\n      dockerfile: Dockerfile.web", StringComparison.Ordinal)));
+        var first = (await app.OnceAsync()).Succeeded();
+        Assert.DoesNotContain("not sealed", first.Errors, StringComparison.Ordinal);
+        Assert.Equal([$"watchparty-cache:{app.Project}.web", $"watchparty-cache:{app.Project}.web.watchparty-stage-0"], await _cache!.CacheImagesAsync("web"));
+
+        await app.PushAsync("web/serve.sh", $"{SmallApplication.Server}\n# two\n");
+        var warm = (await app.OnceAsync()).Succeeded();
+        Assert.Equal("", await Command.ShellAsync($"docker image ls -q --filter dangling=true --filter label=watchparty.worker.project={app.Project}"));
+        Assert.Equal(("Pruned", 0), await PruneAsync(app));
+        await CacheView.WipeBuilderAsync();
+        await app.PushAsync("web/serve.sh", $"{SmallApplication.Server}\n# three\n");
+        Assert.Equal(warm.Ran(), (await app.OnceAsync()).Succeeded().Ran());
+
+        static async Task<(string?, int)> PruneAsync(Application app) => (await app.PruneAsync()) is var prune ? (prune.Outcome, prune.Notes.Count()) : default;
+    }
+
     private async Task<Application> StartAsync(string build = "")
     {
         _app = await CachedApplication.StartAsync(build: build);
