@@ -14,13 +14,17 @@ internal sealed record BuiltImage(ServicePlan Plan, string ImageId, BuildBasis B
 }
 
 /// <summary>Builds the images of a plan; containers are not touched.</summary>
-internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, LiveSet liveSet, CacheSeals seals, ProgressFeed progress, TimeProvider time)
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BuildDefinitions definitions, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, LiveSet liveSet, CacheSeals seals, ProgressFeed progress, TimeProvider time)
 {
     /// <param name="log">Receives every step and what it printed.</param>
     /// <param name="note">Receives what a person should know about this build.</param>
     /// <exception cref="BuildFailedException">An image could not be built.</exception>
     public async Task<IReadOnlyList<BuiltImage>> BuildAsync(ReleasePlan plan, BuildLog log, Action<string> note, CancellationToken cancellationToken)
     {
+        foreach (var service in plan.Services.Where(s => s is { Action: ServiceAction.Unchanged, Retag: not null }))
+        {
+            await engine.TagAsync(service.Retag!, service.Service.Image, cancellationToken);
+        }
         if (plan.Builds.Count == 0) { return []; }
         var store = (await engine.InfoAsync(cancellationToken)).Store;
         List<BuiltImage> built = [];
@@ -65,12 +69,12 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
                 Pull = (service.Pull || withoutCache) && await RenewBaseImagesAsync(service, store, note, cancellationToken),
             });
         }
-        var model = Bake.Model(plan.Model, bake, options.Build);
+        var file = Bake.File(plan.Model, await definitions.OfAsync(plan.Model, cancellationToken), bake, options.Build);
         var targets = bake.ConvertAll(t => t.Name);
         var report = new StepReport(targets);
         var started = time.GetTimestamp();
         var result = await runner.RunAsync(
-            DockerCommands.Bake(project, options.Build, model, targets, withoutCache, pull: false),
+            DockerCommands.Bake(project, options.Build, file, targets, withoutCache, pull: false),
             (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log), token),
             cancellationToken);
         if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, report.Text); }
@@ -89,7 +93,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
             {
                 note($"{CacheNote(service.Service.Image)}, so a clear would not clear it; remove BUILDKIT_INLINE_CACHE and cache_to type=inline from its build");
             }
-            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, report.BaseDigests, cancellationToken);
+            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, report, cancellationToken);
             built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
         return built;

@@ -14,6 +14,9 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
     /// <summary>What had begun to run before the stop reached it. What is quick, such as a COPY, may have ended and is in the cache now.</summary>
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
 
+    /// <summary>Bake's name of the target whose step that is; empty when there was only one.</summary>
+    public string Target { get; init; } = "";
+
     /// <summary>Targets into whose images BuildKit wrote their cache.</summary>
     public IReadOnlyCollection<string> WithCache { get; init; } = [];
 
@@ -21,7 +24,7 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 }
 
 /// <summary>Bakes what should all be cached, and stops at the first step that is not.</summary>
-internal sealed class GuardedBake(BuildOptions options, ComposeProject project, StateFolder state, IToolRunner runner)
+internal sealed class GuardedBake(BuildOptions options, ComposeProject project, BuildDefinitions definitions, StateFolder state, IToolRunner runner)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
     /// <summary>It may be stopped for a commit that waits, and what it was about is worth nothing by itself.</summary>
@@ -53,10 +56,10 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
 
     private async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, Trace trace, CancellationToken cancellationToken)
     {
-        var text = Bake.Model(model, targets, _options);
+        var file = Bake.File(model, await definitions.OfAsync(model, cancellationToken), targets, _options);
         var command = (makesImages
-            ? DockerCommands.Bake(project, _options, text, trace.Targets, withoutCache: false, pull: false)
-            : DockerCommands.BakeNothing(project, _options, text, trace.Targets)) with
+            ? DockerCommands.Bake(project, _options, file, trace.Targets, withoutCache: false, pull: false)
+            : DockerCommands.BakeNothing(project, _options, file, trace.Targets)) with
         { Grace = Grace };
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         void Look(TraceEvent e)
@@ -104,6 +107,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
 
         public string? Error { get; private set; }
 
+        private string Target { get; set; } = "";
+
         /// <returns>Whether this is the first step that is not in the cache.</returns>
         public bool ShowsRun(TraceEvent e)
         {
@@ -117,13 +122,14 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             if (vertex is not { Started: not null, Cached: false, Error: null } || !name.IsCounted) { return false; }
             _begun.Add(name);
             if (WouldRun is not null) { return false; }
-            WouldRun = name.Text;
+            (WouldRun, Target) = (name.Text, name.Target);
             return true;
         }
 
         public GuardedBakeResult Result(string? error) => new(WouldRun, error)
         {
             Begun = _begun,
+            Target = Target,
             WithCache = [.. _caches.Select(c => _owners.GetValueOrDefault(c)).OfType<string>().Distinct()],
         };
     }

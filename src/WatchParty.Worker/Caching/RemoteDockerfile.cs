@@ -7,7 +7,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Caching;
 
 /// <summary>The Dockerfile of a context that is an address, such as one of git. BuildKit itself fetches it, as it does for the build.</summary>
-internal sealed class RemoteDockerfile(BuildOptions options, ComposeProject project, StateFolder state, IToolRunner runner)
+internal sealed class RemoteDockerfile(BuildOptions options, ComposeProject project, BuildDefinitions definitions, StateFolder state, IToolRunner runner)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
@@ -23,7 +23,8 @@ internal sealed class RemoteDockerfile(BuildOptions options, ComposeProject proj
                 // The service may ask for a target, so it gets one of that name.
                 Dockerfile = $"FROM scratch AS {service.Build.Target ?? "dockerfile"}\nCOPY [\"{service.Build.Dockerfile}\", \"/Dockerfile\"]\n",
             };
-            var command = DockerCommands.BakeInto(project, options, Bake.Model(model, [target], options), [target.Name], folder.FullName) with { Timeout = Limit };
+            var bake = Bake.File(model, await definitions.OfAsync(model, cancellationToken), [target], options);
+            var command = DockerCommands.BakeInto(project, options, bake, [target.Name], folder.FullName) with { Timeout = Limit };
             return (await runner.RunAsync(command, null, cancellationToken)).ExitCode == 0 && Directory.GetFiles(folder.FullName, "Dockerfile", SearchOption.AllDirectories) is [var file, ..]
                 ? await File.ReadAllTextAsync(file, cancellationToken) : "";
         }

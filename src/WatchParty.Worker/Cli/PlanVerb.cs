@@ -80,7 +80,8 @@ internal static class PlanVerb
 
     private static ServiceAction ActionOf(ServicePlan service) => service is { Action: ServiceAction.Unchanged, RestartReason: not null } ? ServiceAction.Restarted : service.Action;
 
-    private static string ReasonOf(ServicePlan service) => ActionOf(service) == ServiceAction.Restarted ? service.RestartReason! : service.Reason;
+    private static string ReasonOf(ServicePlan service) => ActionOf(service) == ServiceAction.Restarted ? service.RestartReason!
+        : service.AsksFirst ? $"{service.Reason}, unless BuildKit finds that its build does not read that" : service.Reason;
 
     private static bool ShapesThePlan(string path) => Path.GetFileName(path) is var name
         && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal) || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env" || name.StartsWith("Dockerfile", StringComparison.Ordinal));

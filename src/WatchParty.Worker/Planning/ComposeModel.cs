@@ -46,6 +46,12 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     /// <summary>Volumes by their key in the file.</summary>
     public ImmutableDictionary<string, VolumeSection> Volumes { get; init; } = ImmutableDictionary<string, VolumeSection>.Empty;
 
+    /// <summary>The commit that it was resolved with; null when that is not known.</summary>
+    public string? Commit { get; init; }
+
+    /// <summary>Values of the variables that build secrets are taken from, as compose has them; one that nobody set is missing. Never logged or kept.</summary>
+    public ImmutableDictionary<string, string> BuildSecrets { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>What compose was not content with when it resolved the files, such as variables that nobody set.</summary>
     public ImmutableArray<string> Warnings { get; init; } = [];
 
@@ -59,16 +65,24 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
         {
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
-            var (secrets, configs) = (Files(document.RootElement, "secrets"), Files(document.RootElement, "configs"));
+            var (secrets, configs) = (Texts(document.RootElement, "secrets", "file"), Texts(document.RootElement, "configs", "file"));
+            var secretVariables = Texts(document.RootElement, "secrets", "environment");
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
                 ? section.EnumerateObject().Select(s => s.Value.ValueKind == JsonValueKind.Object
-                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, configs)
+                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, configs, secretVariables)
                     : throw new FormatException($"the service {s.Name} is not a map")).ToImmutableArray()
                 : [];
             // Compose takes "..", too; here names become folders, image names and arguments.
             if (services.FirstOrDefault(s => !ServiceName().IsMatch(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
             var awaited = services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
-            return new ComposeModel(project, [.. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true } : s)], text)
+            var bases = services.SelectMany(s => s.Build?.Links ?? []).ToHashSet();
+            return new ComposeModel(
+                project,
+                [
+                    .. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true }
+                        : bases.Contains(s.Name) && s is { IsKeptRunning: false, Ports.IsEmpty: true, Health: null } ? s with { OneShot = true } : s),
+                ],
+                text)
             {
                 Networks = Sections(document.RootElement, "networks", NetworkSection.Parse),
                 Volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse),
@@ -83,10 +97,10 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9._-]*\z")]
     private static partial Regex ServiceName();
 
-    private static Dictionary<string, string> Files(JsonElement root, string section) =>
+    private static Dictionary<string, string> Texts(JsonElement root, string section, string key) =>
         ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
-            ? entries.EnumerateObject().Where(s => ComposeService.Section(s.Value, "file") is { ValueKind: JsonValueKind.String })
-                .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty("file").GetString()!))
+            ? entries.EnumerateObject().Where(s => ComposeService.Section(s.Value, key) is { ValueKind: JsonValueKind.String })
+                .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty(key).GetString()!))
             : [];
 
     private static ImmutableDictionary<string, T> Sections<T>(JsonElement root, string section, Func<JsonElement, T> parse) =>
@@ -114,7 +128,8 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
 /// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
 /// <param name="Replicas">Containers wanted.</param>
 /// <param name="OneShot">Whether it is a job, which is to end with 0: others await its end, or its file writes a restart policy of <c>no</c> or
-/// <c>on-failure</c> and no port. A policy that is not written is no word about that.</param>
+/// <c>on-failure</c> and no port, or others are built on its image and nothing says that it keeps running. A policy that is not written is
+/// no word about that otherwise.</param>
 internal sealed record ComposeService(string Name, string Image, BuildSection? Build, int Replicas, bool OneShot)
 {
     /// <summary>Services that it has to follow when they are replaced or restarted: it shares a namespace or the volumes of their containers,
@@ -126,6 +141,9 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
 
     /// <summary>Those of them that have to end well before it starts (<c>service_completed_successfully</c>).</summary>
     public ImmutableHashSet<string> AwaitsEndOf { get; init; } = [];
+
+    /// <summary>Whether its file says that it is started again when it ends.</summary>
+    public bool IsKeptRunning { get; init; }
 
     /// <summary>Whether others await its end.</summary>
     public bool IsAwaited { get; init; }
@@ -152,7 +170,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     public ImmutableArray<string> Mounts { get; init; } = [];
 
     public static ComposeService Parse(
-        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> configFiles)
+        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> configFiles,
+        IReadOnlyDictionary<string, string> secretVariables)
     {
         var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends ? depends.EnumerateObject().ToList() : [];
         var deploy = Section(service, "deploy");
@@ -166,10 +185,11 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         return new ComposeService(
             name,
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
-            Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
+            Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, Section(service, "platform"), secretFiles, secretVariables) : null,
             replicas,
             OneShot: ports.IsEmpty && (restart is "no" or "none" || restart?.StartsWith("on-failure", StringComparison.Ordinal) == true))
         {
+            IsKeptRunning = restart is not (null or "no" or "none"),
             Networks = Section(service, "networks") is { ValueKind: JsonValueKind.Object } networks ? [.. networks.EnumerateObject().Select(n => n.Name)] : [],
             Volumes =
             [
@@ -241,9 +261,25 @@ internal sealed record BuildSection(
 {
     private static readonly string[] NotContent = ["cache_from", "cache_to", "tags", "no_cache", "no_cache_filter", "pull"];
 
-    public static BuildSection Parse(JsonElement build, IReadOnlyDictionary<string, string> secretFiles)
+    /// <summary>Where the file exports the cache to.</summary>
+    public ImmutableArray<string> CacheTo { get; init; } = [];
+
+    /// <summary>Services whose images are build contexts of it.</summary>
+    public IEnumerable<string> Links => AdditionalContexts.Values.Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]);
+
+    /// <summary>Variables that its build secrets are taken from.</summary>
+    public ImmutableArray<string> SecretVariables { get; init; } = [];
+
+    /// <param name="platform">The service's key of this name.</param>
+    /// <param name="secretVariables">Variable by secret of the model.</param>
+    public static BuildSection Parse(
+        JsonElement build, JsonElement? platform, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> secretVariables)
     {
         var content = JsonNode.Parse(build.GetRawText())!.AsObject();
+        // The service's own key counts where the section has none.
+        if (platform is { ValueKind: JsonValueKind.String } wanted && content["platforms"] is null) { content["platforms"] = new JsonArray(wanted.GetString()); }
+        string[] secrets = ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } used
+            ? [.. used.EnumerateArray().Select(s => ComposeService.Section(s, "source")?.GetString() ?? s.ToString())] : [];
         foreach (var key in NotContent) { content.Remove(key); }
         return new BuildSection(
             ComposeService.Text(build, "context") ?? ".",
@@ -254,9 +290,12 @@ internal sealed record BuildSection(
             ComposeService.Map(build, "additional_contexts"),
             ComposeService.Section(build, "cache_from") is { ValueKind: JsonValueKind.Array } sources
                 ? [.. sources.EnumerateArray().Select(s => ComposeService.Plain(s.ToString()))] : [],
-            ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } secrets
-                ? [.. secrets.EnumerateArray().Select(s => ComposeService.Section(s, "source")?.GetString() ?? s.ToString()).Where(secretFiles.ContainsKey).Select(s => secretFiles[s])] : [],
-            content);
+            [.. secrets.Where(secretFiles.ContainsKey).Select(s => secretFiles[s])],
+            content)
+        {
+            CacheTo = ComposeService.Section(build, "cache_to") is { ValueKind: JsonValueKind.Array } exports ? [.. exports.EnumerateArray().Select(e => ComposeService.Plain(e.ToString()))] : [],
+            SecretVariables = [.. secrets.Where(secretVariables.ContainsKey).Select(s => secretVariables[s])],
+        };
     }
 
     /// <summary>The content without <paramref name="commitArgument"/>, whose value changes with every commit.</summary>

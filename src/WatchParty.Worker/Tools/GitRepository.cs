@@ -148,6 +148,12 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
     public async Task<IReadOnlyList<string>> UntrackedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
         Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folders)), "The untracked files cannot be listed", cancellationToken));
 
+    /// <summary>Tracked files at or below <paramref name="folders"/> whose changes git was told not to look for (<c>skip-worktree</c>,
+    /// <c>assume-unchanged</c>).</summary>
+    public async Task<IReadOnlyList<string>> UnwatchedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
+        [.. Paths(await Git.OutputAsync(GitCommands.TrackedWithTags(Git.Folder, Relative(folders)), "The tracked files cannot be listed", cancellationToken))
+            .Where(l => l.Length > 2 && (l[0] == 'S' || char.IsAsciiLetterLower(l[0]))).Select(l => l[2..])];
+
     /// <summary>Paths that differ between two commits; a renamed file counts under both names.</summary>
     public async Task<IReadOnlyList<string>> ChangedPathsAsync(string from, string to, CancellationToken cancellationToken) =>
         Paths(await Git.OutputAsync(GitCommands.ChangedPaths(Git.Folder, Id(from), Id(to)), $"{from[..7]} and {to[..7]} cannot be compared", cancellationToken));

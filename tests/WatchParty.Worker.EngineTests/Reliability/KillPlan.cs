@@ -10,14 +10,13 @@ internal static class KillPlan
             "engine Endpoint",
         "git rev-parse", "git rev-list", "git symbolic-ref", "git config", "git status", "git merge-base", "git for-each-ref", "git ls-",
             "git diff", "git log",
-        "git hash-object", "git cat-file", "compose config", "compose version", "buildx version", "docker context", "record pragma",
+        "git hash-object", "git cat-file", "compose config", "compose version", "compose build", "buildx version", "docker context", "record pragma",
             "record create", "record alter",
     ];
 
     /// <summary>What the short form has in any case: where most is half done.</summary>
     private static readonly string[] Always =
-        ["compose up", "buildx bake", "git checkout", "state Deploying", "state Verifying", "state RollingBack", "state Succeeded",
-            "insert release", "insert quarantine", "clear-cache.flag"];
+        ["compose up", "git checkout", "state Verifying", "insert quarantine"];
 
     /// <summary>The kills of a piece of work.</summary>
     /// <param name="points">As <see cref="KillRuns.PointsOfAsync"/> has them.</param>

@@ -98,8 +98,8 @@ public sealed class SealFlowTests
         await flow.RunAsync(() => second!);
 
         Assert.Equal((ReleaseOutcome.Succeeded, ReleaseOutcome.Succeeded), (first.Outcome, (await second!).Outcome));
-        // Four bakes, of which the first seal did not come to its end.
-        Assert.Equal((4, 3), (flow.Points.Count(p => p == "before buildx bake"), flow.Points.Count(p => p == "after buildx bake")));
+        // Two builds and one seal came to their end.
+        Assert.Equal(3, flow.Points.Count(p => p == "after buildx bake"));
         Assert.Equal(flow.Engine.Find("app-web")!.Id, flow.Get<SealRecord>().Find("web")!.Of);
         Assert.Equal(2, flow.Get<SealRecord>().Find("web")!.Release);
     }

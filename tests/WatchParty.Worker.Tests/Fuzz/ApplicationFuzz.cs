@@ -49,7 +49,6 @@ public sealed class ApplicationFuzz
             var model = ComposeModel.Parse(text);
             // Names become folders, image names and arguments.
             Assert.All(model.Services, s => Assert.Matches("^[A-Za-z0-9_][A-Za-z0-9._-]*$", s.Name));
-            foreach (var service in model.Built) { Bake.Model(model, [new BakeTarget(Bake.Target(service.Name), service, "abc", [])], new BuildOptions()); }
             Secrets.In(text, Project);
             MountedFiles.Restarts(model, "/srv/app", ["x/y"]);
         }
@@ -80,13 +79,6 @@ public sealed class ApplicationFuzz
         file.NeededStages("base");
         WatchParty.Worker.Planning.Dockerfile.WithNamedStages(text);
         foreach (var instruction in file.Stages.SelectMany(s => s.Instructions)) { instruction.Arguments(); }
-    });
-
-    [Fact]
-    public Task Ignore_files() => Fuzz.RunAsync(m =>
-    {
-        var ignore = DockerIgnore.Parse(m.Text("*.log", "!keep.log", "**/node_modules", "/a/b/", "c[a-z]?", "**\n!src/**", "a\\*b", "[^x]", "\\d+", "(a+)+$", "# x"));
-        ignore.Excludes(m.Text("src/app/main.py", "node_modules/x/y", "a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"));
     });
 
     [Fact]
