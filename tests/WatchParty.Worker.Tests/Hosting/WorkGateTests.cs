@@ -96,7 +96,7 @@ public sealed class WorkGateTests : IDisposable
         var minor = _gate.RunGivingWayAsync("minor", async token =>
         {
             log.Add("minor begins");
-            await Task.Delay(Timeout.Infinite, token);
+            await Task.Delay(Timeout.InfiniteTimeSpan, _time, token);
         }, CancellationToken.None);
         Assert.Equal("minor", _gate.Current?.Work);
         var (first, second) = (new TaskCompletionSource(), new TaskCompletionSource());
@@ -131,7 +131,7 @@ public sealed class WorkGateTests : IDisposable
     public async Task MinorWork_ThatIsStoppedFromOutside_SaysSo()
     {
         using var stop = new CancellationTokenSource();
-        var minor = _gate.RunGivingWayAsync("minor", token => Task.Delay(Timeout.Infinite, token), stop.Token);
+        var minor = _gate.RunGivingWayAsync("minor", token => Task.Delay(Timeout.InfiniteTimeSpan, _time, token), stop.Token);
         await stop.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => minor);
