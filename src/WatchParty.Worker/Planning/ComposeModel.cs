@@ -49,8 +49,12 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     /// <summary>What compose was not content with when it resolved the files, such as variables that nobody set.</summary>
     public ImmutableArray<string> Warnings { get; init; } = [];
 
-    public ComposeModel WithHealthIgnored(IReadOnlySet<string> services) => services.Count == 0 ? this
-        : this with { Services = [.. Services.Select(s => services.Contains(s.Name) ? s with { IgnoresHealth = true } : s)] };
+    /// <summary>The model with what its services say to the worker.</summary>
+    public ComposeModel With(IReadOnlyDictionary<string, ServiceKeys> keys) => keys.Count == 0 ? this : this with
+    {
+        Services = [.. Services.Select(s => keys.TryGetValue(s.Name, out var own)
+            ? s with { IgnoresHealth = own.IgnoresHealth, OnMountChange = own.OnMountChange } : s)],
+    };
 
     /// <exception cref="WorkerException">The text is not a model that compose prints.</exception>
     public static ComposeModel Parse(string text)
@@ -59,10 +63,12 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
         {
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
-            var (secrets, configs) = (Files(document.RootElement, "secrets"), Files(document.RootElement, "configs"));
+            var secrets = Files(document.RootElement, "secrets");
+            var volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse);
+            var files = new FileSources(document.RootElement, volumes);
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
                 ? section.EnumerateObject().Select(s => s.Value.ValueKind == JsonValueKind.Object
-                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, configs)
+                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, files)
                     : throw new FormatException($"the service {s.Name} is not a map")).ToImmutableArray()
                 : [];
             // Compose takes "..", too; here names become folders, image names and arguments.
@@ -71,7 +77,7 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
             return new ComposeModel(project, [.. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true } : s)], text)
             {
                 Networks = Sections(document.RootElement, "networks", NetworkSection.Parse),
-                Volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse),
+                Volumes = volumes,
             };
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
@@ -148,11 +154,17 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     /// <summary>Whether it runs another command than its image says.</summary>
     public bool Overrides { get; init; }
 
-    /// <summary>Full paths of the files and folders of the host that its containers see: bind mounts, and the files of secrets and configs.</summary>
-    public ImmutableArray<string> Mounts { get; init; } = [];
+    /// <summary>The files and folders of the host that its containers see, each once.</summary>
+    public ImmutableArray<MountSection> Mounts { get; init; } = [];
+
+    /// <summary>The secrets and configs whose text compose copies into its containers.</summary>
+    public ImmutableArray<CopiedText> Copies { get; init; } = [];
+
+    /// <summary>What its file wants to be done when what it mounts changes; null when it does not say.</summary>
+    public OnMountChange? OnMountChange { get; init; }
 
     public static ComposeService Parse(
-        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> configFiles)
+        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, FileSources files)
     {
         var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends ? depends.EnumerateObject().ToList() : [];
         var deploy = Section(service, "deploy");
@@ -187,12 +199,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
             ],
             DependsOn = [.. dependencies.Select(d => d.Name)],
             AwaitsEndOf = [.. dependencies.Where(d => Section(d.Value, "condition")?.GetString() == "service_completed_successfully").Select(d => d.Name)],
-            Mounts =
-            [
-                .. Items(service, "volumes").Where(v => Section(v, "type")?.GetString() == "bind").Select(v => Plain(Section(v, "source")?.GetString() ?? "")),
-                .. Items(service, "secrets").Select(s => secretFiles.GetValueOrDefault(Section(s, "source")?.GetString() ?? "")).OfType<string>(),
-                .. Items(service, "configs").Select(c => configFiles.GetValueOrDefault(Section(c, "source")?.GetString() ?? "")).OfType<string>(),
-            ],
+            Mounts = files.MountsOf(service),
+            Copies = files.CopiesOf(service),
         };
     }
 
@@ -211,7 +219,7 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         ? throw new FormatException("a value in it has a NUL character")
         : text.Replace("$$", "$", StringComparison.Ordinal);
 
-    private static IEnumerable<JsonElement> Items(JsonElement service, string name) =>
+    internal static IEnumerable<JsonElement> Items(JsonElement service, string name) =>
         Section(service, name) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray() : [];
 
     internal static JsonElement? Section(JsonElement? element, string name) =>

@@ -39,8 +39,8 @@ internal sealed record PlanningFacts(
 {
     public string? DeployedResourcesHash { get; init; }
 
-    /// <summary>Why a service is restarted, for each whose mounted files changed (<see cref="MountedFiles"/>).</summary>
-    public IReadOnlyDictionary<string, string> Restarts { get; init; } = new Dictionary<string, string>();
+    /// <summary>What a service gets, for each that mounts something else than its containers were started with.</summary>
+    public IReadOnlyDictionary<string, MountReaction> Reactions { get; init; } = ImmutableDictionary<string, MountReaction>.Empty;
 }
 
 /// <summary>Decides for every service whether it is built, and why. Pure.</summary>
@@ -50,10 +50,16 @@ internal static class ReleasePlanner
 
     public static ReleasePlan Plan(PlanningFacts facts) => new(
         facts.Commit, facts.Model,
-        [.. facts.Model.Services.Select(s => PlanService(facts, s) with { RestartReason = facts.Restarts.GetValueOrDefault(s.Name) })],
+        [.. facts.Model.Services.Select(s => WithReaction(PlanService(facts, s), facts.Reactions.GetValueOrDefault(s.Name)))],
         ConfigurationChanged: facts.DeployedConfigurationHash != facts.Model.ConfigurationHash)
     {
         ResourcesChanged = facts.DeployedResourcesHash != facts.Model.ResourcesHash,
+    };
+
+    private static ServicePlan WithReaction(ServicePlan service, MountReaction? reaction) => reaction is null ? service : service with
+    {
+        Reaction = reaction,
+        Reason = service.Action == ServiceAction.Built ? service.Reason : reaction.Reason,
     };
 
     private static ServicePlan PlanService(PlanningFacts facts, ComposeService service)

@@ -75,6 +75,9 @@ internal static class GitCommands
     /// <summary>Untracked files, ignored ones too.</summary>
     public static ToolCommand Untracked(string folder, IEnumerable<string> below) => Read(folder, ["ls-files", "--others", "-z", "--", .. below]);
 
+    /// <summary>Tracked files with their objects, and whether git looks at them in the working tree.</summary>
+    public static ToolCommand Index(string folder, IEnumerable<string> below) => Read(folder, ["ls-files", "-v", "--stage", "-z", "--", .. below]);
+
     public static ToolCommand Tracked(string folder) => Read(folder, "ls-files", "-z");
 
     public static ToolCommand ChangedPaths(string folder, string from, string to) =>
