@@ -69,7 +69,7 @@ internal sealed class MountWatch(DeployOptions options, ComposeProject project, 
             foreach (var container in containers.Of(service.Name))
             {
                 var before = known.GetValueOrDefault(container.Id) is { } old && old.StartedAt == container.StartedAt ? old : null;
-                if (IsStartedBy(deployment, container)) { all.Add(Written(With(service, container, started), now, own)); }
+                if (IsStartedBy(deployment, container)) { all.Add(Written(With(service, container, started), deployment.Mounts, now, own)); }
                 else if (reaction == MountHandling.Signal || (before is null && reaction is null)) { all.Add(With(service, container, now)); }
                 else if (before is not null) { all.Add(before); }
             }
@@ -77,12 +77,14 @@ internal sealed class MountWatch(DeployOptions options, ComposeProject project, 
         record.Save(deployment.Model.Project, all);
     }
 
-    /// <summary>What a single file holds that changed while its service started was written by the application: its database, its log.</summary>
-    private static StartedWith Written(StartedWith started, MountsSeen now, HashSet<string> own) => started with
+    /// <summary>A single file that changed in its place while its service started was written by the application: its database, its log.</summary>
+    private static StartedWith Written(StartedWith started, MountsSeen before, MountsSeen now, HashSet<string> own) => started with
     {
         Mounts = started.Mounts.ToImmutableDictionary(m => m.Key, m => now.Mounts.TryGetValue(m.Key, out var seen) && seen.MayBeOwn
-            ? m.Value with { IsOwn = own.Contains(m.Key) || !SameFiles(m.Value, seen.State) } : m.Value),
+            ? m.Value with { IsOwn = own.Contains(m.Key) || (before.Mounts.TryGetValue(m.Key, out var was) && IsWritten(was.State, seen.State)) } : m.Value),
     };
+
+    private static bool IsWritten(MountState before, MountState after) => before.Identity == after.Identity && Changes(before, after).Any();
 
     private static bool IsStartedBy(Deployment deployment, SeenContainer container) =>
         !deployment.Before.All.Any(b => b.Id == container.Id && b.StartedAt == container.StartedAt);
@@ -161,8 +163,6 @@ internal sealed class MountWatch(DeployOptions options, ComposeProject project, 
             _ => new(MountHandling.Restart, reason),
         };
     }
-
-    private static bool SameFiles(MountState one, MountState other) => !Changes(one, other).Any();
 
     private static IEnumerable<string> Changes(MountState before, MountState after) =>
         before.Files.Keys.Union(after.Files.Keys).Where(p => before.Files.GetValueOrDefault(p) != after.Files.GetValueOrDefault(p));

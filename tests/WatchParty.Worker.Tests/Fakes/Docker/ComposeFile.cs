@@ -11,11 +11,12 @@ internal static partial class ComposeFile
 {
     /// <exception cref="FormatException">With the words of compose.</exception>
     public static JsonObject Resolve(
-        string folder, IReadOnlyList<string> files, string? name, IReadOnlyCollection<string> profiles, IReadOnlyDictionary<string,
+        string folder, IReadOnlyList<string> files, string? input, string? name, IReadOnlyCollection<string> profiles, IReadOnlyDictionary<string,
             string> variables)
     {
         JsonObject model = [];
         foreach (var file in files) { Merge(model, Interpolate(Read(file), variables)!.AsObject()); }
+        if (input is not null) { Merge(model, Interpolate(JsonNode.Parse(input)!, variables)!.AsObject()); }
         name ??= model["name"]?.ToString() ?? Path.GetFileName(folder).ToLowerInvariant();
         JsonObject services = [];
         foreach (var (service, content) in (model["services"]?.AsObject() ?? []).OrderBy(s => s.Key, StringComparer.Ordinal))
@@ -51,6 +52,10 @@ internal static partial class ComposeFile
         foreach (var (key, value) in model)
         {
             if (key is "secrets" or "configs" || key.StartsWith("x-", StringComparison.Ordinal)) { result[key] = value?.DeepClone(); }
+            foreach (var section in key is "secrets" or "configs" ? (result[key] as JsonObject ?? []).Select(s => s.Value!.AsObject()) : [])
+            {
+                if (section["file"] is { } file) { section["file"] = Path.GetFullPath(file.ToString(), folder); }
+            }
         }
         return result;
     }
