@@ -1,6 +1,8 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;
 
@@ -29,81 +31,104 @@ internal sealed record BakeTarget(string Name, ComposeService Service, string Co
     public bool KeepsCacheTo { get; init; }
 }
 
-/// <summary>The model that <c>docker buildx bake</c> reads: what compose resolved, reduced to what is built, with the worker's own arguments.</summary>
-/// <remarks>Bake would read services behind a profile too, would leave an image without a name untagged, and takes
-/// missing arguments from a service's environment (bake/compose.go); none of that is in the reduced model.</remarks>
+/// <summary>The file that <c>docker buildx bake</c> reads: what compose builds by, with the worker's own commit, cache and label.</summary>
 internal static class Bake
 {
     /// <summary>Label that every image built here carries, so that a prune removes nothing else. Its value is the compose project.</summary>
     public const string ProjectLabel = "watchparty.worker.project";
 
-    /// <summary>Bake's name for a service.</summary>
-    public static string Target(string service) => service.Replace('.', '_');
+    /// <summary>The version of compose: with it every image would get another id when compose is updated.</summary>
+    private const string VersionLabel = "com.docker.compose.version";
 
-    public static string Model(ComposeModel model, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
+    /// <summary>Arguments and inline Dockerfiles come from compose with <c>${</c> doubled already, and with nothing else.</summary>
+    private static readonly string[] Doubled = ["args", "dockerfile-inline"];
+
+    /// <summary>Bake's name for a service.</summary>
+    public static string Target(string service) => Names.Target(service);
+
+    /// <param name="definitions">Those of the targets' services, by service.</param>
+    public static BakeFile File(
+        ComposeModel model, IReadOnlyDictionary<string, BuildDefinition> definitions, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
     {
-        var source = JsonNode.Parse(model.Text)!.AsObject();
-        var services = new JsonObject();
+        var file = new JsonObject();
+        HashSet<string> entitlements = [];
         foreach (var target in targets)
         {
-            var build = source["services"]![target.Service.Name]!["build"]!.DeepClone().AsObject();
-            if (build["args"] is not JsonObject) { build["args"] = new JsonObject(); }
-            foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, target.Commit))) { build["args"]![name] = Escape(value); }
-            if (build["labels"] is not JsonObject) { build["labels"] = new JsonObject(); }
-            build["labels"]![ProjectLabel] = model.Project;
-            Set(build, "cache_from", target.CacheFrom.Count == 0 ? null : new JsonArray([.. target.CacheFrom.Select(s => JsonValue.Create(Escape(s)))]));
-            if (!target.KeepsCacheTo) { Set(build, "cache_to", target.CacheTo is { } cacheTo ? new JsonArray(Escape(cacheTo)) : null); }
-            if (target.Stage is { } stage) { build["target"] = stage; }
-            if (target.Pull)
-            {
-                // The key of compose's own is not read by bake.
-                if (build["x-bake"] is not JsonObject) { build["x-bake"] = new JsonObject(); }
-                build["x-bake"]!["pull"] = true;
-            }
-            if (target.Dockerfile is { } dockerfile)
-            {
-                build.Remove("dockerfile");
-                build["dockerfile_inline"] = Escape(dockerfile);
-            }
-            // A stage or a seal is not what the compose file's further names are for.
-            if (target.Image != target.Service.Image) { build.Remove("tags"); }
-            var service = new JsonObject { ["build"] = build };
-            if (target.Image is { } image) { service["image"] = Escape(image); }
-            services[target.Name] = service;
+            var definition = definitions[target.Service.Name];
+            file[target.Name] = Escaped(Own(definition.Target.DeepClone().AsObject(), target));
+            AddOurs(file[target.Name]!.AsObject(), target.Commit, model, options);
+            AllowedBy(definition.Target, entitlements);
         }
-        AddLinkedServices(model, source, services, targets, options);
-        var result = new JsonObject { ["name"] = model.Project, ["services"] = services };
-        if (source["secrets"] is { } secrets) { result["secrets"] = secrets.DeepClone(); }
-        return result.ToJsonString();
+        foreach (var target in targets)
+        {
+            foreach (var (name, linked) in definitions[target.Service.Name].Linked)
+            {
+                AllowedBy(linked, entitlements);
+                if (file.ContainsKey(name)) { continue; }
+                var copy = linked.DeepClone().AsObject();
+                // It is built as part of another, and is not what its names and its cache are for.
+                foreach (var key in new[] { "tags", "output", "cache-from", "cache-to", "no-cache", "pull" }) { copy.Remove(key); }
+                AddOurs(Escaped(copy), target.Commit, model, options);
+                file[name] = copy;
+            }
+        }
+        return new BakeFile(new JsonObject { ["target"] = file }.ToJsonString(), [.. entitlements.Order(StringComparer.Ordinal)], model.BuildSecrets);
     }
 
-    /// <summary>Adds the services that a build context <c>service:x</c> names. Bake refuses a model that lacks them; it builds one as part of
-    /// the service that needs it, and not for itself.</summary>
-    private static void AddLinkedServices(ComposeModel model, JsonObject source, JsonObject services, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
+    private static JsonObject Own(JsonObject definition, BakeTarget target)
     {
-        var open = new Queue<(JsonObject Build, string Commit)>(targets.Select(t => (services[t.Name]!["build"]!.AsObject(), t.Commit)));
-        while (open.TryDequeue(out var next))
+        Set(definition, "cache-from", target.CacheFrom.Count == 0 ? null : new JsonArray([.. target.CacheFrom.Select(s => JsonValue.Create(s))]));
+        if (!target.KeepsCacheTo) { Set(definition, "cache-to", target.CacheTo is { } cacheTo ? new JsonArray(cacheTo) : null); }
+        if (target.Stage is { } stage) { definition["target"] = stage; }
+        if (target.Dockerfile is { } dockerfile)
         {
-            foreach (var (context, value) in (next.Build["additional_contexts"] as JsonObject)?.ToList() ?? [])
-            {
-                if (value?.ToString() is not { } text || !text.StartsWith("service:", StringComparison.Ordinal)) { continue; }
-                var name = text["service:".Length..];
-                if (services.ContainsKey(name) || model.Services.FirstOrDefault(s => s.Name == name) is not { } linked) { continue; }
-                if (source["services"]![name]!["build"] is not JsonObject build)
-                {
-                    next.Build["additional_contexts"]![context] = $"docker-image://{Escape(linked.Image)}";
-                    continue;
-                }
-                var copy = build.DeepClone().AsObject();
-                copy.Remove("cache_from");
-                copy.Remove("cache_to");
-                if (copy["args"] is not JsonObject) { copy["args"] = new JsonObject(); }
-                foreach (var (argument, given) in options.Arguments.Append(new(options.CommitArgument, next.Commit))) { copy["args"]![argument] = Escape(given); }
-                services[name] = new JsonObject { ["build"] = copy };
-                open.Enqueue((copy, next.Commit));
-            }
+            definition.Remove("dockerfile");
+            definition["dockerfile-inline"] = dockerfile.Replace("${", "$${", StringComparison.Ordinal);
         }
+        if (target.Image != target.Service.Image)
+        {
+            // A stage or a seal is not what the compose file's further names are for, and looks into the cache whatever the file says.
+            Set(definition, "tags", target.Image is { } image ? new JsonArray(image) : null);
+            definition.Remove("no-cache");
+            definition.Remove("pull");
+        }
+        if (target.Pull) { definition["pull"] = true; }
+        return definition;
     }
+
+    private static void AddOurs(JsonObject target, string commit, ComposeModel model, BuildOptions options)
+    {
+        if (target["args"] is not JsonObject) { target["args"] = new JsonObject(); }
+        foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, commit))) { target["args"]![name] = Escape(value); }
+        if (target["labels"] is not JsonObject) { target["labels"] = new JsonObject(); }
+        target["labels"]!.AsObject().Remove(VersionLabel);
+        target["labels"]![ProjectLabel] = model.Project;
+    }
+
+    /// <summary>Bake asks for leave on the command line for what a target may do to the machine.</summary>
+    private static void AllowedBy(JsonObject target, HashSet<string> entitlements)
+    {
+        foreach (var entitlement in target["entitlements"] as JsonArray ?? []) { entitlements.Add(entitlement!.ToString()); }
+    }
+
+    private static JsonObject Escaped(JsonObject target)
+    {
+        foreach (var (key, value) in target.ToList()) { target[key] = Escaped(value, Doubled.Contains(key)); }
+        return target;
+    }
+
+    private static JsonNode? Escaped(JsonNode? node, bool isDoubled) => node switch
+    {
+        JsonObject map => new JsonObject(map.Select(p => KeyValuePair.Create(p.Key, Escaped(p.Value, isDoubled)))),
+        JsonArray list => new JsonArray([.. list.Select(i => Escaped(i, isDoubled))]),
+        { } value when value.GetValueKind() == JsonValueKind.String => isDoubled ? HidePercent(value.ToString()) : Escape(value.ToString()),
+        _ => node?.DeepClone(),
+    };
+
+    // Bake takes every text for a template.
+    private static string Escape(string text) => HidePercent(text.Replace("${", "$${", StringComparison.Ordinal));
+
+    private static string HidePercent(string text) => text.Replace("%{", "%%{", StringComparison.Ordinal);
 
     /// <summary>The image a cache source names: a bare text, or <c>type=registry,ref=…</c>; null for other types.</summary>
     internal static string? ImageOf(string source)
@@ -117,11 +142,8 @@ internal static class Bake
     internal static ILookup<string, string> Fields(string source) =>
         source.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2).ToLookup(f => f[0].Trim(), f => f[1].Trim());
 
-    private static void Set(JsonObject build, string key, JsonNode? value)
+    private static void Set(JsonObject target, string key, JsonNode? value)
     {
-        if (value is null) { build.Remove(key); } else { build[key] = value; }
+        if (value is null) { target.Remove(key); } else { target[key] = value; }
     }
-
-    // The text passes through compose's interpolation once more.
-    private static string Escape(string text) => text.Replace("$", "$$", StringComparison.Ordinal);
 }

@@ -10,7 +10,7 @@ namespace WatchParty.Worker.Building;
 internal sealed record BuiltImage(ServicePlan Plan, string ImageId, BuildBasis Basis, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
 
 /// <summary>Builds the images of a plan; containers are not touched.</summary>
-internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, CacheSeals seals, ProgressFeed progress, TimeProvider time)
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BuildDefinitions definitions, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, CacheSeals seals, ProgressFeed progress, TimeProvider time)
 {
     /// <param name="log">Receives every step and what it printed.</param>
     /// <param name="note">Receives what a person should know about this build.</param>
@@ -60,12 +60,12 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
                 Pull = service.Pull && await RenewBaseImagesAsync(service, store, note, cancellationToken),
             });
         }
-        var model = Bake.Model(plan.Model, bake, options.Build);
+        var file = Bake.File(plan.Model, await definitions.OfAsync(plan.Model, cancellationToken), bake, options.Build);
         var targets = bake.ConvertAll(t => t.Name);
         var report = new StepReport(targets);
         var started = time.GetTimestamp();
         var result = await runner.RunAsync(
-            DockerCommands.Bake(project, options.Build, model, targets, withoutCache, pull),
+            DockerCommands.Bake(project, options.Build, file, targets, withoutCache, pull),
             (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log), token),
             cancellationToken);
         if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, report.Text); }

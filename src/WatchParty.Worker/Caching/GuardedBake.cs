@@ -17,7 +17,7 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 }
 
 /// <summary>Bakes what should all be cached, and stops at the first step that is not.</summary>
-internal sealed class GuardedBake(BuildOptions options, ComposeProject project, IToolRunner runner)
+internal sealed class GuardedBake(BuildOptions options, ComposeProject project, BuildDefinitions definitions, IToolRunner runner)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
 
@@ -25,10 +25,10 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
     public async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, CancellationToken cancellationToken)
     {
         var names = targets.Select(t => t.Name).ToList();
-        var text = Bake.Model(model, targets, options);
+        var file = Bake.File(model, await definitions.OfAsync(model, cancellationToken), targets, options);
         var command = (makesImages
-            ? DockerCommands.Bake(project, options, text, names, withoutCache: false, pull: false)
-            : DockerCommands.BakeNothing(project, options, text, names)) with
+            ? DockerCommands.Bake(project, options, file, names, withoutCache: false, pull: false)
+            : DockerCommands.BakeNothing(project, options, file, names)) with
         { Timeout = Limit };
         string? wouldRun = null;
         string? error = null;

@@ -35,10 +35,10 @@ internal sealed class Deployer(DeploymentTools tools, IDockerEngine engine, Owne
     /// <param name="whole">Whether compose has to look at the whole application whatever the containers are.</param>
     /// <param name="images">Id of the image that each service has to run; those that the image names of the model stand for when null.</param>
     public async Task<Deployment> DecideAsync(
-        ComposeModel model, string commit, bool whole, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? images = null)
+        ComposeModel model, bool whole, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? images = null)
     {
         var before = await LookAsync(model, cancellationToken);
-        var seen = await mounts.ReadAsync(model, commit, [], null, cancellationToken);
+        var seen = await mounts.ReadAsync(model, [], cancellationToken);
         var reactions = mounts.Reactions(model, seen, before);
         // Compose up to 2.29.2 hashes what a service depends on, and differently when that is not in the model (profiles).
         var all = whole || before.All.IsEmpty || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d)));
@@ -106,15 +106,15 @@ internal sealed class Deployer(DeploymentTools tools, IDockerEngine engine, Owne
             if (calls.Complaint is null) { differences = await DifferencesAsync(deployment, hardStop); }
         }
         // Files may have been replaced after a container mounted them.
-        var seen = await mounts.ReadAsync(deployment.Model, commit, [], deployment.Mounts, hardStop);
+        var seen = await mounts.ReadAsync(deployment.Model, [], hardStop);
         var now = await LookAsync(deployment.Model, hardStop);
         await calls.ReactAsync(mounts.ReactionsAfter(deployment, seen, now), now);
         return new UpAnswer(calls.Complaint, differences, calls.Notes) { Mounts = seen };
     }
 
     /// <summary>Remembers what the containers were started with, once a deployment is healthy.</summary>
-    public async Task RememberAsync(string commit, Deployment deployment, UpAnswer up, CancellationToken cancellationToken) =>
-        await mounts.RememberAsync(deployment, commit, up.Mounts, await LookAsync(deployment.Model, cancellationToken), cancellationToken);
+    public async Task RememberAsync(Deployment deployment, UpAnswer up, CancellationToken cancellationToken) =>
+        await mounts.RememberAsync(deployment, up.Mounts, await LookAsync(deployment.Model, cancellationToken), cancellationToken);
 
     private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
     {

@@ -48,7 +48,7 @@ internal sealed record Deployment(ComposeModel Model, ImmutableSortedSet<string>
         }
         foreach (var service in plan.Services.Where(s => s.Action != ServiceAction.Built && !after.Touched(s.Name, Before)))
         {
-            if (Reactions.GetValueOrDefault(service.Name) is { } reaction)
+            if (Reactions.GetValueOrDefault(service.Name) is { Handling: MountHandling.Signal or MountHandling.Ignore } reaction)
             {
                 yield return new ServiceEffect(service.Name, service.Service.Image, ServiceAction.Unchanged, reaction.Reason);
             }

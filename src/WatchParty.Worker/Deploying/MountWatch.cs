@@ -1,9 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text.Json.Nodes;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Deploying;
 
@@ -21,18 +19,14 @@ internal sealed record MountsSeen(IReadOnlyDictionary<string, SeenMount> Mounts,
 /// <remarks>The rule: a container reads what its mounts led to when it was started. That is remembered of every start that the worker saw;
 /// of any other start the times of the files say what has changed since. Whatever differs is for the service to get: a new content, and a
 /// file or folder that took the name of the mounted one, which the container does not see at all before it starts again.</remarks>
-internal sealed class MountWatch(DeployOptions options, ComposeProject project, IToolRunner runner, MountReader reader, MountRecord record)
+internal sealed class MountWatch(DeployOptions options, MountReader reader, MountRecord record)
 {
-    private const string Values = "watchparty-values";
-
     /// <param name="pending">Paths of the repository that are about to change, when the commit is not checked out yet.</param>
-    /// <param name="known">An earlier look at the same model, whose texts still hold; null when there was none.</param>
-    public async Task<MountsSeen> ReadAsync(
-        ComposeModel model, string commit, IReadOnlyCollection<string> pending, MountsSeen? known, CancellationToken cancellationToken)
-    {
-        if (model.Services.All(s => s.Mounts.IsEmpty && s.Copies.IsEmpty)) { return MountsSeen.None; }
-        return new MountsSeen(await reader.ReadAsync(model, pending, cancellationToken), known?.Texts ?? await TextsAsync(model, commit, cancellationToken));
-    }
+    public async Task<MountsSeen> ReadAsync(ComposeModel model, IReadOnlyCollection<string> pending, CancellationToken cancellationToken) =>
+        model.Services.All(s => s.Mounts.IsEmpty && s.Copies.IsEmpty) ? MountsSeen.None : new MountsSeen(
+            await reader.ReadAsync(model, pending, cancellationToken),
+            model.Services.SelectMany(s => s.Copies).Distinct().ToImmutableDictionary(
+                c => c.Key, c => BuildInputs.Hash(c.Text ?? model.Values.GetValueOrDefault(c.Variable!, ""))));
 
     /// <summary>What each service gets whose containers were started with something else than <paramref name="now"/>.</summary>
     public IReadOnlyDictionary<string, MountReaction> Reactions(ComposeModel model, MountsSeen now, ContainerSet containers)
@@ -56,10 +50,10 @@ internal sealed class MountWatch(DeployOptions options, ComposeProject project, 
 
     /// <summary>Remembers what the containers were started with, now that the deployment is over.</summary>
     /// <param name="started">What was there when they were started.</param>
-    public async Task RememberAsync(Deployment deployment, string commit, MountsSeen started, ContainerSet containers, CancellationToken cancellationToken)
+    public async Task RememberAsync(Deployment deployment, MountsSeen started, ContainerSet containers, CancellationToken cancellationToken)
     {
         if (started.IsEmpty) { return; }
-        var now = await ReadAsync(deployment.Model, commit, [], started, cancellationToken);
+        var now = await ReadAsync(deployment.Model, [], cancellationToken);
         var known = record.All(deployment.Model.Project);
         var own = known.Values.SelectMany(k => k.Mounts).Where(m => m.Value.IsOwn).Select(m => m.Key).ToHashSet();
         List<StartedWith> all = [];
@@ -171,25 +165,4 @@ internal sealed class MountWatch(DeployOptions options, ComposeProject project, 
     private static long? Nanoseconds(string time) =>
         DateTimeOffset.TryParse(time, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) && at > DateTimeOffset.UnixEpoch
             ? (at - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick : null;
-
-    private async Task<ImmutableDictionary<string, string>> TextsAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
-    {
-        var copies = model.Services.SelectMany(s => s.Copies).Distinct().ToList();
-        var variables = copies.Select(c => c.Variable).OfType<string>().Distinct().ToList();
-        var values = variables.Count == 0 ? ImmutableDictionary<string, string>.Empty : await ValuesAsync(model, commit, variables, cancellationToken);
-        return copies.ToImmutableDictionary(c => c.Key, c => BuildInputs.Hash(c.Text ?? values.GetValueOrDefault(c.Variable!, "")));
-    }
-
-    /// <summary>The values that compose itself would take. It does not print them where they are secrets, so it is asked to fill them into a
-    /// service that is added for that.</summary>
-    private async Task<ImmutableDictionary<string, string>> ValuesAsync(
-        ComposeModel model, string commit, IReadOnlyCollection<string> variables, CancellationToken cancellationToken)
-    {
-        var environment = new JsonObject(variables.Select(v => KeyValuePair.Create(v, (JsonNode?)$"${{{v}-}}")));
-        var question = new JsonObject { ["services"] = new JsonObject { [Values] = new JsonObject { ["image"] = Values, ["environment"] = environment } } };
-        var asked = (model.Source is { } source ? project.With(source) : project) with { FurtherFiles = ["-"] };
-        var answer = await runner.OutputOfAsync(DockerCommands.ComposeConfig(asked, commit) with { Input = question.ToJsonString() }, cancellationToken);
-        return (JsonNode.Parse(answer)?["services"]?[Values]?["environment"] as JsonObject ?? [])
-            .ToImmutableDictionary(v => v.Key, v => v.Value?.ToString() ?? "");
-    }
 }

@@ -21,7 +21,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     public async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
         var files = await ListAsync(model, commit, cancellationToken);
-        var inputs = model.Built.ToDictionary(s => s.Name, s => Read(s.Build!, files));
+        var inputs = model.Built.ToDictionary(s => s.Name, s => Read(s.Build!, model.BuildSecrets, files));
         // An additional context `service:x` is the image of x: what x is built from counts here too.
         var needed = model.Built.ToDictionary(s => s.Name, s => s.Build!.AdditionalContexts.Values
             .Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]).Where(inputs.ContainsKey).Order(StringComparer.Ordinal).ToList());
@@ -50,7 +50,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
 
     private static IEnumerable<string> ContextsOf(BuildSection build) => build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c));
 
-    private BuildInputs Read(BuildSection build, Files files)
+    private BuildInputs Read(BuildSection build, ImmutableDictionary<string, string> secrets, Files files)
     {
         var section = BuildInputs.Hash([build.ContentWithout(options.Build.CommitArgument), .. options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}")]);
         var tracked = new List<TreeEntry>();
@@ -58,6 +58,8 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : _root);
         foreach (var context in ContextsOf(build)) { ReadContext(context, dockerfile, files, tracked, others); }
         if (build.DockerfileInline is null && File.Exists(dockerfile)) { others[Shown(dockerfile)] = ContentIdentity(dockerfile); }
+        // In no cache key of BuildKit.
+        foreach (var variable in build.SecretVariables) { others[$"the secret {variable}"] = secrets.TryGetValue(variable, out var value) ? BuildInputs.Hash(value) : "unset"; }
         foreach (var secret in build.SecretFiles) { others[Shown(secret)] = ContentIdentity(secret); }
         return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {

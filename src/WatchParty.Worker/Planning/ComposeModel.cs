@@ -3,13 +3,12 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace WatchParty.Worker.Planning;
 
 /// <summary>The application as <c>docker compose config</c> resolves it. Compose is the only interpreter of compose files; this reads its answer.</summary>
 /// <param name="Text">The JSON document. It holds the services' environment, secrets included, and is never logged or kept.</param>
-internal sealed partial record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
+internal sealed record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
 {
     /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its configuration.</summary>
     public string ConfigurationHash { get; } = HashWithoutBuilds(Text);
@@ -46,6 +45,13 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     /// <summary>Volumes by their key in the file.</summary>
     public ImmutableDictionary<string, VolumeSection> Volumes { get; init; } = ImmutableDictionary<string, VolumeSection>.Empty;
 
+    /// <summary>Values of the variables that secrets and configs are taken from, as compose has them; one that nobody set is missing. Never logged or kept.</summary>
+    public ImmutableDictionary<string, string> Values { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Those that builds need.</summary>
+    public ImmutableDictionary<string, string> BuildSecrets =>
+        Built.SelectMany(s => s.Build!.SecretVariables).Distinct().Where(Values.ContainsKey).ToImmutableDictionary(v => v, v => Values[v]);
+
     /// <summary>What compose was not content with when it resolved the files, such as variables that nobody set.</summary>
     public ImmutableArray<string> Warnings { get; init; } = [];
 
@@ -63,16 +69,15 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
         {
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
-            var secrets = Files(document.RootElement, "secrets");
+            var (secrets, secretVariables) = (Texts(document.RootElement, "secrets", "file"), Texts(document.RootElement, "secrets", "environment"));
             var volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse);
             var files = new FileSources(document.RootElement, volumes);
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
                 ? section.EnumerateObject().Select(s => s.Value.ValueKind == JsonValueKind.Object
-                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, files)
+                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, secretVariables, files)
                     : throw new FormatException($"the service {s.Name} is not a map")).ToImmutableArray()
                 : [];
-            // Compose takes "..", too; here names become folders, image names and arguments.
-            if (services.FirstOrDefault(s => !ServiceName().IsMatch(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
+            if (services.FirstOrDefault(s => !Names.IsService(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
             var awaited = services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
             return new ComposeModel(project, [.. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true } : s)], text)
             {
@@ -86,13 +91,10 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
         }
     }
 
-    [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9._-]*\z")]
-    private static partial Regex ServiceName();
-
-    private static Dictionary<string, string> Files(JsonElement root, string section) =>
+    private static Dictionary<string, string> Texts(JsonElement root, string section, string key) =>
         ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
-            ? entries.EnumerateObject().Where(s => ComposeService.Section(s.Value, "file") is { ValueKind: JsonValueKind.String })
-                .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty("file").GetString()!))
+            ? entries.EnumerateObject().Where(s => ComposeService.Section(s.Value, key) is { ValueKind: JsonValueKind.String })
+                .ToDictionary(s => s.Name, s => ComposeService.Plain(s.Value.GetProperty(key).GetString()!))
             : [];
 
     private static ImmutableDictionary<string, T> Sections<T>(JsonElement root, string section, Func<JsonElement, T> parse) =>
@@ -164,7 +166,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     public OnMountChange? OnMountChange { get; init; }
 
     public static ComposeService Parse(
-        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, FileSources files)
+        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles,
+        IReadOnlyDictionary<string, string> secretVariables, FileSources files)
     {
         var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends ? depends.EnumerateObject().ToList() : [];
         var deploy = Section(service, "deploy");
@@ -178,7 +181,7 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         return new ComposeService(
             name,
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
-            Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, secretFiles) : null,
+            Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, Section(service, "platform"), secretFiles, secretVariables) : null,
             replicas,
             OneShot: ports.IsEmpty && (restart is "no" or "none" || restart?.StartsWith("on-failure", StringComparison.Ordinal) == true))
         {
@@ -249,9 +252,19 @@ internal sealed record BuildSection(
 {
     private static readonly string[] NotContent = ["cache_from", "cache_to", "tags", "no_cache", "no_cache_filter", "pull"];
 
-    public static BuildSection Parse(JsonElement build, IReadOnlyDictionary<string, string> secretFiles)
+    /// <summary>Variables that its build secrets are taken from.</summary>
+    public ImmutableArray<string> SecretVariables { get; init; } = [];
+
+    /// <param name="platform">The service's key of this name.</param>
+    /// <param name="secretVariables">Variable by secret of the model.</param>
+    public static BuildSection Parse(
+        JsonElement build, JsonElement? platform, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> secretVariables)
     {
         var content = JsonNode.Parse(build.GetRawText())!.AsObject();
+        // The service's own key counts where the section has none.
+        if (platform is { ValueKind: JsonValueKind.String } wanted && content["platforms"] is null) { content["platforms"] = new JsonArray(wanted.GetString()); }
+        string[] secrets = ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } used
+            ? [.. used.EnumerateArray().Select(s => ComposeService.Section(s, "source")?.GetString() ?? s.ToString())] : [];
         foreach (var key in NotContent) { content.Remove(key); }
         return new BuildSection(
             ComposeService.Text(build, "context") ?? ".",
@@ -262,9 +275,9 @@ internal sealed record BuildSection(
             ComposeService.Map(build, "additional_contexts"),
             ComposeService.Section(build, "cache_from") is { ValueKind: JsonValueKind.Array } sources
                 ? [.. sources.EnumerateArray().Select(s => ComposeService.Plain(s.ToString()))] : [],
-            ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } secrets
-                ? [.. secrets.EnumerateArray().Select(s => ComposeService.Section(s, "source")?.GetString() ?? s.ToString()).Where(secretFiles.ContainsKey).Select(s => secretFiles[s])] : [],
-            content);
+            [.. secrets.Where(secretFiles.ContainsKey).Select(s => secretFiles[s])],
+            content)
+        { SecretVariables = [.. secrets.Where(secretVariables.ContainsKey).Select(s => secretVariables[s])] };
     }
 
     /// <summary>The content without <paramref name="commitArgument"/>, whose value changes with every commit.</summary>

@@ -60,7 +60,7 @@ internal sealed class ReleasePlanning(
         if (model.Services.All(s => s.Mounts.IsEmpty && s.Copies.IsEmpty)) { return Deployment.NoReactions; }
         var head = await repository.HeadAsync(cancellationToken);
         IReadOnlyCollection<string> pending = head == commit ? [] : await repository.ChangedPathsAsync(head, commit, cancellationToken);
-        var now = await mounts.ReadAsync(model, commit, pending, null, cancellationToken);
+        var now = await mounts.ReadAsync(model, pending, cancellationToken);
         return mounts.Reactions(model, now, await ContainerSet.LookAsync(engine, model.Project, cancellationToken));
     }
 
@@ -76,7 +76,12 @@ internal sealed class ReleasePlanning(
             if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
             var model = ComposeModel.Parse(resolved.Output);
             Redaction.Learn(Secrets.In(model.Text, asked));
-            model = model with { Source = source ?? ModelSource.Of(options), Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)] };
+            model = model with
+            {
+                Source = source ?? ModelSource.Of(options),
+                Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)],
+                Values = await VariableValues.OfAsync(model, commit, asked, runner, cancellationToken),
+            };
             return MayHaveWorkerKeys(asked)
                 ? model.With(KeysIn(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken), asked))
                 : model;

@@ -104,10 +104,10 @@ internal sealed class Rollback(
         model = given.Model;
         if (left is not null && left.Project != model.Project) { await ownership.RemoveAsync(left.Project, [.. left.Services.Select(s => s.Name)], cancellationToken); }
         var images = goal.Services.Where(s => model.Services.Any(m => m.Name == s.Key)).ToDictionary(s => s.Key, s => s.Value.ImageId);
-        var deployment = await deployer.DecideAsync(model, goal.Commit, whole, cancellationToken, images);
+        var deployment = await deployer.DecideAsync(model, whole, cancellationToken, images);
         var up = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pull: false);
         foreach (var words in up.Notes.Concat(await verifier.VerifyAsync(deployment, up, cancellationToken))) { note(words); }
-        await deployer.RememberAsync(goal.Commit, deployment, up, cancellationToken);
+        await deployer.RememberAsync(deployment, up, cancellationToken);
         return deployment;
     }
 

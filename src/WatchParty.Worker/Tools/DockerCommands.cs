@@ -42,6 +42,26 @@ internal static class DockerCommands
     public static ToolCommand ComposeHashes(ComposeProject project, string name, string model) =>
         OfConfig(InProject(project, new ToolCommand("docker", "compose", "--ansi", "never", "--project-name", name, "--profile", "*", "--file", "-", "config", "--hash", "*"))) with { Input = model };
 
+    /// <summary>What compose would build of the resolved <paramref name="model"/>, as a file of bake; nothing is built. Arguments may be secrets: never logged.</summary>
+    public static ToolCommand ComposeBuildPrint(ComposeProject project, string model) => OfModel(project, model, "build", "--print");
+
+    /// <summary>The resolved model again: <c>${NAME}</c> in it is filled in as in the application's own files.</summary>
+    public static ToolCommand ComposeConfigOf(ComposeProject project, string model) => OfModel(project, model, "config", "--format", "json");
+
+    private static ToolCommand OfModel(ComposeProject project, string model, params IEnumerable<string> arguments)
+    {
+        var files = project.Files();
+        return OfConfig(InProject(project, new ToolCommand("docker",
+        [
+            "compose", "--ansi", "never", "--project-directory", files.Paths.Select(Path.GetDirectoryName).FirstOrDefault() ?? project.Folder,
+            .. project.Options.EnvFiles.Concat(files.EnvFiles).SelectMany(f => new[] { "--env-file", f }), "--file", "-", .. arguments,
+        ])) with { Input = model });
+    }
+
+    /// <summary>What bake reads from the file of targets given on standard input.</summary>
+    public static ToolCommand BakePrint(ComposeProject project, string model, IEnumerable<string> targets) =>
+        OfConfig(InProject(project, new ToolCommand("docker", ["buildx", "bake", "--file", "-", "--print", .. targets])) with { Input = model });
+
     /// <summary>Starts what differs; builds nothing, and waits for nothing but what <c>depends_on</c> says.</summary>
     /// <remarks>Without <c>--remove-orphans</c>, which takes for left over whatever else bears the project's name, and ended one-off containers.
     /// Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that ended well for a
@@ -77,10 +97,10 @@ internal static class DockerCommands
         };
     }
 
-    /// <summary>Builds <paramref name="targets"/> of the model given on standard input.</summary>
+    /// <summary>Builds <paramref name="targets"/> of <paramref name="file"/>.</summary>
     /// <param name="withoutCache">Runs every step again and takes no cache source.</param>
     /// <param name="pull">Asks the registry for every base image again.</param>
-    public static ToolCommand Bake(ComposeProject project, BuildOptions options, string model, IEnumerable<string> targets, bool withoutCache, bool pull)
+    public static ToolCommand Bake(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets, bool withoutCache, bool pull)
     {
         IEnumerable<string> arguments =
         [
@@ -88,15 +108,17 @@ internal static class DockerCommands
             .. options.Builder is { } builder ? ["--builder", builder, "--load"] : Array.Empty<string>(),
             .. withoutCache ? ["--no-cache"] : Array.Empty<string>(),
             .. pull ? ["--pull"] : Array.Empty<string>(),
+            .. file.Entitlements.SelectMany(e => new[] { "--allow", e }),
             .. targets,
         ];
-        return InProject(project, new ToolCommand("docker", arguments)) with { Input = model, Timeout = options.Timeout, SilenceLimit = options.SilenceTimeout };
+        var bake = InProject(project, new ToolCommand("docker", arguments)) with { Input = file.Text, Timeout = options.Timeout, SilenceLimit = options.SilenceTimeout };
+        return file.Environment.Aggregate(bake, (b, v) => b.With(v.Key, v.Value));
     }
 
-    /// <summary>Runs <paramref name="targets"/> of the model through the cache and makes nothing of them.</summary>
-    public static ToolCommand BakeNothing(ComposeProject project, BuildOptions options, string model, IEnumerable<string> targets)
+    /// <summary>Runs <paramref name="targets"/> through the cache and makes nothing of them.</summary>
+    public static ToolCommand BakeNothing(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets)
     {
-        var bake = Bake(project, options, model, targets, withoutCache: false, pull: false);
+        var bake = Bake(project, options, file, targets, withoutCache: false, pull: false);
         string[] nothing = ["--set", "*.output=type=cacheonly"];
         return bake with { Arguments = bake.Arguments.Remove("--load").InsertRange(2, nothing) };
     }
@@ -152,6 +174,12 @@ internal static class DockerCommands
             .SetItem("BUILDX_BAKE_ENTITLEMENTS_FS", "0"),
     };
 }
+
+/// <summary>A file for bake.</summary>
+/// <param name="Text">Targets as JSON. Arguments in it may be secrets: never logged or kept.</param>
+/// <param name="Entitlements">What the targets need leave for.</param>
+/// <param name="Environment">Values of build secrets that come from variables.</param>
+internal sealed record BakeFile(string Text, ImmutableArray<string> Entitlements, ImmutableDictionary<string, string> Environment);
 
 /// <param name="Recreate">Makes the containers of the named services anew also when compose finds them as they should be.</param>
 /// <param name="Pull">Whether an image that is not on the engine may be pulled.</param>

@@ -10,7 +10,7 @@ internal static class KillPlan
             "engine Endpoint",
         "git rev-parse", "git rev-list", "git symbolic-ref", "git config", "git status", "git merge-base", "git for-each-ref", "git ls-",
             "git diff", "git log",
-        "git hash-object", "git cat-file", "compose config", "compose version", "buildx version", "docker context", "record pragma",
+        "git hash-object", "git cat-file", "compose config", "compose version", "compose build", "buildx version", "docker context", "record pragma",
             "record create", "record alter",
     ];
 

@@ -3,107 +3,135 @@ using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tests.Planning;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Building;
 
 public sealed class BakeTests
 {
-    private static JsonObject Model(IEnumerable<string> services, IReadOnlyList<string>? cacheFrom = null, Action<BuildOptions>? configure = null, Func<BakeTarget, BakeTarget>? change = null)
+    private static BakeFile FileOf(IEnumerable<string> services, IReadOnlyList<string>? cacheFrom = null, Action<BuildOptions>? configure = null, Func<BakeTarget, BakeTarget>? change = null)
     {
         var model = ComposeModel.Parse(ComposeModels.Shapes);
         var options = new BuildOptions();
         configure?.Invoke(options);
         var targets = services.Select(model.Service).Select(s => new BakeTarget(Bake.Target(s.Name), s, "commit-1", cacheFrom ?? s.Build!.CacheFrom) { Image = s.Image, KeepsCacheTo = true });
-        return JsonNode.Parse(Bake.Model(model, [.. targets.Select(change ?? (t => t))], options))!.AsObject();
+        return Bake.File(model, Definitions.Of(model), [.. targets.Select(change ?? (t => t))], options);
     }
 
+    private static JsonObject Targets(params IEnumerable<string> services) => JsonNode.Parse(FileOf(services).Text)!["target"]!.AsObject();
+
     private static JsonObject Web(IReadOnlyList<string>? cacheFrom = null, Action<BuildOptions>? configure = null, Func<BakeTarget, BakeTarget>? change = null) =>
-        Model(["web"], cacheFrom, configure, change)["services"]!["web"]!.AsObject();
+        JsonNode.Parse(FileOf(["web"], cacheFrom, configure, change).Text)!["target"]!["web"]!.AsObject();
 
     [Fact]
-    public void Model_HasOnlyWhatIsBuiltAndNothingOfTheEnvironment()
+    public void File_HasOnlyWhatIsBuiltAndNothingOfTheEnvironment()
     {
-        var model = Model(["web"]);
-
         // backend comes along, because a build context of web names it.
-        Assert.Equal(["web", "backend"], model["services"]!.AsObject().Select(p => p.Key));
-        Assert.Equal(["build", "image"], model["services"]!["web"]!.AsObject().Select(p => p.Key).Order(StringComparer.Ordinal));
-        Assert.DoesNotContain("PASSWORD", model.ToJsonString(), StringComparison.Ordinal);
-        Assert.Equal("shapes", model["name"]!.ToString());
+        Assert.Equal(["web", "backend"], Targets("web").Select(p => p.Key));
+        Assert.DoesNotContain("PASSWORD", FileOf(["web"]).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Linked_IsNotWhatItsNamesAreFor_ButHasTheCommitAndTheLabel()
+    {
+        var linked = Targets("web")["backend"]!.AsObject();
+
+        Assert.DoesNotContain(linked, p => p.Key is "tags" or "output" or "cache-from" or "cache-to");
+        Assert.Equal(("commit-1", "shapes"), ((string?)linked["args"]!["GIT_COMMIT_HASH"], (string?)linked["labels"]![Bake.ProjectLabel]));
+        Assert.Equal("target:backend", Targets("web")["web"]!["contexts"]!.AsObject().Select(c => (string?)c.Value).First(c => c!.StartsWith("target:", StringComparison.Ordinal)));
+        Assert.NotNull(Targets("web", "backend")["backend"]!["tags"]);
     }
 
     [Fact]
     public void Pull_IsWrittenWhereBakeReadsIt()
     {
-        Assert.True((bool)Web(change: t => t with { Pull = true })["build"]!["x-bake"]!["pull"]!);
-        Assert.Null(Web()["build"]!["x-bake"]?["pull"]);
+        Assert.True((bool)Web(change: t => t with { Pull = true })["pull"]!);
+        Assert.Null(Web()["pull"]);
     }
 
     [Fact]
-    public void Image_ThatTheFileDoesNotName_IsTheOneThatComposeWouldTake() => Assert.Equal("shapes-web", Web()["image"]!.ToString());
+    public void Image_ThatTheFileDoesNotName_IsTheOneThatComposeWouldTake() => Assert.Contains("shapes-web", Web()["tags"]!.AsArray().Select(t => (string?)t));
 
     [Fact]
     public void Arguments_AreThoseOfTheFileThenOfTheOptionsThenTheCommit()
     {
         var arguments = Web(configure: o =>
         {
-            o.Arguments["PRICE"] = "7$ ${HOME} $$";
+            o.Arguments["PRICE"] = "7$ ${HOME} $$ %{x}";
             o.Arguments["GIT_COMMIT_HASH"] = "overridden";
-        })["build"]!["args"]!.AsObject();
+        })["args"]!.AsObject();
 
         Assert.Equal("commit-1", arguments["GIT_COMMIT_HASH"]!.ToString());
-        Assert.Equal("7$$ $${HOME} $$$$", arguments["PRICE"]!.ToString());
+        Assert.Equal("7$ $${HOME} $$ %%{x}", arguments["PRICE"]!.ToString());
     }
-
-    [Fact]
-    public void Arguments_OfTheFile_StayDoubledForTheSecondReading() => Assert.Equal("5$$", Web()["build"]!["args"]!["PRICE"]!.ToString());
 
     [Fact]
     public void Arguments_OfAServiceWithout_AreTheCommitUnderItsConfiguredName()
     {
-        var build = Model(["backend"], configure: o => o.CommitArgument = "REVISION")["services"]!["backend"]!["build"]!;
+        var target = JsonNode.Parse(FileOf(["backend"], configure: o => o.CommitArgument = "REVISION").Text)!["target"]!["backend"]!;
 
-        Assert.Equal("commit-1", build["args"]!["REVISION"]!.ToString());
-        Assert.Null(build["args"]!["GIT_COMMIT_HASH"]);
+        Assert.Equal("commit-1", target["args"]!["REVISION"]!.ToString());
+        Assert.Null(target["args"]!["GIT_COMMIT_HASH"]);
     }
 
     [Fact]
     public void Secrets_TagsAndTarget_AreKept()
     {
-        var model = Model(["web"]);
-        var build = model["services"]!["web"]!["build"]!;
-
-        Assert.Equal("/srv/app/npm$$1.token", model["secrets"]!["npm"]!["file"]!.ToString());
-        Assert.Equal("npm", build["secrets"]![0]!["source"]!.ToString());
-        Assert.Equal("web:extra", build["tags"]![0]!.ToString());
-        Assert.Equal("production", build["target"]!.ToString());
+        Assert.Equal("id=npm,type=file,src=/srv/app/npm$1.token", Web()["secret"]![0]!.ToString());
+        Assert.Equal("web:extra", Web()["tags"]![0]!.ToString());
+        Assert.Equal("production", Web()["target"]!.ToString());
     }
 
     [Fact]
-    public void InlineDockerfile_StaysDoubledForTheSecondReading() =>
-        Assert.Equal("FROM busybox\nRUN echo $$HOME\n", Model(["inline"])["services"]!["inline"]!["build"]!["dockerfile_inline"]!.ToString());
+    public void Texts_AreNoTemplatesForBake()
+    {
+        var model = ComposeModel.Parse("""
+            {"name":"p","services":{"web":{"build":{"context":"/c","dockerfile_inline":"FROM a\nRUN curl -w %{http_code} $${X} $$Y","args":{"A":"$${a} %{b}"},"labels":{"l":"v$${q} %{r}"}}}}}
+            """);
+        var target = JsonNode.Parse(Bake.File(model, Definitions.Of(model), [new BakeTarget("web", model.Service("web"), "c", []) { Image = "p-web" }], new BuildOptions()).Text)!["target"]!["web"]!;
+
+        Assert.Equal("FROM a\nRUN curl -w %%{http_code} $${X} $Y", (string?)target["dockerfile-inline"]);
+        Assert.Equal(("$${a} %%{b}", "v$${q} %%{r}"), ((string?)target["args"]!["A"], (string?)target["labels"]!["l"]));
+    }
 
     [Fact]
     public void CacheSources_AreThoseOfTheTarget()
     {
-        Assert.Equal(2, Web()["build"]!["cache_from"]!.AsArray().Count);
-        Assert.Equal("type=local,src=/cache/$$1", Assert.Single(Web(["type=local,src=/cache/$1"])["build"]!["cache_from"]!.AsArray())!.ToString());
-        Assert.Null(Web([])["build"]!["cache_from"]);
+        Assert.Equal(2, Web()["cache-from"]!.AsArray().Count);
+        Assert.Equal("type=local,src=/cache/$1", Assert.Single(Web(["type=local,src=/cache/$1"])["cache-from"]!.AsArray())!.ToString());
+        Assert.Null(Web([])["cache-from"]);
     }
 
     [Fact]
-    public void Image_CarriesTheProjectAsItsLabel() => Assert.Equal("shapes", Web()["build"]!["labels"]![Bake.ProjectLabel]!.ToString());
+    public void Image_CarriesTheProjectAsItsLabelAndNoVersionOfCompose()
+    {
+        Assert.Equal("shapes", Web()["labels"]![Bake.ProjectLabel]!.ToString());
+        var model = ComposeModel.Parse("""{"name":"p","services":{"web":{"build":{"context":"/c","labels":{"com.docker.compose.version":"2.40.3"}}}}}""");
+        Assert.DoesNotContain("2.40.3", Bake.File(model, Definitions.Of(model), [new BakeTarget("web", model.Service("web"), "c", [])], new BuildOptions()).Text, StringComparison.Ordinal);
+    }
 
     [Fact]
-    public void Stage_WithoutAnImage_HasNeitherImageNorTags()
+    public void Stage_WithoutAnImage_HasNoTags()
     {
-        var web = Web(change: t => t with { Image = null, Stage = "deps", Dockerfile = "FROM busybox AS deps\nRUN echo $HOME", CacheTo = "type=inline", KeepsCacheTo = false });
+        var web = Web(change: t => t with { Image = null, Stage = "deps", Dockerfile = "FROM busybox AS deps\nRUN echo ${HOME}", CacheTo = "type=inline", KeepsCacheTo = false });
 
-        Assert.Null(web["image"]);
-        Assert.Null(web["build"]!["tags"]);
-        Assert.Equal("deps", web["build"]!["target"]!.ToString());
-        Assert.Equal("FROM busybox AS deps\nRUN echo $$HOME", web["build"]!["dockerfile_inline"]!.ToString());
-        Assert.Equal("type=inline", Assert.Single(web["build"]!["cache_to"]!.AsArray())!.ToString());
+        Assert.Null(web["tags"]);
+        Assert.Equal("deps", web["target"]!.ToString());
+        Assert.Equal("FROM busybox AS deps\nRUN echo $${HOME}", web["dockerfile-inline"]!.ToString());
+        Assert.Null(web["dockerfile"]);
+        Assert.Equal("type=inline", Assert.Single(web["cache-to"]!.AsArray())!.ToString());
+    }
+
+    [Fact]
+    public void Mark_OfAServiceThatTheFileBuildsWithoutCache_LooksIntoTheCache()
+    {
+        var model = ComposeModel.Parse("""{"name":"p","services":{"web":{"build":{"context":"/c","no_cache":true,"pull":true}}}}""");
+        JsonNode Target(string? image) => JsonNode.Parse(
+            Bake.File(model, Definitions.Of(model), [new BakeTarget("web", model.Service("web"), "c", []) { Image = image }], new BuildOptions()).Text)!["target"]!["web"]!;
+
+        Assert.True((bool)Target("p-web")["no-cache"]!);
+        Assert.Null(Target(null)["no-cache"]);
+        Assert.Null(Target(null)["pull"]);
     }
 
     [Theory]

@@ -4,6 +4,7 @@ using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
+using WatchParty.Worker.Tests.Building;
 
 namespace WatchParty.Worker.Tests.Caching;
 
@@ -55,50 +56,47 @@ public sealed class LiveSetTests
         Assert.All(targets, t => Assert.True(t.Image is null && t.CacheTo is null && t.CacheFrom.Count == 0 && !t.KeepsCacheTo));
     }
 
+    private static JsonNode Targets(ComposeModel model, IReadOnlyCollection<BakeTarget> targets, BuildOptions? options = null) =>
+        JsonNode.Parse(Bake.File(model, Definitions.Of(model), targets, options ?? new BuildOptions()).Text)!["target"]!;
+
     [Fact]
-    public void Model_OfALiveSet_BuildsStagesAndExportsNothing()
+    public void File_OfALiveSet_BuildsStagesAndExportsNothing()
     {
-        var service = Service("app.web");
-        var model = new ComposeModel("shop", [service], """
+        var model = ComposeModel.Parse("""
             {"name":"shop","services":{"app.web":{"image":"shop-app:latest","build":{"context":"/c","dockerfile":"D","target":"final","tags":["shop-app:other"],
               "cache_from":["x"],"cache_to":["type=inline"],"args":{"A":"1$$"}},"environment":{"SECRET":"s"}}},"secrets":{"token":{"file":"/t"}}}
             """);
-        var live = new LiveService(service, "c1", [new LiveStage("deps", "FROM a AS deps\nRUN echo $X"), new LiveStage(null, null)]);
-        var text = Bake.Model(model, [.. live.Targets()], new BuildOptions { Arguments = { ["B"] = "2$" } });
-        var result = JsonNode.Parse(text)!;
+        var live = new LiveService(model.Services.Single(), "c1", [new LiveStage("deps", "FROM a AS deps\nRUN echo $X"), new LiveStage(null, null)]);
+        var result = Targets(model, [.. live.Targets()], new BuildOptions { Arguments = { ["B"] = "2$" } });
 
-        var (stage, own) = (result["services"]!["app_web-0"]!, result["services"]!["app_web-1"]!);
-        Assert.Equal("deps", (string?)stage["build"]!["target"]);
-        Assert.Equal("FROM a AS deps\nRUN echo $$X", (string?)stage["build"]!["dockerfile_inline"]);
-        Assert.Null(stage["build"]!["dockerfile"]);
-        Assert.Equal(("final", "D"), ((string?)own["build"]!["target"], (string?)own["build"]!["dockerfile"]));
+        var (stage, own) = (result["app_web-0"]!, result["app_web-1"]!);
+        Assert.Equal(("deps", "FROM a AS deps\nRUN echo $X"), ((string?)stage["target"], (string?)stage["dockerfile-inline"]));
+        Assert.Null(stage["dockerfile"]);
+        Assert.Equal(("final", "/c/D"), ((string?)own["target"], (string?)own["dockerfile"]));
         foreach (var target in new[] { stage, own })
         {
-            Assert.Equal(["build"], target.AsObject().Select(p => p.Key));
-            Assert.DoesNotContain(target["build"]!.AsObject(), p => p.Key is "tags" or "cache_from" or "cache_to");
+            Assert.DoesNotContain(target.AsObject(), p => p.Key is "tags" or "cache-from" or "cache-to");
             // Exactly the arguments of the build: another one would mark other records.
-            Assert.Equal("""{"A":"1$$","B":"2$$","GIT_COMMIT_HASH":"c1"}""", target["build"]!["args"]!.ToJsonString());
-            Assert.Equal("shop", (string?)target["build"]!["labels"]![Bake.ProjectLabel]);
+            Assert.Equal("""{"A":"1$","B":"2$","GIT_COMMIT_HASH":"c1"}""", target["args"]!.ToJsonString());
+            Assert.Equal("shop", (string?)target["labels"]![Bake.ProjectLabel]);
         }
-        Assert.Equal("/t", (string?)result["secrets"]!["token"]!["file"]);
-        Assert.DoesNotContain("SECRET", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("SECRET", result.ToJsonString(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Model_OfASeal_NamesItsImageAndItsCacheAlone()
+    public void File_OfASeal_NamesItsImageAndItsCacheAlone()
     {
-        var service = Service("app");
-        var model = new ComposeModel("shop", [service], """{"name":"shop","services":{"app":{"image":"shop-app:latest","build":{"context":"/c","tags":["shop-app:other"],"cache_to":["type=gha"]}}}}""");
+        var model = ComposeModel.Parse("""{"name":"shop","services":{"app":{"image":"shop-app:latest","build":{"context":"/c","tags":["shop-app:other"],"cache_to":["type=gha"]}}}}""");
+        var service = model.Services.Single();
         var target = new BakeTarget("app-0", service, "c1", ["type=local,src=/a$b"]) { Image = "shop-app:buildcache", CacheTo = "type=inline" };
-        var sealing = JsonNode.Parse(Bake.Model(model, [target], new BuildOptions()))!["services"]!["app-0"]!;
-        Assert.Equal("shop-app:buildcache", (string?)sealing["image"]);
-        Assert.Equal("""["type=inline"]""", sealing["build"]!["cache_to"]!.ToJsonString());
-        Assert.Equal("""["type=local,src=/a$$b"]""", sealing["build"]!["cache_from"]!.ToJsonString());
-        Assert.Null(sealing["build"]!["tags"]);
+        var sealing = Targets(model, [target])["app-0"]!;
+        Assert.Equal("""["shop-app:buildcache"]""", sealing["tags"]!.ToJsonString());
+        Assert.Equal("""["type=inline"]""", sealing["cache-to"]!.ToJsonString());
+        Assert.Equal("""["type=local,src=/a$b"]""", sealing["cache-from"]!.ToJsonString());
 
-        var shipped = JsonNode.Parse(Bake.Model(model, [target with { Image = service.Image, CacheTo = null, KeepsCacheTo = true }], new BuildOptions()))!["services"]!["app-0"]!;
-        Assert.Equal("""["type=gha"]""", shipped["build"]!["cache_to"]!.ToJsonString());
-        Assert.NotNull(shipped["build"]!["tags"]);
+        var shipped = Targets(model, [target with { Image = service.Image, CacheTo = null, KeepsCacheTo = true }])["app-0"]!;
+        Assert.Equal("""["type=gha"]""", shipped["cache-to"]!.ToJsonString());
+        Assert.Equal("""["shop-app:other","shop-app:latest"]""", shipped["tags"]!.ToJsonString());
     }
 
     [Theory]

@@ -397,8 +397,9 @@ public abstract class EngineContract : IAsyncLifetime
     {
         var model = ComposeModel.Parse(await Runner.OutputOfAsync(DockerCommands.ComposeConfig(Project, Commit), None));
         var service = model.Services.Single(s => s.Name == "web");
-        var text = Bake.Model(model, [new BakeTarget("web", service, Commit, []) { Image = service.Image }], new BuildOptions());
-        await RunAsync(DockerCommands.Bake(Project, new BuildOptions(), text, ["web"], withoutCache, pull: false));
+        var definitions = await new BuildDefinitions(Project, Runner).OfAsync(model, None);
+        var file = Bake.File(model, definitions, [new BakeTarget("web", service, Commit, []) { Image = service.Image }], new BuildOptions());
+        await RunAsync(DockerCommands.Bake(Project, new BuildOptions(), file, ["web"], withoutCache, pull: false));
         return (await Engine.FindImageAsync(Web, None))!.Id;
     }
 

@@ -40,7 +40,7 @@ public sealed class DeployerTests : IDisposable
         var project = new ComposeProject(_folder, new(), "COMMIT", ImmutableDictionary<string, string?>.Empty);
         var ownership = new Ownership(project, _runner, _engine, null!, null!);
         var tools = new DeploymentTools(new DeployOptions(), null!, project, _runner, _engine, new ProgressFeed());
-        var deployer = new Deployer(tools, _engine, ownership, new MountWatch(tools.Options, project, _runner, null!, null!), NullLogger<Deployer>.Instance);
+        var deployer = new Deployer(tools, _engine, ownership, new MountWatch(tools.Options, null!, null!), NullLogger<Deployer>.Instance);
         var deployment = new Deployment(Model, services is null ? null : [.. services], Deployment.NoReactions,
             await _engine.LookAsync())
         { Images = images };

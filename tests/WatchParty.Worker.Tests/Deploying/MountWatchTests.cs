@@ -18,7 +18,7 @@ public sealed class MountWatchTests : IDisposable
     public MountWatchTests()
     {
         var reader = new MountReader(new RepositoryOptions { Path = Directory.CreateDirectory(Path.Combine(_folder, "checkout")).FullName }, null!);
-        _watch = new MountWatch(new DeployOptions(), null!, null!, reader, new MountRecord(_database));
+        _watch = new MountWatch(new DeployOptions(), reader, new MountRecord(_database));
     }
 
     public void Dispose()
@@ -43,7 +43,7 @@ public sealed class MountWatchTests : IDisposable
         "web", "/web", "c1", "image", "x", status, 0, DateTimeOffset.UtcNow.AddSeconds(since).ToString("O", CultureInfo.InvariantCulture), 0)]);
 
     private async Task<string?> ReasonAsync(ComposeModel model, ContainerSet containers) => _watch.Reactions(
-        model, await _watch.ReadAsync(model, "abc", [], null, default), containers).GetValueOrDefault("web")?.Reason;
+        model, await _watch.ReadAsync(model, [], default), containers).GetValueOrDefault("web")?.Reason;
 
     [Fact]
     public async Task File_ThatChangedSinceTheStart_IsWhatItDoesNotHave()
@@ -98,7 +98,7 @@ public sealed class MountWatchTests : IDisposable
         Directory.CreateDirectory(At("data"));
         Write("data/a", "a");
 
-        var seen = await _watch.ReadAsync(Mounting(At("data")), "abc", [], null, default);
+        var seen = await _watch.ReadAsync(Mounting(At("data")), [], default);
 
         Assert.Empty(seen.Mounts[At("data")].State.Files);
         Assert.Null(await ReasonAsync(Mounting(At("data")), Started(60)));

@@ -11,6 +11,8 @@ public sealed class DockerCommandsTests : IDisposable
 
     private static readonly ComposeProject Plain = new(Folder, new ComposeOptions(), "GIT_COMMIT_HASH", ImmutableDictionary<string, string?>.Empty);
 
+    private static readonly BakeFile Targets = new("{}", [], ImmutableDictionary<string, string>.Empty);
+
     private static readonly ComposeProject Full = Plain with
     {
         Options = new ComposeOptions { Files = ["compose.yaml", "$(id).yaml"], EnvFiles = [".env", "server.env"], Profiles = ["web", "mail"], ProjectName = "party" },
@@ -120,7 +122,7 @@ public sealed class DockerCommandsTests : IDisposable
     public void Bake_ReadsTheModelFromItsInputAndNamesItsTargets()
     {
         var options = new BuildOptions { Timeout = TimeSpan.FromMinutes(7), SilenceTimeout = TimeSpan.FromMinutes(3) };
-        var command = DockerCommands.Bake(Full, options, "{}", ["backend", "frontend"], withoutCache: false, pull: false);
+        var command = DockerCommands.Bake(Full, options, Targets, ["backend", "frontend"], withoutCache: false, pull: false);
 
         Assert.Equal(["buildx", "bake", "--progress", "rawjson", "--file", "-", "backend", "frontend"], command.Arguments.AsEnumerable());
         Assert.Equal(("{}", Folder, TimeSpan.FromMinutes(7), TimeSpan.FromMinutes(3)), (command.Input, command.WorkingDirectory, command.Timeout, command.SilenceLimit));
@@ -130,12 +132,22 @@ public sealed class DockerCommandsTests : IDisposable
     [Fact]
     public void Bake_ThatIsFresh_TakesNoCacheAndPulls() => Assert.Equal(
         ["buildx", "bake", "--progress", "rawjson", "--file", "-", "--no-cache", "--pull", "backend"],
-        DockerCommands.Bake(Plain, new BuildOptions(), "{}", ["backend"], withoutCache: true, pull: true).Arguments.AsEnumerable());
+        DockerCommands.Bake(Plain, new BuildOptions(), Targets, ["backend"], withoutCache: true, pull: true).Arguments.AsEnumerable());
+
+    [Fact]
+    public void Bake_GetsLeaveAndTheValuesOfSecrets()
+    {
+        var command = DockerCommands.Bake(
+            Plain, new BuildOptions(), new BakeFile("{}", ["network.host"], ImmutableDictionary<string, string>.Empty.Add("TOKEN", "t")), ["web"], withoutCache: false, pull: false);
+
+        Assert.Equal(["buildx", "bake", "--progress", "rawjson", "--file", "-", "--allow", "network.host", "web"], command.Arguments.AsEnumerable());
+        Assert.Equal("t", command.Environment["TOKEN"]);
+    }
 
     [Fact]
     public void Bake_OnABuilderOfItsOwn_LoadsTheImage() => Assert.Equal(
         ["buildx", "bake", "--progress", "rawjson", "--file", "-", "--builder", "remote", "--load", "--no-cache", "backend"],
-        DockerCommands.Bake(Plain, new BuildOptions { Builder = "remote" }, "{}", ["backend"], withoutCache: true, pull: false).Arguments.AsEnumerable());
+        DockerCommands.Bake(Plain, new BuildOptions { Builder = "remote" }, Targets, ["backend"], withoutCache: true, pull: false).Arguments.AsEnumerable());
 
     [Fact]
     public void Pull_EndsItsOptionsBeforeTheImage() => Assert.Equal(["pull", "--quiet", "--", "-x"], DockerCommands.Pull(Plain, "-x").Arguments.AsEnumerable());

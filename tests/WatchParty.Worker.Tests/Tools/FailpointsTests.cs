@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.Logging.Abstractions;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Recording;
@@ -23,7 +24,7 @@ public sealed class FailpointsTests
             DockerCommands.ComposeUp(Project, "1", TimeSpan.Zero, new UpOptions(false, false), "web")));
         Assert.Equal("compose config", Failpoints.NameOf(DockerCommands.ComposeHashes(Project, "app", "{}")));
         Assert.Equal("buildx bake", Failpoints.NameOf(
-            DockerCommands.BakeNothing(Project, new BuildOptions { Builder = "b" }, "{}", ["web"])));
+            DockerCommands.BakeNothing(Project, new BuildOptions { Builder = "b" }, new BakeFile("{}", [], ImmutableDictionary<string, string>.Empty), ["web"])));
         Assert.Equal("docker pull", Failpoints.NameOf(DockerCommands.Pull(Project, "base:1")));
         Assert.Equal("git ls-remote", Failpoints.NameOf(GitCommands.RemoteHead("/srv/app", remote, "main")));
         Assert.Equal("git checkout", Failpoints.NameOf(GitCommands.CheckOut("/srv/app", remote, "main", "1")));

@@ -31,15 +31,15 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
         var options = new Options(
             NoCache: arguments.Contains("--no-cache"), Pull: arguments.Contains("--pull"),
                 Nothing: arguments.Contains("*.output=type=cacheonly"));
-        var services = FakeCompose.Services(JsonNode.Parse(command.Input!)!.AsObject());
+        var definitions = JsonNode.Parse(command.Input!)!["target"]!.AsObject().ToDictionary(t => t.Key, t => t.Value!.AsObject());
         List<string> targets = [];
         for (var i = 0; i < arguments.Count; i++)
         {
-            if (arguments[i] is "--progress" or "--file" or "-f" or "--builder" or "--set" or "--metadata-file") { i++; }
+            if (arguments[i] is "--progress" or "--allow" or "--file" or "-f" or "--builder" or "--set" or "--metadata-file") { i++; }
             else if (!arguments[i].StartsWith('-')) { targets.Add(arguments[i]); }
         }
         var failure = new Failure();
-        var trace = new TraceStream(RunAsync(targets.Count > 0 ? targets : [.. services.Keys], services, options, failure,
+        var trace = new TraceStream(RunAsync(targets.Count > 0 ? targets : [.. definitions.Keys], definitions, options, failure,
             cancellationToken));
         if (reading is null) { await trace.CopyToAsync(Stream.Null, cancellationToken); } else { await reading(trace, cancellationToken); }
         return new ToolResult(failure.Words is null ? 0 : 1, "", failure.Words ?? "", TimeSpan.Zero);
@@ -50,17 +50,16 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     private sealed class Failure { public string? Words { get; set; } }
 
     private async IAsyncEnumerable<string> RunAsync(
-        List<string> targets, Dictionary<string, JsonObject> services, Options options, Failure failure,
+        List<string> targets, Dictionary<string, JsonObject> definitions, Options options, Failure failure,
             [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var target in targets)
         {
-            var service = services[target];
-            var build = service["build"]!.AsObject();
+            var build = definitions[target];
             var prefix = targets.Count > 1 ? $"{target} " : "";
             var arguments = (build["args"] as JsonObject ?? []).ToDictionary(a => a.Key, a => Plain(a.Value?.ToString() ?? ""));
             var files = ReadContext(build["context"]!.ToString());
-            var text = build["dockerfile_inline"] is { } inline ? Plain(inline.ToString()) : ReadDockerfile(build);
+            var text = build["dockerfile-inline"] is { } inline ? Plain(inline.ToString()) : ReadDockerfile(build);
             if (text is null)
             {
                 failure.Words = "ERROR: failed to read dockerfile: open Dockerfile: no such file or directory";
@@ -159,13 +158,13 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                 }
                 made[stage.Index] = now;
             }
-            Finish(target, service, build, made[last.Index], keys, options);
+            Finish(target, build, made[last.Index], keys, options);
         }
     }
 
-    private void Finish(string target, JsonObject service, JsonObject build, Made made, List<string> keys, Options options)
+    private void Finish(string target, JsonObject build, Made made, List<string> keys, Options options)
     {
-        var exports = (build["cache_to"] as JsonArray ?? []).Select(c => Plain(c!.ToString())).ToList();
+        var exports = (build["cache-to"] as JsonArray ?? []).Select(c => Plain(c!.ToString())).ToList();
         var results = keys.Distinct().ToDictionary(k => k, k => _results[k]);
         var inline = exports.Contains("type=inline") || (build["args"]?["BUILDKIT_INLINE_CACHE"]?.ToString() == "1");
         foreach (var fields in exports.Select(e => e.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2)
@@ -194,7 +193,7 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
         };
         if (inline) { _exported[image.Id] = results; }
         var names = (build["tags"] as JsonArray ?? [])
-            .Select(t => Plain(t!.ToString())).Concat(service["image"] is { } name ? [Plain(name.ToString())] : []);
+            .Select(t => Plain(t!.ToString()));
         engine.Load(image, names);
         Built.Add(target);
     }
@@ -202,7 +201,7 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     private bool IsCached(string key, string parent, JsonObject build)
     {
         if (engine.Use(key)) { return true; }
-        foreach (var source in (build["cache_from"] as JsonArray ?? []).Select(c => Plain(c!.ToString())))
+        foreach (var source in (build["cache-from"] as JsonArray ?? []).Select(c => Plain(c!.ToString())))
         {
             var fields = source.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2).ToDictionary(f => f[0], f => f[1]);
             var place = fields.GetValueOrDefault("src") ?? fields.GetValueOrDefault("ref") ?? source;
@@ -351,7 +350,7 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
         scope.Aggregate(text, (t, a) =>
             t.Replace($"${{{a.Key}}}", a.Value, StringComparison.Ordinal).Replace($"${a.Key}", a.Value, StringComparison.Ordinal));
 
-    private static string Plain(string text) => text.Replace("$$", "$", StringComparison.Ordinal);
+    private static string Plain(string text) => text.Replace("$${", "${", StringComparison.Ordinal).Replace("%%{", "%{", StringComparison.Ordinal);
 
     private string Event(Vertex vertex, bool started, bool completed = false, bool cached = false, string? error = null)
     {

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
@@ -36,6 +37,8 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
                     return Done(WorkerKeysInYaml(call.Model()));
                 case "config":
                     return Done(WithoutOwnKeys(call.Model()).ToJsonString());
+                case "build" when call.Has("--print"):
+                    return Done(new JsonObject { ["target"] = BuildTranslation.Targets(call.Model()) }.ToJsonString());
                 case "up":
                     await new Run(engine, time, step, call, errors, cancellationToken).UpAsync();
                     return new ToolResult(0, "", errors.ToString(), TimeSpan.Zero);
