@@ -11,12 +11,11 @@ internal static partial class ComposeFile
 {
     /// <exception cref="FormatException">With the words of compose.</exception>
     public static JsonObject Resolve(
-        string folder, IReadOnlyList<string> files, string? input, string? name, IReadOnlyCollection<string> profiles, IReadOnlyDictionary<string,
+        string folder, IReadOnlyList<string> files, string? name, IReadOnlyCollection<string> profiles, IReadOnlyDictionary<string,
             string> variables)
     {
         JsonObject model = [];
         foreach (var file in files) { Merge(model, Interpolate(Read(file), variables)!.AsObject()); }
-        if (input is not null) { Merge(model, Interpolate(JsonNode.Parse(input)!, variables)!.AsObject()); }
         name ??= model["name"]?.ToString() ?? Path.GetFileName(folder).ToLowerInvariant();
         JsonObject services = [];
         foreach (var (service, content) in (model["services"]?.AsObject() ?? []).OrderBy(s => s.Key, StringComparer.Ordinal))
@@ -59,6 +58,9 @@ internal static partial class ComposeFile
         }
         return result;
     }
+
+    /// <summary>A model that is given as it is.</summary>
+    public static JsonObject Interpolated(string text, IReadOnlyDictionary<string, string> variables) => Interpolate(JsonNode.Parse(text), variables)!.AsObject();
 
     private static JsonObject Read(string file)
     {
