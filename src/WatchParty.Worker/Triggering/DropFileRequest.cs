@@ -60,13 +60,12 @@ internal sealed record DropFileRequest(DropFileKind Kind, IReadOnlyList<string> 
         };
         content = content[mark..];
         var width = encoding == Utf8 ? 1 : 2;
-        var end = 0;
-        for (; end + width <= content.Length; end += width)
+        for (var end = 0; end + width <= content.Length; end += width)
         {
             var unit = width == 1 ? content[end] : encoding == LittleEndian ? content[end] | (content[end + 1] << 8) : (content[end] << 8) | content[end + 1];
-            if (unit is '\n' or '\r') { break; }
+            if (unit is '\n' or '\r') { return encoding.GetString(content[..end]); }
         }
-        return encoding.GetString(content[..end]);
+        return encoding.GetString(content);
     }
 }
 

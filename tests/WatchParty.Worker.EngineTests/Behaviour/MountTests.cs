@@ -19,7 +19,7 @@ public sealed class MountTests
 
     private const string Compose = "services:\n"
         + "  single:\n" + Idle + "    volumes: [\"./site.conf:/site.conf\", \"./page.local:/page:ro\"]\n"
-        + "    post_start: [{command: [sh, -c, \"echo hook >> /hooks\"]}]\n"
+        + "    post_start: [{command: [sh, -c, \"echo hook >> /hooks\"]}]\n    depends_on: {beside: {condition: service_started}}\n"
         + "  given:\n" + Idle + "    secrets: [token]\n    configs: [{source: text, target: /text}]\n"
         + "  reloading:\n" + Reloading
         + "  beside:\n" + Idle

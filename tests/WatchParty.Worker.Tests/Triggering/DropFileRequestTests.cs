@@ -34,6 +34,7 @@ public sealed class DropFileRequestTests
         Assert.Equal("web", Read([.. Encoding.Unicode.GetBytes("web\r\n"), (byte)'x']));
         Assert.Equal("refused: its first line is not text", Read(0xff, 0xfe, 0x00, 0xd8, 0x0a, 0x00));
         Assert.Equal("refused: its first line is not text", Read((byte)'w', 0xff));
+        Assert.Equal("refused: its first line is not text", Read(0xff, 0xfe, (byte)'w'));
         Assert.StartsWith("refused: its first line is not a list", Read(Encoding.Unicode.GetBytes("w\u0000b")), StringComparison.Ordinal);
         Assert.Equal("all", Read(0xff, 0xfe));
     }
