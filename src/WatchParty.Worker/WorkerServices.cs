@@ -33,7 +33,7 @@ internal static class WorkerServices
         .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
         .AddSingleton(_ => new PruneSchedule(options.Prune))
         .AddSingleton<GitPoller>()
-        .AddSingleton<ImageCacheMetadata>().AddSingleton<BuilderCache>().AddSingleton<BuildDefinitions>().AddSingleton<GuardedBake>().AddSingleton<MarkAndSweep>()
+        .AddSingleton<ImageCacheMetadata>().AddSingleton<BuilderCache>().AddSingleton<BuildDefinitions>().AddSingleton<GuardedBake>().AddSingleton<SameImage>().AddSingleton<MarkAndSweep>()
         .AddSingleton<SealRecord>().AddSingleton<CacheSeals>().AddSingleton<WarmTimes>().AddSingleton<AfterRelease>().AddSingleton<Doctor>()
         .AddSingleton<WorkGate>().AddSingleton<Operations>().AddSingleton<ServiceStatusSource>().AddSingleton<VerbWork>();
 

@@ -37,8 +37,8 @@ internal static class Bake
     /// <summary>Label that every image built here carries, so that a prune removes nothing else. Its value is the compose project.</summary>
     public const string ProjectLabel = "watchparty.worker.project";
 
-    /// <summary>The version of compose: with it every image would get another id when compose is updated.</summary>
-    private const string VersionLabel = "com.docker.compose.version";
+    /// <summary>Compose's own labels have its version among them: every image would get another id when compose is updated.</summary>
+    private const string ComposeLabels = "com.docker.compose.";
 
     /// <summary>Arguments and inline Dockerfiles come from compose with <c>${</c> doubled already, and with nothing else.</summary>
     private static readonly string[] Doubled = ["args", "dockerfile-inline"];
@@ -55,7 +55,7 @@ internal static class Bake
         foreach (var target in targets)
         {
             var definition = definitions[target.Service.Name];
-            file[target.Name] = Escaped(Own(definition.Target.DeepClone().AsObject(), target));
+            file[target.Name] = Escaped(Own(Of(definition.Target, target.Commit, model), target));
             AddOurs(file[target.Name]!.AsObject(), target.Commit, model, options);
             AllowedBy(definition.Target, entitlements);
         }
@@ -65,7 +65,7 @@ internal static class Bake
             {
                 AllowedBy(linked, entitlements);
                 if (file.ContainsKey(name)) { continue; }
-                var copy = linked.DeepClone().AsObject();
+                var copy = Of(linked, target.Commit, model);
                 // It is built as part of another, and is not what its names and its cache are for.
                 foreach (var key in new[] { "tags", "output", "cache-from", "cache-to", "no-cache", "pull" }) { copy.Remove(key); }
                 AddOurs(Escaped(copy), target.Commit, model, options);
@@ -74,6 +74,11 @@ internal static class Bake
         }
         return new BakeFile(new JsonObject { ["target"] = file }.ToJsonString(), [.. entitlements.Order(StringComparer.Ordinal)], model.BuildSecrets);
     }
+
+    /// <summary>The definition as compose resolves it with <paramref name="commit"/>: it may be part of any text.</summary>
+    private static JsonObject Of(JsonObject definition, string commit, ComposeModel model) => model.Commit is null || model.Commit == commit
+        ? definition.DeepClone().AsObject()
+        : JsonNode.Parse(definition.ToJsonString().Replace(model.Commit, commit, StringComparison.Ordinal))!.AsObject();
 
     private static JsonObject Own(JsonObject definition, BakeTarget target)
     {
@@ -101,7 +106,8 @@ internal static class Bake
         if (target["args"] is not JsonObject) { target["args"] = new JsonObject(); }
         foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, commit))) { target["args"]![name] = Escape(value); }
         if (target["labels"] is not JsonObject) { target["labels"] = new JsonObject(); }
-        target["labels"]!.AsObject().Remove(VersionLabel);
+        var labels = target["labels"]!.AsObject();
+        foreach (var name in labels.Select(l => l.Key).Where(k => k.StartsWith(ComposeLabels, StringComparison.Ordinal)).ToList()) { labels.Remove(name); }
         target["labels"]![ProjectLabel] = model.Project;
     }
 

@@ -7,20 +7,25 @@ namespace WatchParty.Worker.Building;
 /// <summary>Notes what an image is built with.</summary>
 internal sealed class BuildBasisReader(BuildOptions options, IDockerEngine engine)
 {
-    /// <param name="resolved">Digests by full name, as the build resolved them.</param>
-    public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, IReadOnlyDictionary<string, string> resolved, CancellationToken cancellationToken)
+    /// <param name="report">What the build, with others perhaps, looked up and resolved.</param>
+    public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, StepReport report, CancellationToken cancellationToken)
     {
         var text = await DockerfileOfAsync(build, cancellationToken);
         var arguments = ArgumentsOf(build, options, commit);
+        var resolved = report.BaseDigests;
         Dictionary<string, string> bases = [];
         foreach (var image in Dockerfile.Parse(text).BaseImages(arguments, build.Target))
         {
-            bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? "";
+            // A name that cannot be known here is what BuildKit looked up.
+            if (!image.Contains('$', StringComparison.Ordinal)) { bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? ""; }
         }
+        var named = bases.Keys.Select(ImageName.Full).ToHashSet();
+        foreach (var image in report.BaseNames.Where(n => !named.Contains(ImageName.Full(n)))) { bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? ""; }
         // Values may be secrets; whether they changed is all that is asked later. The text is masked here and not on its way to the record,
         // because it is compared with the one from there.
         return new BuildBasis(commit, Redaction.Apply(text), arguments.ToDictionary(a => a.Key, a => BuildInputs.Hash(a.Value)), bases)
         {
+            Outside = report.Outside is { } step ? $"{Redaction.Apply(step)} takes something from elsewhere" : null,
             BaseDigests = bases.Keys.Where(b => resolved.ContainsKey(ImageName.Full(b))).ToDictionary(b => b, b => resolved[ImageName.Full(b)]),
         };
     }

@@ -17,6 +17,10 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
     /// <exception cref="BuildFailedException">An image could not be built.</exception>
     public async Task<IReadOnlyList<BuiltImage>> BuildAsync(ReleasePlan plan, BuildLog log, Action<string> note, CancellationToken cancellationToken)
     {
+        foreach (var service in plan.Services.Where(s => s is { Action: ServiceAction.Unchanged, Retag: not null }))
+        {
+            await engine.TagAsync(service.Retag!, service.Service.Image, cancellationToken);
+        }
         if (plan.Builds.Count == 0) { return []; }
         var store = (await engine.InfoAsync(cancellationToken)).Store;
         List<BuiltImage> built = [];
@@ -80,7 +84,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
             // A step that ran while the cache was brought back was not saved by it.
             List<BuildStep> steps = [.. report.StepsOf(Bake.Target(service.Name)).Select(s =>
                 s.State == StepState.Cached && restored.GetValueOrDefault(service.Name)?.HasRun(s) == true ? s with { State = StepState.Executed } : s)];
-            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, report.BaseDigests, cancellationToken);
+            var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, report, cancellationToken);
             built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
         return built;

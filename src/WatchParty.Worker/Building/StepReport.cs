@@ -7,6 +7,7 @@ namespace WatchParty.Worker.Building;
 internal sealed class StepReport
 {
     private const int TextLimit = 100;
+    private const string LookUp = "load metadata for ";
     private readonly Dictionary<string, string> _targets; // by the name in the trace
     private readonly Dictionary<(string Target, string Digest), Vertex> _vertices = [];
     private readonly List<Vertex> _inOrder = [];
@@ -31,6 +32,13 @@ internal sealed class StepReport
         .Where(parts => parts is [_, ['s', 'h', 'a', ..]])
         .DistinctBy(parts => parts[0])
         .ToDictionary(parts => parts[0], parts => parts[1]);
+
+    /// <summary>Full names of all images that were looked up for <c>FROM</c>, <c>COPY --from</c> and contexts, of any target.</summary>
+    public IReadOnlyList<string> BaseNames => [.. _inOrder.Where(v => v.Name.Text.StartsWith(LookUp, StringComparison.Ordinal)).Select(v => v.Name.Text[LookUp.Length..]).Distinct()];
+
+    /// <summary>The first step that took something from an address by itself; null when none did.</summary>
+    public string? Outside => _inOrder.Select(v => v.Name.Text).FirstOrDefault(t =>
+        t.StartsWith("ADD ", StringComparison.Ordinal) && (t.Contains("://", StringComparison.Ordinal) || t.Contains("git@", StringComparison.Ordinal)));
 
     /// <summary>The last lines that were not of the trace, at most 100: the words of buildx after a failure.</summary>
     public IReadOnlyList<string> Text => [.. _text];

@@ -13,6 +13,9 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
     /// <summary>What had begun to run before the stop reached it. What is quick, such as a COPY, may have ended and is in the cache now.</summary>
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
 
+    /// <summary>Bake's name of the target whose step that is; empty when there was only one.</summary>
+    public string Target { get; init; } = "";
+
     public bool AllCached => WouldRun is null && Error is null;
 }
 
@@ -32,6 +35,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         { Timeout = Limit };
         string? wouldRun = null;
         string? error = null;
+        var target = "";
         List<StepName> begun = [];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         void Look(TraceEvent e)
@@ -45,16 +49,17 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             begun.Add(name);
             if (wouldRun is not null) { return; }
             wouldRun = name.Text;
+            target = name.Target;
             stop.Cancel();
         }
         try
         {
             var result = await runner.RunAsync(command, (stream, token) => BuildTrace.ReadAsync(stream, Look, token), stop.Token);
-            return new GuardedBakeResult(wouldRun, result.ExitCode == 0 || wouldRun is not null ? null : error ?? $"exit code {result.ExitCode}") { Begun = begun };
+            return new GuardedBakeResult(wouldRun, result.ExitCode == 0 || wouldRun is not null ? null : error ?? $"exit code {result.ExitCode}") { Begun = begun, Target = target };
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new GuardedBakeResult(wouldRun, null) { Begun = begun };
+            return new GuardedBakeResult(wouldRun, null) { Begun = begun, Target = target };
         }
         catch (ToolFailedException e)
         {

@@ -7,34 +7,30 @@ using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Planning;
 
-/// <summary>Gathers the inputs of a service's build from the commit and the working tree.</summary>
+/// <summary>Gathers the inputs of a service's build from the commit and the working tree: all of its build context, whatever the build takes of it.</summary>
+/// <remarks>Ignore files, <c>COPY</c> and <c>ONBUILD</c> are not read here: what they leave out is what BuildKit says when it is asked.</remarks>
 internal sealed class BuildInputReader(WorkerOptions options, GitRepository repository)
 {
     // Above this size the time and the size of an untracked file stand for its content.
     private const long HashedWhole = 1024 * 1024;
 
+    /// <summary>Mode of a submodule in a tree of git.</summary>
+    private const string Submodule = "160000";
+
     private readonly string _root = PhysicalPath.Of(options.Repository.Path);
 
-    private sealed record Files(IReadOnlyList<TreeEntry> Tracked, IReadOnlyList<string> Untracked);
+    // Above this number looking at each takes longer than to ask BuildKit.
+    private const int MostUntracked = 1000;
+
+    /// <param name="Tracked">Files of the commit.</param>
+    /// <param name="Others">Untracked files, ignored ones too, and those that git was told not to look at.</param>
+    private sealed record Files(IReadOnlyList<TreeEntry> Tracked, IReadOnlyList<string> Others);
 
     /// <summary>Inputs by service name.</summary>
     public async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
         var files = await ListAsync(model, commit, cancellationToken);
-        var inputs = model.Built.ToDictionary(s => s.Name, s => Read(s.Build!, model.BuildSecrets, files));
-        // An additional context `service:x` is the image of x: what x is built from counts here too.
-        var needed = model.Built.ToDictionary(s => s.Name, s => s.Build!.AdditionalContexts.Values
-            .Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]).Where(inputs.ContainsKey).Order(StringComparer.Ordinal).ToList());
-        return inputs.ToDictionary(i => i.Key, i => WithNeeded(i.Key, inputs, needed));
-    }
-
-    /// <summary>The inputs of a service together with those of all that it is built from, directly or not.</summary>
-    private static BuildInputs WithNeeded(string service, Dictionary<string, BuildInputs> inputs, Dictionary<string, List<string>> needed)
-    {
-        List<string> all = [service];
-        for (var i = 0; i < all.Count; i++) { all.AddRange(needed[all[i]].Except(all)); }
-        var own = inputs[service];
-        return all.Count == 1 ? own : own with { Tracked = BuildInputs.Hash([own.Tracked, .. all.Skip(1).Select(n => inputs[n]).SelectMany(n => n.Others.Values.Prepend(n.Tracked).Prepend(n.Section))]) };
+        return model.Built.ToDictionary(s => s.Name, s => Read(s.Build!, commit, model.BuildSecrets, files));
     }
 
     /// <summary>The files of all build contexts, with one call of git for each kind, however many services there are.</summary>
@@ -44,46 +40,58 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         if (folders.Count == 0) { return new Files([], []); }
         var tracked = repository.FilesAsync(commit, folders, cancellationToken);
         var untracked = repository.UntrackedAsync(folders, cancellationToken);
-        await Task.WhenAll(tracked, untracked);
-        return new Files(await tracked, [.. (await untracked).Where(p => !IsOurs(p))]);
+        var unwatched = repository.UnwatchedAsync(folders, cancellationToken);
+        await Task.WhenAll(tracked, untracked, unwatched);
+        return new Files(await tracked, [.. (await untracked).Where(p => !IsOurs(p)), .. await unwatched]);
     }
 
     private static IEnumerable<string> ContextsOf(BuildSection build) => build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c));
 
-    private BuildInputs Read(BuildSection build, ImmutableDictionary<string, string> secrets, Files files)
+    private BuildInputs Read(BuildSection build, string commit, ImmutableDictionary<string, string> secrets, Files files)
     {
-        var section = BuildInputs.Hash([build.ContentWithout(options.Build.CommitArgument), .. options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}")]);
+        // What the file makes of the commit differs with every one, as the argument does.
+        var section = BuildInputs.Hash([
+            build.ContentWithout(options.Build.CommitArgument).Replace(commit, "(commit)", StringComparison.Ordinal),
+            .. options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"),
+        ]);
         var tracked = new List<TreeEntry>();
         var others = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        string? outside = null;
+        foreach (var context in build.AdditionalContexts.Values.Prepend(build.Context)) { outside = ReadContext(context, files, tracked, others) ?? outside; }
         var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : _root);
-        foreach (var context in ContextsOf(build)) { ReadContext(context, dockerfile, files, tracked, others); }
-        if (build.DockerfileInline is null && File.Exists(dockerfile)) { others[Shown(dockerfile)] = ContentIdentity(dockerfile); }
-        // In no cache key of BuildKit.
-        foreach (var variable in build.SecretVariables) { others[$"the secret {variable}"] = secrets.TryGetValue(variable, out var value) ? BuildInputs.Hash(value) : "unset"; }
-        foreach (var secret in build.SecretFiles) { others[Shown(secret)] = ContentIdentity(secret); }
+        if (build.DockerfileInline is null)
+        {
+            foreach (var file in new[] { dockerfile, $"{dockerfile}.dockerignore" }.Where(File.Exists)) { others[Shown(file)] = ContentIdentity(file); }
+        }
+        foreach (var variable in build.SecretVariables)
+        {
+            others[BuildInputs.Secret(variable)] = secrets.TryGetValue(variable, out var value) ? BuildInputs.Hash(value) : "unset";
+        }
+        foreach (var secret in build.SecretFiles) { others[BuildInputs.Secret(Shown(secret))] = ContentIdentity(secret); }
         return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {
             TrackedPaths = [.. tracked.Select(e => e.Path)],
             ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(PhysicalPath.Of(build.Context)) ?? "" : "",
+            Outside = outside,
         };
     }
 
-    private void ReadContext(string context, string dockerfile, Files files, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others)
+    /// <returns>What git cannot tell of it, in words; null when that is nothing.</returns>
+    private string? ReadContext(string context, Files files, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others)
     {
-        var folder = PhysicalPath.Of(context);
-        var ignore = ReadIgnoreFile(folder, dockerfile);
-        if (PrefixOf(folder) is not { } prefix)
-        {
-            // Outside the repository git cannot say what changed; every file counts.
-            foreach (var file in Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint }))
-            {
-                if (!ignore.Excludes(Path.GetRelativePath(folder, file).Replace('\\', '/'))) { others[file] = FileIdentity(file); }
-            }
-            return;
-        }
-        bool Seen(string path) => path.StartsWith(prefix, StringComparison.Ordinal) && !ignore.Excludes(path[prefix.Length..]);
-        tracked.AddRange(files.Tracked.Where(e => Seen(e.Path)));
-        foreach (var path in files.Untracked.Where(Seen)) { others[path] = FileIdentity(Path.Combine(_root, path)); }
+        // The image of a service is looked at with that service, and any other image with the base images.
+        if (context.StartsWith("service:", StringComparison.Ordinal) || context.StartsWith("docker-image://", StringComparison.Ordinal)) { return null; }
+        if (!Path.IsPathFullyQualified(context)) { return $"its build context {Redaction.Apply(context)} is not in the repository"; }
+        if (PrefixOf(PhysicalPath.Of(context)) is not { } prefix) { return $"its build context {context} is not in the repository"; }
+        bool IsIn(string path) => path.StartsWith(prefix, StringComparison.Ordinal);
+        tracked.AddRange(files.Tracked.Where(e => IsIn(e.Path)));
+        // A submodule, or a folder of one.
+        if (tracked.Count == 0) { return $"git has no files of its build context {context}"; }
+        var seen = files.Others.Where(IsIn).ToList();
+        if (seen.Count > MostUntracked) { return $"git does not watch {seen.Count} files of its build context"; }
+        foreach (var path in seen) { others[path] = FileIdentity(Path.Combine(_root, path)); }
+        return seen.Find(p => p.EndsWith('/')) is { } nested ? $"{nested} is a repository of its own"
+            : files.Tracked.FirstOrDefault(e => IsIn(e.Path) && e.Mode == Submodule) is { } submodule ? $"{submodule.Path} is a submodule" : null;
     }
 
     /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of it.</summary>
@@ -92,16 +100,6 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         var relative = Path.GetRelativePath(_root, folder).Replace('\\', '/');
         if (relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || Path.IsPathRooted(relative)) { return null; }
         return relative == "." ? "" : relative + "/";
-    }
-
-    /// <summary>The ignore file that BuildKit takes: the one named after the Dockerfile replaces the context's (frontend/dockerui/config.go).</summary>
-    private static DockerIgnore ReadIgnoreFile(string context, string dockerfile)
-    {
-        foreach (var file in new[] { dockerfile + ".dockerignore", Path.Combine(context, ".dockerignore") })
-        {
-            if (File.Exists(file)) { return DockerIgnore.Parse(File.ReadAllText(file)); }
-        }
-        return DockerIgnore.None;
     }
 
     /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>

@@ -7,8 +7,8 @@ namespace WatchParty.Worker.Planning;
 
 /// <summary>Everything that decides what a service's image holds, as hashes by kind; equal inputs give the same image.</summary>
 /// <param name="Section">Hash of the build section and of the worker's own build arguments; the commit argument is left out.</param>
-/// <param name="Tracked">Hash of the files of the build contexts at the commit, without those that <c>.dockerignore</c> hides.</param>
-/// <param name="Others">Identity by path of what else the build sees: files that git does not track, the Dockerfile, secrets.</param>
+/// <param name="Tracked">Hash of all files of the build contexts at the commit.</param>
+/// <param name="Others">Identity by path of what else the build may see: files that git does not watch, the Dockerfile, secrets.</param>
 internal sealed record BuildInputs(string Section, string Tracked, ImmutableSortedDictionary<string, string> Others)
 {
     /// <summary>Repository paths of the tracked files, to name what changed. Not kept.</summary>
@@ -19,10 +19,26 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
     [JsonIgnore]
     public string ContextPrefix { get; init; } = "";
 
+    /// <summary>What of the build context cannot be known here, so that BuildKit has to be asked each time; null when that is nothing. Not kept.</summary>
+    [JsonIgnore]
+    public string? Outside { get; init; }
+
+    /// <summary>The key of a build secret among the others.</summary>
+    public static string Secret(string name) => $"the secret {name}";
+
+    /// <summary>Why it has to be built whatever BuildKit says: neither secrets nor limits of a build are in its cache keys. Null when nothing of the kind changed.</summary>
+    public string? BeyondCache(BuildInputs before) => Section != before.Section ? SectionChanged
+        : ChangedOthers(before).FirstOrDefault(p => p.StartsWith(Secret(""), StringComparison.Ordinal)) is { } secret ? $"{secret} changed" : null;
+
+    private const string SectionChanged = "its build section or build arguments changed";
+
+    private IEnumerable<string> ChangedOthers(BuildInputs before) =>
+        Others.Keys.Union(before.Others.Keys).Where(p => Others.GetValueOrDefault(p) != before.Others.GetValueOrDefault(p));
+
     /// <summary>Files of the build context, relative to it, that differ from <paramref name="before"/>.</summary>
     public IReadOnlyList<string> ChangedFiles(BuildInputs before, IReadOnlyCollection<string>? changedPaths) =>
     [
-        .. (changedPaths ?? []).Concat(Others.Keys.Union(before.Others.Keys).Where(p => Others.GetValueOrDefault(p) != before.Others.GetValueOrDefault(p)))
+        .. (changedPaths ?? []).Concat(ChangedOthers(before))
             .Where(p => p.StartsWith(ContextPrefix, StringComparison.Ordinal)).Select(p => p[ContextPrefix.Length..]).Distinct(),
     ];
 
@@ -53,9 +69,8 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
                 _ => $"{named[0]} and {named.Count - 1} more changed",
             };
         }
-        if (Section != before.Section) { return "its build section or build arguments changed"; }
-        var others = Others.Keys.Union(before.Others.Keys)
-            .Where(p => Others.GetValueOrDefault(p) != before.Others.GetValueOrDefault(p)).ToList();
+        if (Section != before.Section) { return SectionChanged; }
+        var others = ChangedOthers(before).ToList();
         return others.Count switch
         {
             0 => null,

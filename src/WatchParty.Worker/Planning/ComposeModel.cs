@@ -45,6 +45,9 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
     /// <summary>Volumes by their key in the file.</summary>
     public ImmutableDictionary<string, VolumeSection> Volumes { get; init; } = ImmutableDictionary<string, VolumeSection>.Empty;
 
+    /// <summary>The commit that it was resolved with; null when that is not known.</summary>
+    public string? Commit { get; init; }
+
     /// <summary>Values of the variables that secrets and configs are taken from, as compose has them; one that nobody set is missing. Never logged or kept.</summary>
     public ImmutableDictionary<string, string> Values { get; init; } = ImmutableDictionary<string, string>.Empty;
 
@@ -79,7 +82,14 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
                 : [];
             if (services.FirstOrDefault(s => !Names.IsService(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
             var awaited = services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
-            return new ComposeModel(project, [.. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true } : s)], text)
+            var bases = services.SelectMany(s => s.Build?.Links ?? []).ToHashSet();
+            return new ComposeModel(
+                project,
+                [
+                    .. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true }
+                        : bases.Contains(s.Name) && s is { IsKeptRunning: false, Ports.IsEmpty: true, Health: null } ? s with { OneShot = true } : s),
+                ],
+                text)
             {
                 Networks = Sections(document.RootElement, "networks", NetworkSection.Parse),
                 Volumes = volumes,
@@ -122,7 +132,8 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
 /// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
 /// <param name="Replicas">Containers wanted.</param>
 /// <param name="OneShot">Whether it is a job, which is to end with 0: others await its end, or its file writes a restart policy of <c>no</c> or
-/// <c>on-failure</c> and no port. A policy that is not written is no word about that.</param>
+/// <c>on-failure</c> and no port, or others are built on its image and nothing says that it keeps running. A policy that is not written is
+/// no word about that otherwise.</param>
 internal sealed record ComposeService(string Name, string Image, BuildSection? Build, int Replicas, bool OneShot)
 {
     /// <summary>Services that it has to follow when they are replaced or restarted: it shares a namespace or the volumes of their containers,
@@ -134,6 +145,9 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
 
     /// <summary>Those of them that have to end well before it starts (<c>service_completed_successfully</c>).</summary>
     public ImmutableHashSet<string> AwaitsEndOf { get; init; } = [];
+
+    /// <summary>Whether its file says that it is started again when it ends.</summary>
+    public bool IsKeptRunning { get; init; }
 
     /// <summary>Whether others await its end.</summary>
     public bool IsAwaited { get; init; }
@@ -185,6 +199,7 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
             replicas,
             OneShot: ports.IsEmpty && (restart is "no" or "none" || restart?.StartsWith("on-failure", StringComparison.Ordinal) == true))
         {
+            IsKeptRunning = restart is not (null or "no" or "none"),
             Networks = Section(service, "networks") is { ValueKind: JsonValueKind.Object } networks ? [.. networks.EnumerateObject().Select(n => n.Name)] : [],
             Volumes =
             [
@@ -252,6 +267,12 @@ internal sealed record BuildSection(
 {
     private static readonly string[] NotContent = ["cache_from", "cache_to", "tags", "no_cache", "no_cache_filter", "pull"];
 
+    /// <summary>Where the file exports the cache to.</summary>
+    public ImmutableArray<string> CacheTo { get; init; } = [];
+
+    /// <summary>Services whose images are build contexts of it.</summary>
+    public IEnumerable<string> Links => AdditionalContexts.Values.Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]);
+
     /// <summary>Variables that its build secrets are taken from.</summary>
     public ImmutableArray<string> SecretVariables { get; init; } = [];
 
@@ -277,7 +298,10 @@ internal sealed record BuildSection(
                 ? [.. sources.EnumerateArray().Select(s => ComposeService.Plain(s.ToString()))] : [],
             [.. secrets.Where(secretFiles.ContainsKey).Select(s => secretFiles[s])],
             content)
-        { SecretVariables = [.. secrets.Where(secretVariables.ContainsKey).Select(s => secretVariables[s])] };
+        {
+            CacheTo = ComposeService.Section(build, "cache_to") is { ValueKind: JsonValueKind.Array } exports ? [.. exports.EnumerateArray().Select(e => ComposeService.Plain(e.ToString()))] : [],
+            SecretVariables = [.. secrets.Where(secretVariables.ContainsKey).Select(s => secretVariables[s])],
+        };
     }
 
     /// <summary>The content without <paramref name="commitArgument"/>, whose value changes with every commit.</summary>

@@ -15,6 +15,12 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
     /// <summary>Whether its base images are looked up at their registries again.</summary>
     public bool Pull { get; init; }
 
+    /// <summary>Whether BuildKit is asked before it is built: it may find that nothing of it is what the build reads.</summary>
+    public bool AsksFirst { get; init; }
+
+    /// <summary>The image that is to get the service's image name though nothing is built; null when the name is the image's already.</summary>
+    public string? Retag { get; init; }
+
     /// <summary>Files of its build context, relative to it, that differ from that build.</summary>
     public IReadOnlyList<string> ChangedFiles { get; init; } = [];
 
@@ -39,6 +45,9 @@ internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableA
 
     /// <summary>The services to build, one for each image: services with the same build section and image share it.</summary>
     public IReadOnlyList<ServicePlan> Builds => [.. Services.Where(s => s.Action == ServiceAction.Built).DistinctBy(BuildIdentity)];
+
+    /// <summary>The services whose image names move to other images.</summary>
+    public IEnumerable<ComposeService> Named => Builds.Concat(Services.Where(s => s.Retag is not null)).Select(s => s.Service).Distinct();
 
     /// <summary>The service of <see cref="Builds"/> whose image <paramref name="service"/> runs.</summary>
     public ServicePlan BuiltFor(ServicePlan service) => Builds.First(b => BuildIdentity(b) == BuildIdentity(service));

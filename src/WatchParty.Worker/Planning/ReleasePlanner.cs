@@ -17,11 +17,14 @@ internal sealed record BuildBasis(string Commit, string Dockerfile, IReadOnlyDic
     /// <summary>Digest of each base image by its name, as BuildKit resolved it. One that exists only on this engine may have none.</summary>
     // The serializer sets what an older record lacks to null.
     public IReadOnlyDictionary<string, string> BaseDigests { get; init => field = value ?? ImmutableDictionary<string, string>.Empty; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>What the build took from elsewhere by itself, so that nothing here tells when it changes; null when that is nothing.</summary>
+    public string? Outside { get; init; }
 }
 
 /// <summary>What a plan is made from; gathered before, so that planning itself does no I/O.</summary>
 /// <param name="Inputs">Inputs by service, of the services that are built here.</param>
-/// <param name="CurrentImages">Id by image name, of the images that exist now.</param>
+/// <param name="CurrentImages">Id by image name or id, of the images that exist now.</param>
 /// <param name="ChangedPaths">Changed paths by the commit they are counted from; without an entry they cannot be known.</param>
 /// <param name="FreshMarks">Services whose next build must not use the cache.</param>
 /// <param name="BaseImages">Id by name, of the base images that this engine has.</param>
@@ -50,7 +53,10 @@ internal static class ReleasePlanner
 
     public static ReleasePlan Plan(PlanningFacts facts) => new(
         facts.Commit, facts.Model,
-        [.. facts.Model.Services.Select(s => WithReaction(PlanService(facts, s), facts.Reactions.GetValueOrDefault(s.Name)))],
+        [
+            .. WithWhatStandsOnThem([.. facts.Model.Services.Select(s => PlanService(facts, s))])
+                .Select(s => WithReaction(s, facts.Reactions.GetValueOrDefault(s.Name))),
+        ],
         ConfigurationChanged: facts.DeployedConfigurationHash != facts.Model.ConfigurationHash)
     {
         ResourcesChanged = facts.DeployedResourcesHash != facts.Model.ResourcesHash,
@@ -61,6 +67,39 @@ internal static class ReleasePlanner
         Reaction = reaction,
         Reason = service.Action == ServiceAction.Built ? service.Reason : reaction.Reason,
     };
+
+    /// <summary>The plan after BuildKit was asked.</summary>
+    /// <param name="same">Services whose build would give the image that they have.</param>
+    /// <param name="wouldRun">Of the others: the first step that would run, where that is known.</param>
+    public static ReleasePlan Answered(ReleasePlan plan, IReadOnlySet<string> same, IReadOnlyDictionary<string, string> wouldRun) => plan with
+    {
+        Services =
+        [
+            .. plan.Services.Select(s => !s.AsksFirst ? s
+                : same.Contains(s.Name) ? s with { Action = ServiceAction.Unchanged, Reason = s.Reaction?.Reason ?? "nothing changed that its build reads" }
+                : IsUnknown(s) && wouldRun.GetValueOrDefault(s.Name) is { } step ? s with { Reason = $"{s.Reason}, and {step} would run again" } : s),
+        ],
+    };
+
+    /// <summary>Whether its reason is no change, but that nobody can tell.</summary>
+    private static bool IsUnknown(ServicePlan plan) => plan.Reason == plan.Inputs?.Outside || plan.Reason == plan.Before?.Outside;
+
+    /// <summary>What a build takes from the image of another service changes with that.</summary>
+    private static List<ServicePlan> WithWhatStandsOnThem(List<ServicePlan> plans)
+    {
+        var built = plans.Where(p => p.Action == ServiceAction.Built).Select(p => p.Name).ToHashSet();
+        for (var found = true; found;)
+        {
+            found = false;
+            foreach (var (i, plan) in plans.Index().Where(p => p.Item is { Action: ServiceAction.Unchanged, Service.Build: not null }).ToList())
+            {
+                if (plan.Service.Build!.Links.FirstOrDefault(built.Contains) is not { } basis) { continue; }
+                plans[i] = plan with { Action = ServiceAction.Built, Reason = $"it is built on {basis}", AsksFirst = true };
+                found |= built.Add(plan.Name);
+            }
+        }
+        return plans;
+    }
 
     private static ServicePlan PlanService(PlanningFacts facts, ComposeService service)
     {
@@ -76,19 +115,22 @@ internal static class ReleasePlanner
 
         if (facts.ForceRebuild) { return Build("a forced rebuild was asked for", fresh: true); }
         if (facts.FreshMarks.Contains(service.Name)) { return Build("its cache was cleared", fresh: true); }
-        if (before?.Inputs is null) { return Build(FirstBuild); }
-        if (!facts.CurrentImages.TryGetValue(service.Image, out var image)) { return Build($"image {service.Image} is missing"); }
+        if (before?.Inputs is null || before.ImageId is null) { return Build(FirstBuild); }
+        if (!facts.CurrentImages.ContainsKey(before.ImageId)) { return Build($"image {service.Image} is missing"); }
         if (before.Basis?.BaseDigests.FirstOrDefault(b => facts.NewBaseDigests.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } renewed })
         {
             return Build($"base image {renewed} is new in its registry") with { Pull = true };
         }
-        if (inputs.DifferenceFrom(before.Inputs, changedPaths) is { } difference) { return Build(difference); }
+        if (inputs.BeyondCache(before.Inputs) is { } beyond) { return Build(beyond); }
+        var retag = facts.CurrentImages.GetValueOrDefault(service.Image) == before.ImageId ? null : before.ImageId;
+        ServicePlan Ask(string reason) => Build(reason) with { AsksFirst = before.Basis is not null, Retag = retag };
+        if (inputs.DifferenceFrom(before.Inputs, changedPaths) is { } difference) { return Ask(difference); }
         // What the build takes from a registry by itself is looked for on a schedule, not on every commit.
         if (before.Basis?.BaseImages.FirstOrDefault(b => b.Value.Length > 0 && facts.BaseImages.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } replaced })
         {
-            return Build($"base image {replaced} was replaced on this engine");
+            return Ask($"base image {replaced} was replaced on this engine");
         }
-        if (image != before.ImageId) { return Build($"image {service.Image} is not the one of the last release"); }
-        return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false, inputs);
+        if ((inputs.Outside ?? before.Basis?.Outside) is { } outside) { return Ask(outside); }
+        return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false, inputs) { Before = before.Basis, Retag = retag };
     }
 }

@@ -33,10 +33,11 @@ internal sealed class ReleasePipeline(
             if (found.Commit != found.Deployed?.Commit) { await repository.RefuseUnsignedAsync(found.Commit, building.Token); }
             release.Note((await repository.CheckOutAsync(found.Commit, request.Trigger, building.Token)).InWords());
             var plan = await planning.PlanAsync(found.Commit, found.Deployed, request, building.Token);
+            plan = await planning.AskAsync(plan, found.Deployed, building.Token);
             release.Planned(plan);
 
             release.Enter(ReleaseState.Building, "build");
-            before = await rollback.KeepAsync(before, plan.Model, plan.Builds.Select(b => b.Service), release, building.Token);
+            before = await rollback.KeepAsync(before, plan.Model, plan.Named, release, building.Token);
             await deployer.AskAheadAsync(plan, building.Token);
             var images = await builder.BuildAsync(plan, release.Log, release.Note, building.Token);
             release.Built(images, plan);

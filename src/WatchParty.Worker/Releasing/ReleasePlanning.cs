@@ -1,3 +1,4 @@
+using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
@@ -11,7 +12,7 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
     WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept,
-    FreshMarks freshMarks, MountWatch mounts, Ownership ownership, Forewarnings forewarnings)
+    FreshMarks freshMarks, SameImage sameImage, MountWatch mounts, Ownership ownership, Forewarnings forewarnings)
 {
     /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
     public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
@@ -31,6 +32,14 @@ internal sealed class ReleasePlanning(
         };
     }
 
+    /// <summary>The plan, with what BuildKit says of the builds whose need is not certain. The commit has to be checked out.</summary>
+    public async Task<ReleasePlan> AskAsync(ReleasePlan plan, DeployedRelease? deployed, CancellationToken cancellationToken)
+    {
+        if (deployed is null || !plan.Services.Any(s => s.AsksFirst)) { return plan; }
+        var answer = await sameImage.AskAsync(plan, deployed.Services, cancellationToken);
+        return ReleasePlanner.Answered(plan, answer.Same, answer.WouldRun);
+    }
+
     /// <summary>A plan for a release that is gone back to: nothing is refused, since it served before.</summary>
     public async Task<ReleasePlan> PlanBackAsync(Served goal, DeployedRelease? deployed, CancellationToken cancellationToken) =>
         await PlanAsync(await ModelAsync(goal.Commit, cancellationToken, goal.Source), goal.Commit, deployed, new ReleaseRequest("going back"), cancellationToken);
@@ -41,7 +50,8 @@ internal sealed class ReleasePlanning(
         var inputs = await inputReader.ReadAsync(model, commit, cancellationToken);
         return ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
-            await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken),
+            await engine.ImageIdsAsync(
+                model.Built.Select(s => s.Image).Concat(deployed?.Services.Values.Select(s => s.ImageId).OfType<string>() ?? []), cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
             deployed?.ConfigurationHash,
             await ChangedPathsAsync(commit, deployed, cancellationToken),
@@ -79,6 +89,7 @@ internal sealed class ReleasePlanning(
             model = model with
             {
                 Source = source ?? ModelSource.Of(options),
+                Commit = commit,
                 Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)],
                 Values = await VariableValues.OfAsync(model, commit, asked, runner, cancellationToken),
             };

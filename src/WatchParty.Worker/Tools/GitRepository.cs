@@ -157,6 +157,11 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
     public async Task<IReadOnlyList<IndexEntry>> IndexAsync(IReadOnlyCollection<string> paths, CancellationToken cancellationToken) =>
         ParseIndex(await Git.OutputAsync(GitCommands.Index(Git.Folder, Relative(paths)), "The tracked files cannot be listed", cancellationToken));
 
+    /// <summary>Tracked files at or below <paramref name="folders"/> whose changes git was told not to look for (<c>skip-worktree</c>,
+    /// <c>assume-unchanged</c>).</summary>
+    public async Task<IReadOnlyList<string>> UnwatchedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
+        [.. (await IndexAsync(folders, cancellationToken)).Where(e => !e.IsCertain).Select(e => e.Path)];
+
     /// <summary>Paths that differ between two commits; a renamed file counts under both names.</summary>
     public async Task<IReadOnlyList<string>> ChangedPathsAsync(string from, string to, CancellationToken cancellationToken) =>
         Paths(await Git.OutputAsync(GitCommands.ChangedPaths(Git.Folder, Id(from), Id(to)), $"{from[..7]} and {to[..7]} cannot be compared", cancellationToken));

@@ -81,13 +81,6 @@ public sealed class ApplicationFuzz
     });
 
     [Fact]
-    public Task Ignore_files() => Fuzz.RunAsync(m =>
-    {
-        var ignore = DockerIgnore.Parse(m.Text("*.log", "!keep.log", "**/node_modules", "/a/b/", "c[a-z]?", "**\n!src/**", "a\\*b", "[^x]", "\\d+", "(a+)+$", "# x"));
-        ignore.Excludes(m.Text("src/app/main.py", "node_modules/x/y", "a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"));
-    });
-
-    [Fact]
     public Task Image_names_and_words_of_steps() => Fuzz.RunAsync(m =>
     {
         var name = m.Text("registry.example:5000/a/b:1", "busybox", "a@sha256:0123", "[web production 2/4] RUN make", "[internal] load build context", "[web stage-0 1/1] FROM a@sha256:1");

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tests.Fakes;
@@ -40,18 +41,18 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
     private Task CommitAsync(params (string Path, string? Content)[] files) => _git.CommitAsync(_git.Checkout, "next", files);
 
     [Fact]
-    public async Task TrackedFiles_AreThoseOfTheContextWithoutTheIgnoredOnes()
+    public async Task TrackedFiles_AreAllOfTheContext()
     {
         var inputs = await ReadBackendAsync();
 
-        Assert.Equal(["backend/.dockerignore", "backend/Dockerfile", "backend/app.py", "backend/keep.md"], inputs.TrackedPaths.Order(StringComparer.Ordinal));
+        Assert.Equal(["backend/.dockerignore", "backend/Dockerfile", "backend/app.py", "backend/keep.md", "backend/notes.md"], inputs.TrackedPaths.Order(StringComparer.Ordinal));
         Assert.Equal(["backend/Dockerfile"], inputs.Others.Keys);
     }
 
     [Theory]
     [InlineData("README.md", null)]
     [InlineData("frontend/app.js", null)]
-    [InlineData("backend/notes.md", null)]
+    [InlineData("backend/notes.md", "backend/notes.md changed")]
     [InlineData("backend/app.py", "backend/app.py changed")]
     [InlineData("backend/new/file.txt", "backend/new/file.txt changed")]
     [InlineData("backend/keep.md", "backend/keep.md changed")]
@@ -76,8 +77,8 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
     [Theory]
     [InlineData("backend/.env", "backend/.env changed")]
     [InlineData("backend/dist/app.js", "backend/dist/app.js changed")]
-    [InlineData("backend/todo.md", null)]
-    [InlineData("backend/cache/x", null)]
+    [InlineData("backend/todo.md", "backend/todo.md changed")]
+    [InlineData("backend/cache/x", "backend/cache/x changed")]
     [InlineData("frontend/.env", null)]
     [InlineData("unrelated", null)]
     public async Task UntrackedFile_CountsWhenTheBuildSeesIt(string path, string? difference)
@@ -162,7 +163,8 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         Assert.Equal("docker/backend.Dockerfile changed", (await ReadAsync(build)).DifferenceFrom(before, []));
 
         await CommitAsync(("docker/backend.Dockerfile.dockerignore", "app.py\n"));
-        Assert.Equal(["backend/.dockerignore", "backend/Dockerfile", "backend/keep.md", "backend/notes.md"], (await ReadAsync(build)).TrackedPaths.Order(StringComparer.Ordinal));
+        Assert.Equal("docker/backend.Dockerfile.dockerignore changed", (await ReadAsync(build)).DifferenceFrom(before with { Others = before.Others.SetItem(
+            "docker/backend.Dockerfile", (await ReadAsync(build)).Others["docker/backend.Dockerfile"]) }, []));
     }
 
     [Fact]
@@ -175,33 +177,84 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         Assert.Equal("shared/lib.py changed", (await ReadAsync(build)).DifferenceFrom(before, ["shared/lib.py"]));
     }
 
-    [Fact]
-    public async Task AdditionalContext_OutsideOfTheRepository_CountsByItsFiles()
+    [Theory]
+    [InlineData("/")]
+    [InlineData("https://example.org/app.git#main")]
+    [InlineData("oci-layout:///srv/layout")]
+    public async Task Context_OutsideOfTheRepository_IsWhatGitCannotTell(string context)
     {
-        var outside = Path.Combine(_git.Root, "outside");
-        Directory.CreateDirectory(Path.Combine(outside, "deep"));
-        var file = Path.Combine(outside, "deep", "file");
-        await File.WriteAllTextAsync(file, "1");
-        var build = $$"""{ "context": "{{In("backend")}}", "additional_contexts": { "outside": "{{outside}}" } }""";
-        var before = await ReadAsync(build);
-        await File.WriteAllTextAsync(file, "2");
-
-        Assert.Equal($"{file} changed", (await ReadAsync(build)).DifferenceFrom(before, []));
+        Assert.Contains(context, (await ReadAsync($$"""{ "context": "{{In("backend")}}", "additional_contexts": { "outside": "{{context}}" } }""")).Outside, StringComparison.Ordinal);
+        Assert.NotNull((await ReadAsync($$"""{ "context": "{{context}}" }""")).Outside);
     }
 
     [Fact]
-    public async Task AdditionalContext_OfAService_CountsWithThatServicesInputsThroughAnyNumberOfSteps()
-    {
-        var model = ComposeModels.Of(
-            ("a", $$"""{ "build": { "context": "{{In("frontend")}}", "additional_contexts": { "base": "service:b" } } }"""),
-            ("b", $$"""{ "build": { "context": "{{In("shared")}}", "additional_contexts": { "base": "service:c" } } }"""),
-            ("c", $$"""{ "build": { "context": "{{In("backend")}}" } }"""));
-        var before = await ReadAsync(model);
-        await CommitAsync(("backend/app.py", "print(2)\n"));
-        var after = await ReadAsync(model);
+    public async Task Context_ThatIsAnImage_IsLookedAtWithTheBaseImages() =>
+        Assert.Null((await ReadAsync($$"""{ "context": "{{In("backend")}}", "additional_contexts": { "a": "docker-image://busybox", "b": "service:backend" } }""")).Outside);
 
-        Assert.Equal(3, after.Count);
-        Assert.All(after, service => Assert.NotNull(service.Value.DifferenceFrom(before[service.Key], null)));
+    [Theory]
+    [InlineData("--skip-worktree")]
+    [InlineData("--assume-unchanged")]
+    public async Task File_ThatGitWasToldNotToWatch_CountsByItsContent(string flag)
+    {
+        DropFileBench.Run("git", "-C", _git.Checkout, "update-index", flag, "backend/app.py");
+        var before = await ReadBackendAsync();
+        _git.Write("backend/app.py", "print('edited')");
+
+        Assert.Equal("backend/app.py changed", (await ReadBackendAsync()).DifferenceFrom(before, []));
+    }
+
+    [Fact]
+    public async Task Repository_WithinTheContext_IsWhatGitCannotTell()
+    {
+        DropFileBench.Run("git", "init", "-q", In("backend/vendor"));
+        _git.Write("backend/vendor/file", "1");
+
+        Assert.Equal("backend/vendor/ is a repository of its own", (await ReadBackendAsync()).Outside);
+    }
+
+    [Fact]
+    public async Task Submodule_WithinTheContext_IsWhatGitCannotTell()
+    {
+        DropFileBench.Run("git", "-C", _git.Checkout, "update-index", "--add", "--cacheinfo", $"160000,{await _git.Repository().HeadAsync(CancellationToken.None)},backend/lib");
+        DropFileBench.Run("git", "-C", _git.Checkout, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "submodule");
+
+        Assert.Equal("backend/lib is a submodule", (await ReadBackendAsync()).Outside);
+    }
+
+    [Fact]
+    public async Task ManyUntrackedFiles_AreLeftToBuildKit()
+    {
+        for (var i = 0; i < 1001; i++) { _git.Write($"backend/cache/{i}", "x"); }
+
+        var inputs = await ReadBackendAsync();
+        Assert.Contains("1001 files", inputs.Outside, StringComparison.Ordinal);
+        Assert.Equal(["backend/Dockerfile"], inputs.Others.Keys);
+    }
+
+    [Fact]
+    public async Task SecretOfAVariable_CountsByAHashOfItsValue()
+    {
+        ComposeModel Model(string? value) => ComposeModel.Parse($$"""
+            { "name": "app", "secrets": { "npm": { "environment": "TOKEN" } }, "services": { "backend": { "build": { "context": "{{In("backend")}}", "secrets": [ { "source": "npm" } ] } } } }
+            """) with { Values = value is null ? [] : ImmutableDictionary<string, string>.Empty.Add("TOKEN", value) };
+        var before = (await ReadAsync(Model("one-value")))["backend"];
+
+        Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model("two")))["backend"].BeyondCache(before));
+        Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model(null)))["backend"].BeyondCache(before));
+        Assert.Null((await ReadAsync(Model("one-value")))["backend"].BeyondCache(before));
+        Assert.DoesNotContain("one-value", before.Others.Values);
+    }
+
+    [Fact]
+    public async Task Section_ThatHasTheCommitInAnotherPlace_IsTheSameWithTheNext()
+    {
+        async Task<BuildInputs> OfAsync() => await ReadAsync($$"""
+            { "context": "{{In("backend")}}", "labels": { "revision": "v-{{await _git.Repository().HeadAsync(CancellationToken.None)}}" } }
+            """);
+        var before = await OfAsync();
+        await CommitAsync(("README.md", "other\n"));
+
+        Assert.Equal(before.Section, (await OfAsync()).Section);
     }
 
     [Fact]
@@ -215,15 +268,6 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Context_ThatIsAnAddress_IsLeftToBuildKit()
-    {
-        var inputs = await ReadAsync("""{ "context": "https://example.org/app.git#main", "additional_contexts": { "base": "docker-image://busybox" } }""");
-
-        Assert.Empty(inputs.TrackedPaths);
-        Assert.Empty(inputs.Others);
-    }
-
-    [Fact]
     public async Task SecretFile_Counts()
     {
         var secret = Path.Combine(_git.Root, "npm.token");
@@ -234,8 +278,8 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         var before = (await ReadAsync(model))["backend"];
         await File.WriteAllTextAsync(secret, "two");
 
-        Assert.Equal($"{secret} changed", (await ReadAsync(model))["backend"].DifferenceFrom(before, []));
-        Assert.DoesNotContain("one", before.Others[secret], StringComparison.Ordinal);
+        Assert.Equal($"the secret {secret} changed", (await ReadAsync(model))["backend"].BeyondCache(before));
+        Assert.DoesNotContain("one", before.Others[BuildInputs.Secret(secret)], StringComparison.Ordinal);
     }
 
     [Fact]

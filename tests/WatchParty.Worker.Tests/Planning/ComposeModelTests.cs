@@ -29,6 +29,18 @@ public sealed class ComposeModelTests
     [InlineData("{}", false)]
     public void Job_IsWhatTheFileSaysSo(string section, bool job) => Assert.Equal(job, ComposeModels.Of(("s", section)).Service("s").OneShot);
 
+    [Theory]
+    [InlineData("", true)]
+    [InlineData(""", "restart": "unless-stopped" """, false)]
+    [InlineData(""", "ports": [{ "target": 80 }]""", false)]
+    [InlineData(""", "healthcheck": { "test": ["CMD", "x"] }""", false)]
+    public void Job_IsAlsoWhatOnlyOthersAreBuiltOn(string more, bool job)
+    {
+        var model = ComposeModels.Of(("basis", $$"""{ "build": { "context": "/b" }{{more}} }"""), ("web", """{ "build": { "context": "/w", "additional_contexts": { "b": "service:basis" } } }"""));
+
+        Assert.Equal((job, false), (model.Service("basis").OneShot, model.Service("web").OneShot));
+    }
+
     [Fact]
     public void Job_IsAlsoWhatOthersAwait()
     {

@@ -16,7 +16,7 @@ public sealed class ReleasePlannerTests
     private static PlanningFacts Facts(BuildInputs? before = null) => new(
         "new", Model, ForceRebuild: false,
         new Dictionary<string, BuildInputs> { ["backend"] = Inputs, ["worker"] = Inputs },
-        new Dictionary<string, string> { ["app-backend"] = "sha256:1" },
+        new Dictionary<string, string> { ["app-backend"] = "sha256:1", ["sha256:1"] = "sha256:1" },
         Model.Built.Select(s => s.Name).ToDictionary(n => n, n => new DeployedService(n, "sha256:1", before ?? Inputs, "old")),
         Model.ConfigurationHash,
         new Dictionary<string, IReadOnlyCollection<string>> { ["old"] = ["README.md"] },
@@ -73,10 +73,76 @@ public sealed class ReleasePlannerTests
     public void Service_WhoseImageIsMissing_IsBuilt() =>
         Assert.Equal((ServiceAction.Built, "image app-backend is missing", false), Backend(Facts() with { CurrentImages = new Dictionary<string, string>() }));
 
+    [Theory]
+    [InlineData("sha256:2")]
+    [InlineData(null)]
+    public void Service_WhoseImageLostItsName_GetsItBackWithoutABuild(string? named)
+    {
+        Dictionary<string, string> images = new() { ["sha256:1"] = "sha256:1" };
+        if (named is not null) { images["app-backend"] = named; }
+        var plan = ReleasePlanner.Plan(Facts() with { CurrentImages = images });
+
+        Assert.Equal((ServiceAction.Unchanged, "no input changed", "sha256:1"), (plan.Services[0].Action, plan.Services[0].Reason, plan.Services[0].Retag));
+        Assert.Contains("backend", plan.Named.Select(s => s.Name));
+        Assert.Null(ReleasePlanner.Plan(Facts()).Services[0].Retag);
+    }
+
+    private static readonly BuildBasis Basis = new("old", "FROM python", new Dictionary<string, string>(), new Dictionary<string, string>());
+
+    private static PlanningFacts Based(PlanningFacts facts) => facts with { Deployed = facts.Deployed.ToDictionary(d => d.Key, d => d.Value with { Basis = Basis }) };
+
     [Fact]
-    public void Service_WhoseImageNameMoved_IsBuilt() => Assert.Equal(
-        (ServiceAction.Built, "image app-backend is not the one of the last release", false),
-        Backend(Facts() with { CurrentImages = new Dictionary<string, string> { ["app-backend"] = "sha256:2" } }));
+    public void Service_WithAChangedFile_IsAskedAbout_AndStaysWhenItsBuildDoesNotReadIt()
+    {
+        var plan = ReleasePlanner.Plan(Based(Facts(Inputs with { Tracked = "other" })));
+        Assert.True(plan.Services[0].AsksFirst);
+
+        var answered = ReleasePlanner.Answered(plan, new HashSet<string> { "backend" }, new Dictionary<string, string>());
+        Assert.Equal((ServiceAction.Unchanged, "nothing changed that its build reads"), (answered.Services[0].Action, answered.Services[0].Reason));
+        Assert.Equal(ServiceAction.Built, answered.Services.Single(s => s.Name == "worker").Action);
+    }
+
+    [Fact]
+    public void Service_WhoseSecretOrSectionChanged_IsBuiltWithoutAsking()
+    {
+        var secret = ReleasePlanner.Plan(Based(Facts(Inputs with { Others = Inputs.Others.Add(BuildInputs.Secret("TOKEN"), "1") }))).Services[0];
+        Assert.Equal((ServiceAction.Built, "the secret TOKEN changed", false), (secret.Action, secret.Reason, secret.AsksFirst));
+        Assert.False(ReleasePlanner.Plan(Based(Facts(Inputs with { Section = "other" }))).Services[0].AsksFirst);
+    }
+
+    [Fact]
+    public void Service_WithSomethingThatGitCannotTell_IsAskedAboutEachTime()
+    {
+        var facts = Based(Facts());
+        var context = ReleasePlanner.Plan(facts with { Inputs = facts.Inputs.ToDictionary(i => i.Key, i => i.Value with { Outside = "backend/lib is a submodule" }) }).Services[0];
+        Assert.Equal(("backend/lib is a submodule", true), (context.Reason, context.AsksFirst));
+
+        var step = ReleasePlanner.Plan(Facts() with { Deployed = Facts().Deployed.ToDictionary(d => d.Key, d => d.Value with { Basis = Basis with { Outside = "ADD https://x takes" } }) }).Services[0];
+        Assert.Equal(("ADD https://x takes", true), (step.Reason, step.AsksFirst));
+        var answered = ReleasePlanner.Answered(ReleasePlanner.Plan(facts with { Inputs = facts.Inputs.ToDictionary(i => i.Key, i => i.Value with { Outside = "it is elsewhere" }) }),
+            new HashSet<string>(), new Dictionary<string, string> { ["backend"] = "RUN x" });
+        Assert.Equal("it is elsewhere, and RUN x would run again", answered.Services[0].Reason);
+    }
+
+    [Fact]
+    public void Service_ThatIsBuiltOnAnother_IsAskedAboutWithIt()
+    {
+        var model = ComposeModels.Of(
+            ("top", """{ "build": { "context": "/a", "additional_contexts": { "x": "service:middle" } } }"""),
+            ("middle", """{ "build": { "context": "/b", "additional_contexts": { "x": "service:basis" } } }"""),
+            ("basis", """{ "build": { "context": "/c" } }"""));
+        string[] names = ["top", "middle", "basis"];
+        var facts = Facts() with
+        {
+            Model = model,
+            Inputs = names.ToDictionary(n => n, n => n == "basis" ? Inputs with { Tracked = "new" } : Inputs),
+            Deployed = names.ToDictionary(n => n, n => new DeployedService(n, "sha256:1", Inputs, "old", Basis)),
+        };
+        var plan = ReleasePlanner.Plan(facts);
+
+        Assert.All(plan.Services, s => Assert.True(s is { Action: ServiceAction.Built, AsksFirst: true }));
+        Assert.Equal(["it is built on middle", "it is built on basis"], plan.Services.Take(2).Select(s => s.Reason));
+    }
 
     [Theory]
     [InlineData("backend/app.py", "backend/app.py changed")]

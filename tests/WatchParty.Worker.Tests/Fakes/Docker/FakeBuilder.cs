@@ -74,6 +74,11 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
             foreach (var stage in Needed(stages, last))
             {
                 var counted = stage.Lines.Where(l => Word(l) is "RUN" or "COPY" or "ADD" or "WORKDIR").ToList();
+                if (stage.Base != "scratch" && !stages.Exists(s => s.Index < stage.Index && stage.Base.Equals(s.Name, StringComparison.OrdinalIgnoreCase)))
+                {
+                    var image = ImageName.Full(stage.Base);
+                    yield return Event(new Vertex(EngineModel.Digest(target, image), $"[{prefix}internal] load metadata for {image}", "", ""), started: true, completed: true);
+                }
                 var (made1, baseFault) = BaseOf(stage, stages, made);
                 if (made1 is null)
                 {

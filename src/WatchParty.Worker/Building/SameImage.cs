@@ -1,0 +1,63 @@
+using System.Security.Cryptography;
+using System.Text;
+using WatchParty.Worker.Caching;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Planning;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
+
+namespace WatchParty.Worker.Building;
+
+/// <summary>Asks BuildKit which builds would give the images that there are: with the arguments of the last build every step comes from the
+/// cache, and what is made of them is the same image.</summary>
+/// <remarks>That nothing would run says nothing of <c>CMD</c>, <c>ENV</c>, <c>HEALTHCHECK</c> and labels, which are no steps; so the image is made
+/// under a name of ours and its id compared. Build secrets are in no cache key, so their change is decided before.</remarks>
+internal sealed class SameImage(BuildOptions options, IDockerEngine engine, GuardedBake bake, ProgressFeed progress)
+{
+    private const string Repository = "watchparty-asked";
+
+    /// <param name="Same">Services whose build would give the image that they have.</param>
+    /// <param name="WouldRun">Of the others: the first step that would run, where that is known.</param>
+    internal sealed record Answer(IReadOnlySet<string> Same, IReadOnlyDictionary<string, string> WouldRun);
+
+    /// <param name="deployed">The deployed release's services by name.</param>
+    public async Task<Answer> AskAsync(ReleasePlan plan, IReadOnlyDictionary<string, DeployedService> deployed, CancellationToken cancellationToken)
+    {
+        HashSet<string> same = [];
+        Dictionary<string, string> wouldRun = [];
+        // A builder of its own would have to hand each image over first.
+        var open = options.Builder is not null ? [] : plan.Services.Where(s => s.AsksFirst && s.Before is not null).ToList();
+        while (open.Count > 0)
+        {
+            progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
+            var result = await bake.RunAsync(plan.Model, [.. open.Select(s => TargetOf(plan.Model.Project, s))], makesImages: true, cancellationToken);
+            if (result.AllCached) { break; }
+            // One that would run says nothing of the others; one that cannot be built is not asked about any more.
+            var changed = open.Find(s => open.Count == 1 || Bake.Target(s.Name) == result.Target);
+            if (changed is not null && result.WouldRun is { } step) { wouldRun[changed.Name] = step; }
+            open = changed is null ? [] : [.. open.Where(s => s != changed)];
+        }
+        foreach (var service in open)
+        {
+            var name = NameOf(plan.Model.Project, service.Name);
+            if ((await engine.FindImageAsync(name, cancellationToken))?.Id is { } id && id == deployed[service.Name].ImageId) { same.Add(service.Name); }
+        }
+        foreach (var service in plan.Services.Where(s => s.AsksFirst)) { await ForgetAsync(NameOf(plan.Model.Project, service.Name)); }
+        return new Answer(same, wouldRun);
+    }
+
+    private static BakeTarget TargetOf(string project, ServicePlan service) => new(Bake.Target(service.Name), service.Service, service.Before!.Commit, [])
+    {
+        Image = NameOf(project, service.Name),
+        // Inline cache is part of the image's configuration.
+        KeepsCacheTo = service.Service.Build!.CacheTo.All(c => c.Replace(" ", "", StringComparison.Ordinal) == "type=inline"),
+    };
+
+    private async Task ForgetAsync(string name)
+    {
+        if (await engine.FindImageAsync(name, CancellationToken.None) is not null) { await engine.RemoveImageAsync(name, CancellationToken.None); }
+    }
+
+    private static string NameOf(string project, string service) =>
+        $"{Repository}:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{project}/{service}")))[..32]}";
+}
