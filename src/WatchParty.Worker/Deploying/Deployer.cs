@@ -105,16 +105,22 @@ internal sealed class Deployer(DeploymentTools tools, IDockerEngine engine, Owne
             await calls.UpAsync(Deployment.WithFollowers(deployment.Model, differences.Select(d => d.Service)), recreate: true);
             if (calls.Complaint is null) { differences = await DifferencesAsync(deployment, hardStop); }
         }
-        // Files may have been replaced after a container mounted them.
         var seen = await mounts.ReadAsync(deployment.Model, [], hardStop);
-        var now = await LookAsync(deployment.Model, hardStop);
-        await calls.ReactAsync(mounts.ReactionsAfter(deployment, seen, now), now);
+        if (!seen.IsEmpty)
+        {
+            // Files may have been replaced after a container mounted them.
+            var now = await LookAsync(deployment.Model, hardStop);
+            await calls.ReactAsync(mounts.ReactionsAfter(deployment, seen, now), now);
+        }
         return new UpAnswer(calls.Complaint, differences, calls.Notes) { Mounts = seen };
     }
 
     /// <summary>Remembers what the containers were started with, once a deployment is healthy.</summary>
-    public async Task RememberAsync(Deployment deployment, UpAnswer up, CancellationToken cancellationToken) =>
+    public async Task RememberAsync(Deployment deployment, UpAnswer up, CancellationToken cancellationToken)
+    {
+        if (up.Mounts.IsEmpty) { return; }
         await mounts.RememberAsync(deployment, up.Mounts, await LookAsync(deployment.Model, cancellationToken), cancellationToken);
+    }
 
     private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
     {

@@ -39,6 +39,7 @@ internal sealed class DeploymentCalls(DeploymentTools tools, string commit, Comp
     /// <summary>Gives services what they have to get, if they were not touched since <paramref name="before"/>.</summary>
     public async Task ReactAsync(IReadOnlyDictionary<string, MountReaction> reactions, ContainerSet before)
     {
+        if (reactions.Count == 0) { return; }
         var now = await tools.LookAsync(model, hardStop);
         var due = reactions.Where(r => r.Value.Handling != MountHandling.Ignore && !now.Touched(r.Key, before)).ToList();
         _notes.AddRange(due.Select(r => r.Value.Note).OfType<string>());

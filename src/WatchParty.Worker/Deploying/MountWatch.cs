@@ -52,7 +52,6 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
     /// <param name="started">What was there when they were started.</param>
     public async Task RememberAsync(Deployment deployment, MountsSeen started, ContainerSet containers, CancellationToken cancellationToken)
     {
-        if (started.IsEmpty) { return; }
         var now = await ReadAsync(deployment.Model, [], cancellationToken);
         var known = record.All(deployment.Model.Project);
         var own = known.Values.SelectMany(k => k.Mounts).Where(m => m.Value.IsOwn).Select(m => m.Key).ToHashSet();
