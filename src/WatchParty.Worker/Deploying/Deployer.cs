@@ -10,7 +10,8 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
-internal sealed class Deployer(DeploymentTools tools, IDockerEngine engine, Ownership ownership, MountWatch mounts, ILogger<Deployer> logger)
+internal sealed class Deployer(
+    DeploymentTools tools, IDockerEngine engine, Ownership ownership, MountWatch mounts, ILogger<Deployer> logger)
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 
@@ -77,9 +78,10 @@ internal sealed class Deployer(DeploymentTools tools, IDockerEngine engine, Owne
     public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) =>
         tools.LookAsync(model, cancellationToken);
 
-    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then gives each service what it has to get because of what it mounts.
-    /// What differs even then is made anew once, because compose only starts a container that is stopped, also when that has lost a network. It is not cut short
-    /// by a stop of the worker, because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
+    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then gives each service what it has to get
+    /// because of what it mounts. What differs even then is made anew once, because compose only starts a container that is stopped, also
+    /// when that has lost a network. It is not cut short by a stop of the worker, because a killed <c>compose up</c> leaves services
+    /// down; <paramref name="hardStop"/> is the limit.</summary>
     /// <param name="pull">Whether compose may pull an image that is not on the engine.</param>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     /// <exception cref="WorkerException">Compose refused before it touched a container.</exception>
@@ -102,7 +104,8 @@ internal sealed class Deployer(DeploymentTools tools, IDockerEngine engine, Owne
         if (differences.Count > 0)
         {
             calls.Note($"{differences[0].Words}, and was made anew for that after compose had left it so");
-            await calls.UpAsync(Deployment.WithFollowers(deployment.Model, differences.Select(d => d.Service)), recreate: true);
+            var different = Deployment.WithFollowers(deployment.Model, differences.Select(d => d.Service));
+            await calls.UpAsync(different, recreate: true);
             if (calls.Complaint is null) { differences = await DifferencesAsync(deployment, hardStop); }
         }
         var seen = await mounts.ReadAsync(deployment.Model, [], hardStop);

@@ -55,8 +55,9 @@ internal sealed class DeploymentCalls(DeploymentTools tools, string commit, Comp
         await RestartAsync(restarts, before);
     }
 
-    /// <summary>Restarts the containers that were not touched since <paramref name="before"/>, then those of the services that follow them. A restart opens
-    /// mounted files again and is over sooner than a replacement. Compose's own runs the hooks of a service around it (pkg/compose/restart.go).</summary>
+    /// <summary>Restarts the containers that were not touched since <paramref name="before"/>, then those of the services that follow
+    /// them. A restart opens mounted files again and is over sooner than a replacement. Compose's own runs the hooks of a service around it
+    /// (pkg/compose/restart.go).</summary>
     private async Task RestartAsync(HashSet<string> next, ContainerSet before)
     {
         for (var done = new HashSet<string>(); next.Count > 0;)
@@ -73,16 +74,18 @@ internal sealed class DeploymentCalls(DeploymentTools tools, string commit, Comp
         }
     }
 
-    /// <summary>Sends a signal to the first process of each container, by a program in it: after the engine's own call for that it would take the
-    /// container for stopped by a person, and not start it again after a restart of its own (moby issue 41302).</summary>
+    /// <summary>Sends a signal to the first process of each container, by a program in it: after the engine's own call for that it would
+    /// take the container for stopped by a person, and not start it again after a restart of its own (moby issue 41302).</summary>
     /// <returns>Why one could not get it; null when all did.</returns>
     private async Task<string?> SignalAsync(IEnumerable<SeenContainer> containers, string signal)
     {
         foreach (var container in containers.Where(c => c.Runs))
         {
-            var result = await tools.Runner.RunAsync(DockerCommands.Signal(tools.Project, container.Id, signal, byShell: false), hardStop);
+            Task<ToolResult> RunAsync(bool byShell) =>
+                tools.Runner.RunAsync(DockerCommands.Signal(tools.Project, container.Id, signal, byShell), hardStop);
+            var result = await RunAsync(byShell: false);
             // Many small images have a shell and no such program.
-            if (result.ExitCode != 0) { result = await tools.Runner.RunAsync(DockerCommands.Signal(tools.Project, container.Id, signal, byShell: true), hardStop); }
+            if (result.ExitCode != 0) { result = await RunAsync(byShell: true); }
             if (result.ExitCode != 0) { return Redaction.Apply(ComposeWords.Complaint(result.ErrorTail, result.ExitCode)); }
         }
         return null;
@@ -97,7 +100,8 @@ internal sealed class DeploymentCalls(DeploymentTools tools, string commit, Comp
         if (result.ExitCode != 0) { Complaint = ComposeWords.Complaint(result.ErrorTail, result.ExitCode); }
     }
 
-    /// <summary>How compose is called for the model: with what that was resolved with, and with its other images in a file of ours.</summary>
+    /// <summary>How compose is called for the model: with what that was resolved with, and with its other images in a file of
+    /// ours.</summary>
     private ComposeProject Project
     {
         get

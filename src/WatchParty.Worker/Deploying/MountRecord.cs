@@ -20,7 +20,8 @@ internal sealed class MountRecord(Database database)
     /// <summary>By id of the container.</summary>
     public IReadOnlyDictionary<string, StartedWith> All(string project) => database.Query(
         "SELECT mounts FROM mounted WHERE project = $project",
-        r => JsonSerializer.Deserialize(r.GetString(0), MountJson.Default.StartedWith)!, ("$project", project)).ToDictionary(s => s.Container);
+        r => JsonSerializer.Deserialize(r.GetString(0), MountJson.Default.StartedWith)!, ("$project", project))
+        .ToDictionary(s => s.Container);
 
     /// <summary>Takes the place of all that was known of the containers of <paramref name="project"/>.</summary>
     public void Save(string project, IEnumerable<StartedWith> containers) => database.Transaction(() =>
@@ -28,8 +29,9 @@ internal sealed class MountRecord(Database database)
         database.Execute("DELETE FROM mounted WHERE project = $project", ("$project", project));
         foreach (var one in containers)
         {
+            var mounts = JsonSerializer.Serialize(one, MountJson.Default.StartedWith);
             database.Execute("INSERT INTO mounted (container, project, mounts) VALUES ($id, $project, $mounts)",
-                ("$id", one.Container), ("$project", project), ("$mounts", JsonSerializer.Serialize(one, MountJson.Default.StartedWith)));
+                ("$id", one.Container), ("$project", project), ("$mounts", mounts));
         }
     });
 }

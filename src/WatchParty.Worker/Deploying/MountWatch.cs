@@ -62,22 +62,34 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
             foreach (var container in containers.Of(service.Name))
             {
                 var before = known.GetValueOrDefault(container.Id) is { } old && old.StartedAt == container.StartedAt ? old : null;
-                if (IsStartedBy(deployment, container)) { all.Add(Written(With(service, container, started), deployment.Mounts, now, own)); }
-                else if (reaction == MountHandling.Signal || (before is null && reaction is null)) { all.Add(With(service, container, now)); }
+                if (IsStartedBy(deployment, container))
+                {
+                    all.Add(Written(With(service, container, started), deployment.Mounts, now, own));
+                }
+                else if (reaction == MountHandling.Signal || (before is null && reaction is null))
+                {
+                    all.Add(Written(With(service, container, now), now, now, own));
+                }
                 else if (before is not null) { all.Add(before); }
             }
         }
         record.Save(deployment.Model.Project, all);
     }
 
-    /// <summary>A single file that changed in its place while its service started was written by the application: its database, its log.</summary>
+    /// <summary>A single file that changed in its place while its service started was written by the application: its database, its
+    /// log.</summary>
     private static StartedWith Written(StartedWith started, MountsSeen before, MountsSeen now, HashSet<string> own) => started with
     {
-        Mounts = started.Mounts.ToImmutableDictionary(m => m.Key, m => now.Mounts.TryGetValue(m.Key, out var seen) && seen.MayBeOwn
-            ? m.Value with { IsOwn = own.Contains(m.Key) || (before.Mounts.TryGetValue(m.Key, out var was) && IsWritten(was.State, seen.State)) } : m.Value),
+        Mounts = started.Mounts.ToImmutableDictionary(
+            m => m.Key,
+            m => m.Value with
+            {
+                IsOwn = own.Contains(m.Key) || IsWritten(before.Mounts.GetValueOrDefault(m.Key), now.Mounts.GetValueOrDefault(m.Key)),
+            }),
     };
 
-    private static bool IsWritten(MountState before, MountState after) => before.Identity == after.Identity && Changes(before, after).Any();
+    private static bool IsWritten(SeenMount? before, SeenMount? after) => before is not null && after is { MayBeOwn: true }
+        && before.State.Identity == after.State.Identity && Changes(before.State, after.State).Any();
 
     private static bool IsStartedBy(Deployment deployment, SeenContainer container) =>
         !deployment.Before.All.Any(b => b.Id == container.Id && b.StartedAt == container.StartedAt);
@@ -87,12 +99,14 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         service.Mounts.Where(m => seen.Mounts.ContainsKey(m.Source)).ToImmutableDictionary(m => m.Source, m => seen.Mounts[m.Source].State),
         service.Copies.Where(c => seen.Texts.ContainsKey(c.Key)).ToImmutableDictionary(c => c.Key, c => seen.Texts[c.Key]));
 
-    private sealed record Difference(IReadOnlyCollection<string> Changed, IReadOnlyCollection<string> Replaced, IReadOnlyCollection<string> Texts)
+    private sealed record Difference(
+        IReadOnlyCollection<string> Changed, IReadOnlyCollection<string> Replaced, IReadOnlyCollection<string> Texts)
     {
         public static Difference None { get; } = new([], [], []);
     }
 
-    private static Difference Compare(ComposeService service, SeenContainer container, StartedWith? with, MountsSeen now, bool sinceStart = false)
+    private static Difference Compare(
+        ComposeService service, SeenContainer container, StartedWith? with, MountsSeen now, bool sinceStart = false)
     {
         if (container.Status == "created") { return Difference.None; }
         HashSet<string> changed = [], replaced = [];
@@ -115,7 +129,8 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         }
         // A container that has ended will see what is there when it starts.
         if (!container.Runs && container.Status != "restarting") { replaced.Clear(); }
-        var texts = service.Copies.Where(c => with is not null && with.Texts.TryGetValue(c.Key, out var hash) && now.Texts.GetValueOrDefault(c.Key) != hash);
+        var texts = service.Copies.Where(c =>
+            with is not null && with.Texts.TryGetValue(c.Key, out var hash) && now.Texts.GetValueOrDefault(c.Key) != hash);
         return new Difference(changed, replaced, [.. texts.Select(c => c.Key)]);
     }
 
@@ -136,22 +151,27 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
 
     private MountReaction? ReactionOf(ComposeService service, Difference difference)
     {
+        var more = difference.Changed.Count > 1 ? $" and {difference.Changed.Count - 1} more that" : ", which";
         var reason = difference.Changed.Count > 0
-            ? $"it mounts {difference.Changed.First()}{(difference.Changed.Count > 1 ? $" and {difference.Changed.Count - 1} more that" : ", which")} changed"
+            ? $"it mounts {difference.Changed.First()}{more} changed"
             : difference.Texts.Count > 0 ? $"its {difference.Texts.First()} changed"
-            : difference.Replaced.Count > 0 ? $"it mounts {difference.Replaced.First()}, which was replaced, so that it still has the one of before"
+            : difference.Replaced.Count > 0
+            ? $"it mounts {difference.Replaced.First()}, which was replaced, so that it still has the one of before"
             : null;
         if (reason is null) { return null; }
-        var wanted = service.OnMountChange ?? new OnMountChange(options.RestartOnMountChange ? MountHandling.Restart : MountHandling.Ignore);
+        var wanted = service.OnMountChange
+            ?? new OnMountChange(options.RestartOnMountChange ? MountHandling.Restart : MountHandling.Ignore);
         return wanted.Handling switch
         {
             MountHandling.Ignore => new(MountHandling.Ignore, $"{reason}, and is left as it is"),
             MountHandling.Recreate => new(MountHandling.Recreate, reason),
             _ when difference.Texts.Count > 0 => new(MountHandling.Recreate, reason, Note: wanted.Signal is null ? null
-                : $"{service.Name} is made anew instead of getting {wanted.Signal}, because compose copies its {difference.Texts.First()} into a new container only"),
+                : $"{service.Name} is made anew instead of getting {wanted.Signal}, because compose copies its {difference.Texts.First()} "
+                    + "into a new container only"),
             MountHandling.Signal when difference.Replaced.Count > 0 => new(MountHandling.Restart, reason,
-                Note: $"{service.Name} is restarted instead of getting {wanted.Signal}, because {difference.Replaced.First()} was replaced, "
-                    + "and a container sees what it mounts itself only as it was at its start. Mount the folder that the file is in"),
+                Note: $"{service.Name} is restarted instead of getting {wanted.Signal}, because {difference.Replaced.First()} was "
+                    + "replaced, and a container sees what it mounts itself only as it was at its start. "
+                    + "Mount the folder that the file is in"),
             MountHandling.Signal => new(MountHandling.Signal, $"{reason}, and gets {wanted.Signal}", wanted.Signal),
             _ => new(MountHandling.Restart, reason),
         };
@@ -162,6 +182,7 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
 
     /// <summary>Since 1970; null for a container that was never started.</summary>
     private static long? Nanoseconds(string time) =>
-        DateTimeOffset.TryParse(time, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) && at > DateTimeOffset.UnixEpoch
+        DateTimeOffset.TryParse(time, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            && at > DateTimeOffset.UnixEpoch
             ? (at - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick : null;
 }

@@ -24,9 +24,9 @@ internal sealed record MountState(string Identity, ImmutableSortedDictionary<str
 internal sealed record SeenMount(MountState State, string Shown, bool MayBeOwn, long Came, Func<long, IEnumerable<string>> ChangedSince);
 
 /// <summary>Reads what the mounts of a model lead to, behind all links.</summary>
-/// <remarks>Of a single file the content counts, whoever tracks it. Of a folder what git tracks counts, by git's own hashes: everything else
-/// in it is the data of the application, which may be millions of files and which the container sees change anyway. So no folder is ever
-/// walked.</remarks>
+/// <remarks>Of a single file the content counts, whoever tracks it. Of a folder what git tracks counts, by git's own hashes: everything
+/// else in it is the data of the application, which may be millions of files and which the container sees change anyway. So no folder is
+/// ever walked.</remarks>
 internal sealed class MountReader(RepositoryOptions options, GitRepository repository)
 {
     // Above this size, in bytes, size and time stand for the content.
@@ -51,8 +51,8 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
                 .Select(g => Find(new MountSection(g.Key, g.Any(m => m.MayWrite)))).OfType<Target>(),
         ];
         var inside = targets.Select(t => PathInRepository(t.Path)).OfType<string>().ToList();
-        IReadOnlyList<IndexEntry> index = inside.Count == 0 ? []
-            : await repository.IndexAsync([.. inside.Concat(inside.Select(NestedRepository).OfType<string>()).Distinct()], cancellationToken);
+        var asked = inside.Concat(inside.Select(NestedRepository).OfType<string>()).Distinct().ToList();
+        IReadOnlyList<IndexEntry> index = asked.Count == 0 ? [] : await repository.IndexAsync(asked, cancellationToken);
         return targets.ToDictionary(t => t.Mount.Source, t => Look(t, index, pending));
     }
 
@@ -72,17 +72,22 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
         var own = path is null ? [] : index.Where(e => IsIn(e.Path, path)).ToList();
         foreach (var entry in own) { files[entry.Path] = entry.IsCertain ? entry.Object : ContentOf(Path.Combine(Root, entry.Path)); }
         // A folder of a submodule changes with the commit of that.
-        if (path is not null && index.FirstOrDefault(e => e.Mode == Submodule && IsIn(path, e.Path)) is { } submodule) { files[submodule.Path] = submodule.Object; }
+        if (path is not null && index.FirstOrDefault(e => e.Mode == Submodule && IsIn(path, e.Path)) is { } submodule)
+        {
+            files[submodule.Path] = submodule.Object;
+        }
         foreach (var changing in path is null ? [] : pending.Where(p => IsIn(p, path) || files.ContainsKey(p))) { files[changing] = Pending; }
-        return Seen(files, false, since => own.Where(e => e.Mode != Submodule && FileStamp.Of(Path.Combine(Root, e.Path))?.Changed > since).Select(e => e.Path));
+        var single = own.Where(e => e.Mode != Submodule).Select(e => e.Path).ToList();
+        return Seen(files, false, since => single.Where(p => FileStamp.Of(Path.Combine(Root, p))?.Changed > since));
 
         SeenMount Seen(ImmutableSortedDictionary<string, string>.Builder all, bool mayBeOwn, Func<long, IEnumerable<string>> changedSince)
         {
             // The commit may let a link lead elsewhere.
-            if (target.Links.Select(l => PathInRepository(l.Path)).FirstOrDefault(l => l is not null && pending.Contains(l)) is { } link) { all[link] = Pending; }
-            var state = new MountState(identity, all.Count <= MostNamed ? all.ToImmutable()
-                : ImmutableSortedDictionary<string, string>.Empty.Add(shown, BuildInputs.Hash(all.SelectMany(f => new[] { f.Key, f.Value }))));
-            return new SeenMount(state, shown, mayBeOwn, came, changedSince);
+            var links = target.Links.Select(l => PathInRepository(l.Path));
+            if (links.FirstOrDefault(l => l is not null && pending.Contains(l)) is { } link) { all[link] = Pending; }
+            var contents = all.Count <= MostNamed ? all.ToImmutable()
+                : ImmutableSortedDictionary<string, string>.Empty.Add(shown, BuildInputs.Hash(all.SelectMany(f => new[] { f.Key, f.Value })));
+            return new SeenMount(new MountState(identity, contents), shown, mayBeOwn, came, changedSince);
         }
     }
 
@@ -109,14 +114,16 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
         var here = Path.Combine(folder, Path.GetFileName(full));
         if (new FileInfo(here).LinkTarget is not { } target || FileStamp.Of(here) is not { } stamp) { return here; }
         links.Add((here, stamp));
-        return links.Count > MostLinks ? throw new IOException($"too many links on the way to {path}") : Resolve(Path.Combine(folder, target), links);
+        if (links.Count > MostLinks) { throw new IOException($"too many links on the way to {path}"); }
+        return Resolve(Path.Combine(folder, target), links);
     }
 
     private static string ContentOf(string path)
     {
         try
         {
-            return FileStamp.Of(path) is { Kind: FileKind.Regular } stamp ? ContentOf(path, stamp) : new FileInfo(path).LinkTarget ?? "gone";
+            if (FileStamp.Of(path) is { Kind: FileKind.Regular } stamp) { return ContentOf(path, stamp); }
+            return new FileInfo(path).LinkTarget ?? "gone";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -153,5 +160,6 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
         return null;
     }
 
-    private static bool IsIn(string path, string folder) => folder.Length == 0 || path == folder || path.StartsWith(folder + "/", StringComparison.Ordinal);
+    private static bool IsIn(string path, string folder) =>
+        folder.Length == 0 || path == folder || path.StartsWith(folder + "/", StringComparison.Ordinal);
 }

@@ -27,7 +27,8 @@ internal sealed class FileSources
 
     public ImmutableArray<MountSection> MountsOf(JsonElement service)
     {
-        var volumes = ComposeService.Items(service, "volumes").Select(v => (Source: SourceOf(v), MayWrite: !ComposeService.IsTrue(v, "read_only")));
+        var volumes = ComposeService.Items(service, "volumes")
+            .Select(v => (Source: SourceOf(v), MayWrite: !ComposeService.IsTrue(v, "read_only")));
         var files = Given(service).Select(g => (Source: ComposeService.Text(g.Section, "file"), MayWrite: false));
         return
         [
@@ -38,14 +39,16 @@ internal sealed class FileSources
 
     public ImmutableArray<CopiedText> CopiesOf(JsonElement service) =>
     [
-        .. Given(service).Select(g => new CopiedText(g.Key, ComposeService.Text(g.Section, "content"), ComposeService.Text(g.Section, "environment")))
+        .. Given(service)
+            .Select(g => new CopiedText(g.Key, ComposeService.Text(g.Section, "content"), ComposeService.Text(g.Section, "environment")))
             .Where(c => c.Text is not null || c.Variable is not null).Distinct(),
     ];
 
     private IEnumerable<(string Key, JsonElement Section)> Given(JsonElement service) =>
         Given(service, "secrets", "secret", _secrets).Concat(Given(service, "configs", "config", _configs));
 
-    private static IEnumerable<(string, JsonElement)> Given(JsonElement service, string list, string kind, Dictionary<string, JsonElement> sections) =>
+    private static IEnumerable<(string, JsonElement)> Given(
+        JsonElement service, string list, string kind, Dictionary<string, JsonElement> sections) =>
         ComposeService.Items(service, list).Select(item => ComposeService.Text(item, "source") ?? "").Where(sections.ContainsKey)
             .Select(name => ($"{kind} {name}", sections[name]));
 
@@ -54,10 +57,12 @@ internal sealed class FileSources
         ("bind", { } source) => source,
         // The local driver mounts as mount(8) does.
         ("volume", { } name) when _volumes.GetValueOrDefault(name) is { Driver: null or "local" } section
-            && section.Options.GetValueOrDefault("o")?.Split(',').Any(o => o is "bind" or "rbind") == true => section.Options.GetValueOrDefault("device"),
+            && section.Options.GetValueOrDefault("o")?.Split(',').Any(o => o is "bind" or "rbind") == true =>
+            section.Options.GetValueOrDefault("device"),
         _ => null,
     };
 
     private static Dictionary<string, JsonElement> Entries(JsonElement root, string name) =>
-        ComposeService.Section(root, name) is { ValueKind: JsonValueKind.Object } entries ? entries.EnumerateObject().ToDictionary(e => e.Name, e => e.Value) : [];
+        ComposeService.Section(root, name) is { ValueKind: JsonValueKind.Object } entries
+            ? entries.EnumerateObject().ToDictionary(e => e.Name, e => e.Value) : [];
 }

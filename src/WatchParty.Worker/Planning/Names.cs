@@ -6,8 +6,8 @@ namespace WatchParty.Worker.Planning;
 
 /// <summary>The one place where names are made of the names of projects, services and stages. Two different names never become the
 /// same.</summary>
-/// <remarks>A name stays as it is where it can. One that holds what is not allowed there, is too long, or could be told apart in two ways is
-/// mapped, and ends with a hash of what it was made of; so does one that only looks as if it had such an end.</remarks>
+/// <remarks>A name stays as it is where it can. One that holds what is not allowed there, is too long, or could be told apart in two ways
+/// is mapped, and ends with a hash of what it was made of; so does one that only looks as if it had such an end.</remarks>
 internal static partial class Names
 {
     /// <summary>Longest tag of an image (reference.TagRegexp in distribution).</summary>
@@ -19,15 +19,14 @@ internal static partial class Names
     /// arguments.</summary>
     public static bool IsService(string name) => Service().IsMatch(name);
 
-    /// <summary>Bake's name for a target. Bake allows letters, digits, <c>-</c> and <c>_</c> (<c>validTargetName</c> in bake/bake.go).</summary>
-    public static string Target(string service) => Mapped([service], '_', c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_', int.MaxValue);
+    /// <summary>Bake's name for a target (<c>validTargetName</c> in bake/bake.go).</summary>
+    public static string Target(string service) => Mapped([service], new('_', int.MaxValue, c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
 
     /// <summary>A folder, also where the file system does not tell upper from lower case.</summary>
-    public static string Folder(string service) => Mapped([service], '_', c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_' or '.', LongestFolder);
+    public static string Folder(string service) => Mapped([service], new('_', LongestFolder, c => IsLower(c) || c is '-' or '_' or '.'));
 
     /// <summary>The last part of a repository, which has lower-case letters only: <c>shop-web</c>.</summary>
-    public static string Repository(string project, string service) =>
-        Mapped([project, service], '-', c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c), LongestFolder, other: '-');
+    public static string Repository(string project, string service) => Mapped([project, service], new('-', LongestFolder, IsLower));
 
     /// <summary>The tag, cut where it is too long.</summary>
     public static string Tag(string tag) => tag.Length <= LongestTag ? tag : $"{tag[..(LongestTag - 17)]}-{Hash(tag)[..16]}";
@@ -36,13 +35,19 @@ internal static partial class Names
         // No part has a slash.
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('/', parts))));
 
-    private static string Mapped(IReadOnlyCollection<string> parts, char separator, Func<char, bool> isAllowed, int longest, char other = '_')
+    /// <summary>What a name has to be.</summary>
+    /// <param name="Other">Stands between parts, and for what is not allowed.</param>
+    private sealed record Form(char Other, int Longest, Func<char, bool> Allows);
+
+    private static bool IsLower(char c) => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c);
+
+    private static string Mapped(IReadOnlyCollection<string> parts, Form form)
     {
-        var text = string.Join(separator, parts);
-        var isPlain = text.Length <= longest && !Mark().IsMatch(text) && parts.All(p => p.All(isAllowed) && (parts.Count == 1 || !p.Contains(separator, StringComparison.Ordinal)));
-        if (isPlain) { return text; }
-        var allowed = string.Concat(text.ToLowerInvariant().Select(c => isAllowed(c) ? c : other));
-        return $"{allowed[..Math.Min(allowed.Length, longest - HashDigits - 1)]}-{Hash(parts)[..HashDigits]}";
+        var text = string.Join(form.Other, parts);
+        var isPlain = parts.All(p => p.All(form.Allows) && (parts.Count == 1 || !p.Contains(form.Other, StringComparison.Ordinal)));
+        if (isPlain && text.Length <= form.Longest && !Mark().IsMatch(text)) { return text; }
+        var allowed = string.Concat(text.ToLowerInvariant().Select(c => form.Allows(c) ? c : form.Other));
+        return $"{allowed[..Math.Min(allowed.Length, form.Longest - HashDigits - 1)]}-{Hash(parts)[..HashDigits]}";
     }
 
     [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9._-]*\z")]

@@ -18,8 +18,8 @@ internal static partial class VariableValues
         // Compose can ask for no other names.
         List<string> names =
         [
-            .. model.Built.SelectMany(s => s.Build!.SecretVariables).Concat(model.Services.SelectMany(s => s.Copies).Select(c => c.Variable).OfType<string>())
-                .Distinct().Where(n => VariableName().IsMatch(n)),
+            .. model.Built.SelectMany(s => s.Build!.SecretVariables)
+                .Concat(model.Services.SelectMany(s => s.Copies).Select(c => c.Variable).OfType<string>()).Distinct().Where(n => VariableName().IsMatch(n)),
         ];
         if (names.Count == 0) { return ImmutableDictionary<string, string>.Empty; }
         var asking = new JsonObject
@@ -34,7 +34,8 @@ internal static partial class VariableValues
                 },
             },
         };
-        var answer = JsonNode.Parse(await runner.OutputOfAsync(DockerCommands.ComposeConfigOf(project, asking.ToJsonString()).With(project.CommitArgument, commit), cancellationToken))!;
+        var command = DockerCommands.ComposeConfigOf(project, asking.ToJsonString()).With(project.CommitArgument, commit);
+        var answer = JsonNode.Parse(await runner.OutputOfAsync(command, cancellationToken))!;
         var values = answer["services"]!["values"]!["environment"]!;
         return names.Select(n => (Name: n, Value: ComposeService.Plain(values[n]!.ToString()))).Where(v => v.Value != Unset).ToImmutableDictionary(v => v.Name, v => v.Value);
     }

@@ -40,9 +40,12 @@ internal static partial class WorkerKeys
         return all;
     }
 
-    private static OnMountChange ReactionOf(string service, string value) => Planning.OnMountChange.Parse(value) ?? throw new WorkerException(
-        $"services.{service}.{Name}.{Reaction} is {(value.Length == 0 ? "no word" : $"'{value}'")}, which is not known. Write {OnMountChange.Allowed}",
-        Remedy.NeedsPerson);
+    private static OnMountChange ReactionOf(string service, string value)
+    {
+        var said = value.Length == 0 ? "no word" : $"'{value}'";
+        return OnMountChange.Parse(value) ?? throw new WorkerException(
+            $"services.{service}.{Name}.{Reaction} is {said}, which is not known. Write {OnMountChange.Allowed}", Remedy.NeedsPerson);
+    }
 
     [GeneratedRegex($"""^ +(?<key>health|{Reaction}):(?: (?<value>.*))?$""", RegexOptions.None, 1000)]
     private static partial Regex Key();

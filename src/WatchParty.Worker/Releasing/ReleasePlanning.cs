@@ -97,7 +97,8 @@ internal sealed class ReleasePlanning(
                 ? model.With(KeysIn(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken), asked))
                 : model;
         }
-        catch (ToolFailedException e)
+        // One that somebody ended says nothing of the files, and may be asked again.
+        catch (ToolFailedException e) when (!e.BySignal)
         {
             var words = e.Tail.Length > 0 ? e.Tail.Trim() : e.Message;
             // Without the plugin docker takes compose's options for its own.

@@ -44,8 +44,8 @@ internal sealed record DropFileRequest(DropFileKind Kind, IReadOnlyList<string> 
         return null;
     }
 
-    /// <summary>The text up to the first end of a line of any kind, in the encoding that its beginning tells: the shells of Windows write UTF-16, some
-    /// of their editors a mark in front.</summary>
+    /// <summary>The text up to the first end of a line of any kind, in the encoding that its beginning tells: the shells of Windows write
+    /// UTF-16, some of their editors a mark in front.</summary>
     private static string FirstLine(ReadOnlySpan<byte> content)
     {
         var (encoding, mark) = content switch
@@ -62,7 +62,8 @@ internal sealed record DropFileRequest(DropFileKind Kind, IReadOnlyList<string> 
         var width = encoding == Utf8 ? 1 : 2;
         for (var end = 0; end + width <= content.Length; end += width)
         {
-            var unit = width == 1 ? content[end] : encoding == LittleEndian ? content[end] | (content[end + 1] << 8) : (content[end] << 8) | content[end + 1];
+            var unit = width == 1 ? content[end]
+                : encoding == LittleEndian ? content[end] | (content[end + 1] << 8) : (content[end] << 8) | content[end + 1];
             if (unit is '\n' or '\r') { return encoding.GetString(content[..end]); }
         }
         return encoding.GetString(content);

@@ -40,7 +40,7 @@ public sealed class MountWatchTests : IDisposable
 
     /// <param name="since">Seconds from now to its start.</param>
     private static ContainerSet Started(double since, string status = "running") => new([new SeenContainer(
-        "web", "/web", "c1", "image", "x", status, 0, DateTimeOffset.UtcNow.AddSeconds(since).ToString("O", CultureInfo.InvariantCulture), 0)]);
+        "web", "/web", "c1", "image", "x", status, 0, TimeProvider.System.GetUtcNow().AddSeconds(since).ToString("O", CultureInfo.InvariantCulture), 0)]);
 
     private async Task<string?> ReasonAsync(ComposeModel model, ContainerSet containers) => _watch.Reactions(
         model, await _watch.ReadAsync(model, [], default), containers).GetValueOrDefault("web")?.Reason;
@@ -59,9 +59,9 @@ public sealed class MountWatchTests : IDisposable
     public async Task File_ThatTheApplicationMayWrite_IsItsOwnUnlessItWasReplaced()
     {
         var model = Mounting(Write("data.db", "a"), readOnly: false);
-        await Task.Delay(20);
-        var now = DateTimeOffset.UtcNow;
-        await Task.Delay(20);
+        await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        var now = TimeProvider.System.GetUtcNow();
+        await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
         File.AppendAllText(At("data.db"), "b");
         var containers = new ContainerSet([Started(0).All[0] with { StartedAt = now.ToString("O", CultureInfo.InvariantCulture) }]);
         Assert.Null(await ReasonAsync(model, containers));

@@ -11,6 +11,10 @@ public sealed class NamesTests
         new string('x', 60), new string('x', 130), new string('x', 131), new string('X', 131), new string('x', 300) + "1", new string('x', 300) + "2",
     ];
 
+    private static readonly string[] Projects = ["shop", "shop-web", "shop_web", new string('p', 140)];
+    private static readonly int[] Releases = [1, 11];
+    private static readonly bool[] Either = [true, false];
+
     /// <summary>With what the names become, as names themselves.</summary>
     private static IReadOnlyList<string> All => [.. Odd, .. Odd.Select(Names.Target).Except(Odd).Where(Names.IsService), .. Odd.Select(Names.Folder).Except(Odd.Concat(Odd.Select(Names.Target)))];
 
@@ -30,12 +34,12 @@ public sealed class NamesTests
 
     [Fact]
     public void Repositories_AreApart_AndDockerTakesThem() =>
-        AreApart(from project in new[] { "shop", "shop-web", "shop_web" } from service in All select Names.Repository(project, service), @"\A[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*\z");
+        AreApart(from project in Projects from service in All select Names.Repository(project, service), @"\A[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*\z");
 
     [Fact]
     public void KeptImages_AreApart_AndDockerTakesThem() =>
         AreApart(
-            from project in new[] { "shop", "shop-1", new string('p', 140) } from release in new[] { 1, 11 } from before in new[] { true, false }
+            from project in Projects from release in Releases from before in Either
             from service in All select KeptImages.NameOf(project, release, service, before), @"\Awatchparty-release:[\w][\w.-]{0,127}\z");
 
     [Theory]

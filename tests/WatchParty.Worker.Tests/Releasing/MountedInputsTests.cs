@@ -37,7 +37,7 @@ public sealed class MountedInputsTests : IDisposable
 
     private void Put(string path, string content) => File.WriteAllText(InCheckout(path), content);
 
-    private void Replace(string path, string content)
+    private static void Replace(string path, string content)
     {
         File.WriteAllText(path + ".new", content);
         File.Move(path + ".new", path, overwrite: true);
