@@ -30,10 +30,10 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
         while (open.Count > 0)
         {
             progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
-            var result = await bake.RunAsync(plan.Model, [.. open.Select(s => TargetOf(plan.Model.Project, s))], makesImages: true, cancellationToken);
+            var result = await bake.RunAsync(plan.Model, [.. open.Select(s => Question(plan.Model.Project, s))], makesImages: true, cancellationToken);
             if (result.AllCached) { break; }
             // One that would run says nothing of the others; one that cannot be built is not asked about any more.
-            var changed = open.Find(s => open.Count == 1 || Bake.Target(s.Name) == result.Target);
+            var changed = open.Find(s => open.Count == 1 || TargetOf(s) == result.Target);
             if (changed is not null && result.WouldRun is { } step) { wouldRun[changed.Name] = step; }
             open = changed is null ? [] : [.. open.Where(s => s != changed)];
         }
@@ -46,7 +46,9 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
         return new Answer(same, wouldRun);
     }
 
-    private static BakeTarget TargetOf(string project, ServicePlan service) => new(Bake.Target(service.Name), service.Service, service.Before!.Commit, [])
+    private static string TargetOf(ServicePlan service) => $"{Bake.Target(service.Name)}-asked";
+
+    private static BakeTarget Question(string project, ServicePlan service) => new(TargetOf(service), service.Service, service.Before!.Commit, [])
     {
         Image = NameOf(project, service.Name),
         // Inline cache is part of the image's configuration.

@@ -26,7 +26,7 @@ internal sealed class Deployer(
     /// <summary>Whether anything of <paramref name="plan"/> is not running as it should, so that compose has to be called.</summary>
     public async Task<bool> IsNeededAsync(ReleasePlan plan, CancellationToken cancellationToken)
     {
-        if (plan.ConfigurationChanged || plan.Builds.Count > 0 || plan.HasReactions) { return true; }
+        if (plan.ConfigurationChanged || plan.Named.Any() || plan.HasReactions) { return true; }
         var containers = await engine.ContainersAsync(plan.Model.Project, cancellationToken);
         // It went back under a name of ours, and its own name may be free again.
         if (containers.Any(c => KeptImages.Parse(c.Image) is not null)) { return true; }

@@ -25,7 +25,7 @@ public sealed class BuildDefinitionTests : IDisposable
 
     [Theory]
     [InlineData("additional_contexts", "{f: ./web, i: docker-image://busybox, s: service:basis, g: https://example.org/a.git#main}")]
-    [InlineData("args", "{A: 1, B: , C: $C_OF_ENV, D: $${x}, E: a$$b, F: \"%{x}\"}")]
+    [InlineData("args", "{A: 1, B: null, C: $C_OF_ENV, D: $${x}, E: a$$b, F: \"%{x}\"}")]
     [InlineData("args", "[A=1, B, NOT_SET]")]
     [InlineData("cache_from", "[app:latest, \"type=local,src=./cache\"]")]
     [InlineData("cache_to", "[type=inline, \"type=local,dest=./cache\"]")]
@@ -49,7 +49,7 @@ public sealed class BuildDefinitionTests : IDisposable
     [InlineData("sbom", "true")]
     [InlineData("secrets", "[v, {source: f, target: other, mode: 0400}]")]
     [InlineData("shm_size", "128m")]
-    [InlineData("ssh", "[default, \"key=/srv/key\"]")]
+    [InlineData("ssh", "[default]")]
     [InlineData("tags", "[\"app:1\", \"app:2\"]")]
     [InlineData("target", "last")]
     [InlineData("ulimits", "{nofile: 4321}")]
@@ -58,6 +58,7 @@ public sealed class BuildDefinitionTests : IDisposable
     {
         Directory.CreateDirectory(Path.Combine(_folder, "web"));
         await File.WriteAllTextAsync(Path.Combine(_folder, ".env"), "B=of-env\nC_OF_ENV=of-env\nTOKEN=t\n");
+        await File.WriteAllTextAsync(Path.Combine(_folder, "secret"), "s");
         await File.WriteAllTextAsync(Path.Combine(_folder, "compose.yaml"), $$"""
             name: table
             services:

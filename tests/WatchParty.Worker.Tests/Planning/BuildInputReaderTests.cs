@@ -163,8 +163,11 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         Assert.Equal("docker/backend.Dockerfile changed", (await ReadAsync(build)).DifferenceFrom(before, []));
 
         await CommitAsync(("docker/backend.Dockerfile.dockerignore", "app.py\n"));
-        Assert.Equal("docker/backend.Dockerfile.dockerignore changed", (await ReadAsync(build)).DifferenceFrom(before with { Others = before.Others.SetItem(
-            "docker/backend.Dockerfile", (await ReadAsync(build)).Others["docker/backend.Dockerfile"]) }, []));
+        Assert.Equal("docker/backend.Dockerfile.dockerignore changed", (await ReadAsync(build)).DifferenceFrom(before with
+        {
+            Others = before.Others.SetItem(
+            "docker/backend.Dockerfile", (await ReadAsync(build)).Others["docker/backend.Dockerfile"])
+        }, []));
     }
 
     [Fact]
