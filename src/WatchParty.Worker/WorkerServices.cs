@@ -88,9 +88,9 @@ internal static class WorkerServices
 
     private static IServiceCollection AddReleasing(this IServiceCollection services) => services
         .AddSingleton<ProgressFeed>()
-        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<Forewarnings>().AddSingleton<BuildInputReader>()
+        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<Forewarnings>().AddSingleton<BuildInputReader>().AddSingleton<MountReader>()
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
-        .AddSingleton<KeptImages>().AddSingleton<Ownership>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
+        .AddSingleton<KeptImages>().AddSingleton<Ownership>().AddSingleton<MountRecord>().AddSingleton<MountWatch>().AddSingleton<DeploymentTools>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
         .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<LostHistory>().AddSingleton<Recovery>()
         .AddSingleton<NewestCommit>().AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

@@ -47,7 +47,7 @@ internal static class Bake
     private static readonly string[] Doubled = ["args", "dockerfile-inline"];
 
     /// <summary>Bake's name for a service.</summary>
-    public static string Target(string service) => BuildDefinitions.TargetOf(service);
+    public static string Target(string service) => Names.Target(service);
 
     /// <param name="definitions">Those of the targets' services, by service.</param>
     public static BakeFile File(

@@ -189,9 +189,9 @@ internal sealed class CacheSeals(
     private async Task<(Seal? Seal, string? Fault)> SealAsOneAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
     {
         var name = live.Service.Name;
-        var reference = options.CacheRegistry is { } registry ? $"{registry}/{model.Project}-{name}:buildcache" : null;
+        var reference = options.CacheRegistry is { } registry ? $"{registry}/{Names.Repository(model.Project, name)}:buildcache" : null;
         // Never in the place of the one before: a half-written cache must not be the only one.
-        var folder = reference is null ? Path.Combine(state.Cache, name, string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
+        var folder = reference is null ? Path.Combine(state.Cache, Names.Folder(name), string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
         var target = live.Targets().Last() with { CacheFrom = SourcesFor(name), CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
         var isWhole = false;
         try
@@ -227,7 +227,7 @@ internal sealed class CacheSeals(
     private static bool IsOurs(ImageDetails? image, string project) => image?.Config?.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project;
 
     private string ImageOf(string project, string service, string? stage) => options.CacheRegistry is { } registry
-        ? $"{registry}/{project}-{service}:buildcache{(stage is null ? "" : $"-{stage.ToLowerInvariant()}")}"
+        ? $"{registry}/{Names.Repository(project, service)}:buildcache{(stage is null ? "" : $"-{stage.ToLowerInvariant()}")}"
         : ImageFor(project, service, stage);
 
     /// <summary><c>watchparty-cache:PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. A name that is too long, or whose parts could be told

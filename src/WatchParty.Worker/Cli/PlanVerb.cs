@@ -78,10 +78,11 @@ internal static class PlanVerb
         yield return $"{Count(ServiceAction.Built)} to build, {Count(ServiceAction.Restarted)} to restart, {Count(ServiceAction.Removed)} to remove, {Count(ServiceAction.Unchanged)} as they are.";
     }
 
-    private static ServiceAction ActionOf(ServicePlan service) => service is { Action: ServiceAction.Unchanged, RestartReason: not null } ? ServiceAction.Restarted : service.Action;
+    private static ServiceAction ActionOf(ServicePlan service) =>
+        service is { Action: ServiceAction.Unchanged, Reaction.Handling: MountHandling.Restart or MountHandling.Recreate } ? ServiceAction.Restarted : service.Action;
 
-    private static string ReasonOf(ServicePlan service) => ActionOf(service) == ServiceAction.Restarted ? service.RestartReason!
-        : service.AsksFirst ? $"{service.Reason}, unless BuildKit finds that its build does not read that" : service.Reason;
+    private static string ReasonOf(ServicePlan service) =>
+        service.AsksFirst ? $"{service.Reason}, unless BuildKit finds that its build does not read that" : service.Reason;
 
     private static bool ShapesThePlan(string path) => Path.GetFileName(path) is var name
         && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal) || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env" || name.StartsWith("Dockerfile", StringComparison.Ordinal));

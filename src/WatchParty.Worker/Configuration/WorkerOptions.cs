@@ -132,9 +132,9 @@ internal sealed class DeployOptions
     /// <summary>Whether an unhealthy release brings the previous one back. Default true.</summary>
     public bool Rollback { get; set; } = true;
 
-    /// <summary>Whether a commit that changes a tracked file which a service mounts (bind mounts, files of secrets and configs) restarts that service.
-    /// Default true: otherwise the release succeeds and the container goes on with the old file, which it even keeps open when git has replaced it.
-    /// False suits services that look at their files themselves and mount folders.</summary>
+    /// <summary>Whether a release restarts the services whose files changed since their containers were started (bind mounts, secrets, configs), where they do
+    /// not say themselves what they get (<c>x-watchparty: {on_mount_change: …}</c>). Default true: otherwise the release succeeds and the container goes on with
+    /// the old file, which it even keeps open when git has replaced it. False suits services that look at their files themselves and mount folders.</summary>
     public bool RestartOnMountChange { get; set; } = true;
 
     /// <summary>URLs that must answer with a status below 400 before a release counts as healthy. During a deployment they are asked all

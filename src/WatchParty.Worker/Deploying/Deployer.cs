@@ -10,7 +10,8 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Deploying;
 
 /// <summary>Brings the containers to the model, with the images that exist, and touches none that is as it should be.</summary>
-internal sealed class Deployer(WorkerOptions options, StateFolder state, ComposeProject project, IToolRunner runner, IDockerEngine engine, Ownership ownership, ProgressFeed progress, ILogger<Deployer> logger)
+internal sealed class Deployer(
+    DeploymentTools tools, IDockerEngine engine, Ownership ownership, MountWatch mounts, ILogger<Deployer> logger)
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 
@@ -25,28 +26,27 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     /// <summary>Whether anything of <paramref name="plan"/> is not running as it should, so that compose has to be called.</summary>
     public async Task<bool> IsNeededAsync(ReleasePlan plan, CancellationToken cancellationToken)
     {
-        if (plan.ConfigurationChanged || plan.Named.Any() || plan.Restarts.Count > 0) { return true; }
+        if (plan.ConfigurationChanged || plan.Named.Any() || plan.HasReactions) { return true; }
         var containers = await engine.ContainersAsync(plan.Model.Project, cancellationToken);
         // It went back under a name of ours, and its own name may be free again.
         if (containers.Any(c => KeptImages.Parse(c.Image) is not null)) { return true; }
         return plan.Model.Services.Any(s => !s.OneShot && containers.Count(c => c.Service == s.Name && c.State == "running") != s.Replicas);
     }
 
-    /// <param name="restarts">Services to restart whose containers may stay otherwise, with the reason.</param>
     /// <param name="whole">Whether compose has to look at the whole application whatever the containers are.</param>
     /// <param name="images">Id of the image that each service has to run; those that the image names of the model stand for when null.</param>
     public async Task<Deployment> DecideAsync(
-        ComposeModel model, IReadOnlyDictionary<string, string> restarts, bool whole, CancellationToken cancellationToken,
-        IReadOnlyDictionary<string, string>? images = null)
+        ComposeModel model, bool whole, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? images = null)
     {
         var before = await LookAsync(model, cancellationToken);
+        var seen = await mounts.ReadAsync(model, [], cancellationToken);
+        var reactions = mounts.Reactions(model, seen, before);
         // Compose up to 2.29.2 hashes what a service depends on, and differently when that is not in the model (profiles).
-        if (whole || before.All.IsEmpty || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d))) || await HashesAsync(model, before, cancellationToken) is not { } hashes)
-        {
-            return new Deployment(model, null, restarts, before) { Images = images };
-        }
-        var differing = Deployment.Differing(model, before, await ExpectedAsync(model, images, cancellationToken) with { Hashes = hashes });
-        return new Deployment(model, differing, restarts, before) { Images = images };
+        var all = whole || before.All.IsEmpty || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d)));
+        var differing = !all && await HashesAsync(model, before, cancellationToken) is { } hashes
+            ? Deployment.Differing(model, before, await ExpectedAsync(model, images, cancellationToken) with { Hashes = hashes })
+            : null;
+        return new Deployment(model, differing, reactions, before) { Images = images, Mounts = seen };
     }
 
     /// <summary>In what the containers are not what the model and the images of <paramref name="deployment"/> say; asked after compose has ended.</summary>
@@ -76,87 +76,53 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     }
 
     public Task<ContainerSet> LookAsync(ComposeModel model, CancellationToken cancellationToken) =>
-        ContainerSet.LookAsync(engine, model.Project, cancellationToken);
+        tools.LookAsync(model, cancellationToken);
 
-    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then restarts what only has to start again. What differs even then is
-    /// made anew once, because compose only starts a container that is stopped, also when that has lost a network. It is not cut short by a stop of the
-    /// worker, because a killed <c>compose up</c> leaves services down; <paramref name="hardStop"/> is the limit.</summary>
+    /// <summary>Removes what the model has no more, runs <c>compose up</c> for what differs, then gives each service what it has to get
+    /// because of what it mounts. What differs even then is made anew once, because compose only starts a container that is stopped, also
+    /// when that has lost a network. It is not cut short by a stop of the worker, because a killed <c>compose up</c> leaves services
+    /// down; <paramref name="hardStop"/> is the limit.</summary>
     /// <param name="pull">Whether compose may pull an image that is not on the engine.</param>
     /// <exception cref="ToolFailedException">Compose did not come to an end.</exception>
     /// <exception cref="WorkerException">Compose refused before it touched a container.</exception>
     public async Task<UpAnswer> UpAsync(string commit, Deployment deployment, CancellationToken hardStop, bool pull = true)
     {
-        string? complaint = null;
         var stillThere = await ownership.MakeRoomAsync(deployment.Model, commit, hardStop);
-        List<string> notes = [];
-        async Task CallAsync(IReadOnlyCollection<string> services, bool recreate)
-        {
-            progress.Report(services.Count == 0 ? "docker compose up" : $"docker compose up {string.Join(' ', services)}");
-            var wait = HealthTimesOf(deployment.Model).Append(options.Deploy.WaitTimeout).Max();
-            var command = DockerCommands.ComposeUp(ProjectOf(deployment.Model), commit, wait, new(recreate, pull), services);
-            var result = await runner.RunAsync(command, hardStop);
-            notes.AddRange(ComposeWords.Warnings($"{result.Output}\n{result.ErrorTail}"));
-            complaint = result.ExitCode == 0 ? complaint : ComposeWords.Complaint(result.ErrorTail, result.ExitCode);
-        }
-
+        var calls = new DeploymentCalls(tools, commit, deployment.Model, pull, hardStop);
         if (deployment.Services is not { IsEmpty: true })
         {
-            await CallAsync(deployment.Services ?? [], recreate: false);
-            if (complaint is not null && (await LookAsync(deployment.Model, hardStop)).IsUntouchedSince(deployment.Before))
+            await calls.UpAsync(deployment.Services ?? [], recreate: false);
+            if (calls.Complaint is not null && (await LookAsync(deployment.Model, hardStop)).IsUntouchedSince(deployment.Before))
             {
-                throw new WorkerException($"Docker compose refused, and no container was touched: {complaint}", Remedy.RetriedByItself);
+                throw new WorkerException($"Docker compose refused, and no container was touched: {calls.Complaint}", Remedy.RetriedByItself);
             }
         }
-        complaint = await RestartAsync(deployment, hardStop) ?? complaint ?? stillThere;
-        if (complaint is not null) { return new UpAnswer(complaint, [], [.. notes.Distinct()]); }
+        await calls.ReactAsync(deployment.Reactions, deployment.Before);
+        if ((calls.Complaint ?? stillThere) is { } complaint) { return new UpAnswer(complaint, [], calls.Notes); }
 
         var differences = await DifferencesAsync(deployment, hardStop);
         if (differences.Count > 0)
         {
-            notes.Add($"{differences[0].Words}, and was made anew for that after compose had left it so");
-            await CallAsync(Deployment.WithFollowers(deployment.Model, differences.Select(d => d.Service)), recreate: true);
-            if (complaint is null) { differences = await DifferencesAsync(deployment, hardStop); }
+            calls.Note($"{differences[0].Words}, and was made anew for that after compose had left it so");
+            var different = Deployment.WithFollowers(deployment.Model, differences.Select(d => d.Service));
+            await calls.UpAsync(different, recreate: true);
+            if (calls.Complaint is null) { differences = await DifferencesAsync(deployment, hardStop); }
         }
-        return new UpAnswer(complaint, differences, [.. notes.Distinct()]);
+        var seen = await mounts.ReadAsync(deployment.Model, [], hardStop);
+        if (!seen.IsEmpty)
+        {
+            // Files may have been replaced after a container mounted them.
+            var now = await LookAsync(deployment.Model, hardStop);
+            await calls.ReactAsync(mounts.ReactionsAfter(deployment, seen, now), now);
+        }
+        return new UpAnswer(calls.Complaint, differences, calls.Notes) { Mounts = seen };
     }
 
-    /// <summary>How compose is called for <paramref name="model"/>: with what that was resolved with, and with its other images in a file of ours.</summary>
-    private ComposeProject ProjectOf(ComposeModel model)
+    /// <summary>Remembers what the containers were started with, once a deployment is healthy.</summary>
+    public async Task RememberAsync(Deployment deployment, UpAnswer up, CancellationToken cancellationToken)
     {
-        var asked = model.Source is { } source ? project.With(source) : project;
-        if (model.Override is not { } text) { return asked; }
-        // Compose writes its path into the containers, so it stays.
-        var file = Path.Combine(state.Path, "kept-images.json");
-        File.WriteAllText(file, text);
-        return asked with { FurtherFiles = [file] };
-    }
-
-    private static IEnumerable<TimeSpan> HealthTimesOf(ComposeModel model) =>
-        model.Services.Select(s => s.Health).OfType<HealthSection>().Where(h => !h.Disabled).Select(h => h.Allows);
-
-    /// <summary>Restarts the containers that have to and were not touched yet, then those of the services that follow them. A restart opens mounted
-    /// files again and is over sooner than a replacement.</summary>
-    /// <returns>What the engine complained about, or null.</returns>
-    private async Task<string?> RestartAsync(Deployment deployment, CancellationToken cancellationToken)
-    {
-        try
-        {
-            for (var (next, done) = (deployment.Restarts.Keys.ToHashSet(), new HashSet<string>()); next.Count > 0;)
-            {
-                var now = await LookAsync(deployment.Model, cancellationToken);
-                var untouched = next.Where(s => !now.Touched(s, deployment.Before)).ToHashSet();
-                if (untouched.Count > 0) { progress.Report($"restarting {string.Join(", ", untouched)}"); }
-                await Task.WhenAll(now.All.Where(c => untouched.Contains(c.Service)).Select(c => engine.RestartAsync(c.Id, cancellationToken)));
-                done.UnionWith(next);
-                next = [.. deployment.Model.Services.Where(s => s.Follows.Overlaps(untouched) && !done.Contains(s.Name)).Select(s => s.Name)];
-            }
-            return null;
-        }
-        catch (WorkerException e)
-        {
-            // A file that the commit took away keeps the container from starting; that it is down is seen by who verifies.
-            return e.Message;
-        }
+        if (up.Mounts.IsEmpty) { return; }
+        await mounts.RememberAsync(deployment, up.Mounts, await LookAsync(deployment.Model, cancellationToken), cancellationToken);
     }
 
     private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
@@ -172,7 +138,7 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
     {
         try
         {
-            var lines = await runner.OutputOfAsync(DockerCommands.ComposeHashes(project, name, model), cancellationToken);
+            var lines = await tools.Runner.OutputOfAsync(DockerCommands.ComposeHashes(tools.Project, name, model), cancellationToken);
             return lines.Split('\n').Select(l => l.Trim().Split(' ')).Where(p => p.Length == 2).ToDictionary(p => p[0], p => p[1]);
         }
         catch (ToolFailedException e)
@@ -204,6 +170,9 @@ internal sealed class Deployer(WorkerOptions options, StateFolder state, Compose
 /// <param name="Notes">What it passed over.</param>
 internal sealed record UpAnswer(string? Complaint, IReadOnlyList<Difference> Differences, ImmutableArray<string> Notes)
 {
+    /// <summary>What was mounted when the last container was started.</summary>
+    public MountsSeen Mounts { get; init; } = MountsSeen.None;
+
     /// <summary>Nothing had to be done.</summary>
     public static UpAnswer Nothing { get; } = new(null, [], []);
 }

@@ -5,10 +5,15 @@ namespace WatchParty.Worker.Deploying;
 
 /// <summary>What a deployment has to touch, decided before anything is touched.</summary>
 /// <param name="Services">The services that compose has to look at; null for the whole application.</param>
-/// <param name="Restarts">Why a service is restarted whose containers may stay otherwise.</param>
+/// <param name="Reactions">What a service gets because of what it mounts, if its containers may stay otherwise.</param>
 /// <param name="Before">The containers before.</param>
-internal sealed record Deployment(ComposeModel Model, ImmutableSortedSet<string>? Services, IReadOnlyDictionary<string, string> Restarts, ContainerSet Before)
+internal sealed record Deployment(ComposeModel Model, ImmutableSortedSet<string>? Services, IReadOnlyDictionary<string, MountReaction> Reactions, ContainerSet Before)
 {
+    public static IReadOnlyDictionary<string, MountReaction> NoReactions { get; } = ImmutableDictionary<string, MountReaction>.Empty;
+
+    /// <summary>What is mounted when it begins.</summary>
+    public MountsSeen Mounts { get; init; } = MountsSeen.None;
+
     /// <summary>Id of the image that each service has to run; null for those that the image names of the model stand for.</summary>
     public IReadOnlyDictionary<string, string>? Images { get; init; }
 
@@ -41,6 +46,13 @@ internal sealed record Deployment(ComposeModel Model, ImmutableSortedSet<string>
         {
             yield return new ServiceEffect(service.Name, service.Service.Image, ServiceAction.Restarted, ReasonFor(service.Service, plan, after));
         }
+        foreach (var service in plan.Services.Where(s => s.Action != ServiceAction.Built && !after.Touched(s.Name, Before)))
+        {
+            if (Reactions.GetValueOrDefault(service.Name) is { Handling: MountHandling.Signal or MountHandling.Ignore } reaction)
+            {
+                yield return new ServiceEffect(service.Name, service.Service.Image, ServiceAction.Unchanged, reaction.Reason);
+            }
+        }
         foreach (var removed in Before.Services.Except(after.Services).Where(name => plan.Services.All(s => s.Name != name)))
         {
             yield return new ServiceEffect(removed, "", ServiceAction.Removed, "it is no longer in the compose file");
@@ -72,7 +84,7 @@ internal sealed record Deployment(ComposeModel Model, ImmutableSortedSet<string>
             return plan.Builds.FirstOrDefault(b => b.Service.Image == service.Image) is { } builder ? $"it runs the image of {builder.Name}" : $"image {service.Image} changed";
         }
         if (leader is not null) { return $"it has to follow {leader}"; }
-        if (Restarts.TryGetValue(service.Name, out var reason)) { return reason; }
+        if (Reactions.TryGetValue(service.Name, out var reaction)) { return reaction.Reason; }
         if (service.OneShot && Before.IsUp(service, c => c.EndedWell)) { return "it had ended and runs again"; }
         return Before.IsUp(service, c => c.Runs) ? "compose replaced it together with a service that it depends on" : "it was not running";
     }

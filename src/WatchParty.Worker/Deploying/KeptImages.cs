@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.RegularExpressions;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
@@ -27,14 +25,8 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
 {
     public const string Repository = "watchparty-release";
 
-    private const int LongestTag = 128;
-
-    public static string NameOf(string project, long release, string service, bool before = false)
-    {
-        var tag = string.Create(CultureInfo.InvariantCulture, $"{project}.{release}{(before ? "-before" : "")}.{service}");
-        if (tag.Length > LongestTag) { tag = $"{tag[..(LongestTag - 17)]}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(tag)))[..16]}"; }
-        return $"{Repository}:{tag}";
-    }
+    public static string NameOf(string project, long release, string service, bool before = false) =>
+        $"{Repository}:{Names.Tag(string.Create(CultureInfo.InvariantCulture, $"{project}.{release}{(before ? "-before" : "")}.{service}"))}";
 
     /// <summary>The parts of a name of ours; null for any other name.</summary>
     public static KeptName? Parse(string name)

@@ -3,13 +3,12 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace WatchParty.Worker.Planning;
 
 /// <summary>The application as <c>docker compose config</c> resolves it. Compose is the only interpreter of compose files; this reads its answer.</summary>
 /// <param name="Text">The JSON document. It holds the services' environment, secrets included, and is never logged or kept.</param>
-internal sealed partial record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
+internal sealed record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
 {
     /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its configuration.</summary>
     public string ConfigurationHash { get; } = HashWithoutBuilds(Text);
@@ -49,14 +48,22 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
     /// <summary>The commit that it was resolved with; null when that is not known.</summary>
     public string? Commit { get; init; }
 
-    /// <summary>Values of the variables that build secrets are taken from, as compose has them; one that nobody set is missing. Never logged or kept.</summary>
-    public ImmutableDictionary<string, string> BuildSecrets { get; init; } = ImmutableDictionary<string, string>.Empty;
+    /// <summary>Values of the variables that secrets and configs are taken from, as compose has them; one that nobody set is missing. Never logged or kept.</summary>
+    public ImmutableDictionary<string, string> Values { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Those that builds need.</summary>
+    public ImmutableDictionary<string, string> BuildSecrets =>
+        Built.SelectMany(s => s.Build!.SecretVariables).Distinct().Where(Values.ContainsKey).ToImmutableDictionary(v => v, v => Values[v]);
 
     /// <summary>What compose was not content with when it resolved the files, such as variables that nobody set.</summary>
     public ImmutableArray<string> Warnings { get; init; } = [];
 
-    public ComposeModel WithHealthIgnored(IReadOnlySet<string> services) => services.Count == 0 ? this
-        : this with { Services = [.. Services.Select(s => services.Contains(s.Name) ? s with { IgnoresHealth = true } : s)] };
+    /// <summary>The model with what its services say to the worker.</summary>
+    public ComposeModel With(IReadOnlyDictionary<string, ServiceKeys> keys) => keys.Count == 0 ? this : this with
+    {
+        Services = [.. Services.Select(s => keys.TryGetValue(s.Name, out var own)
+            ? s with { IgnoresHealth = own.IgnoresHealth, OnMountChange = own.OnMountChange } : s)],
+    };
 
     /// <exception cref="WorkerException">The text is not a model that compose prints.</exception>
     public static ComposeModel Parse(string text)
@@ -65,15 +72,15 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
         {
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
-            var (secrets, configs) = (Texts(document.RootElement, "secrets", "file"), Texts(document.RootElement, "configs", "file"));
-            var secretVariables = Texts(document.RootElement, "secrets", "environment");
+            var (secrets, secretVariables) = (Texts(document.RootElement, "secrets", "file"), Texts(document.RootElement, "secrets", "environment"));
+            var volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse);
+            var files = new FileSources(document.RootElement, volumes);
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
                 ? section.EnumerateObject().Select(s => s.Value.ValueKind == JsonValueKind.Object
-                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, configs, secretVariables)
+                    ? ComposeService.Parse(project, s.Name, s.Value, secrets, secretVariables, files)
                     : throw new FormatException($"the service {s.Name} is not a map")).ToImmutableArray()
                 : [];
-            // Compose takes "..", too; here names become folders, image names and arguments.
-            if (services.FirstOrDefault(s => !ServiceName().IsMatch(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
+            if (services.FirstOrDefault(s => !Names.IsService(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
             var awaited = services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
             var bases = services.SelectMany(s => s.Build?.Links ?? []).ToHashSet();
             return new ComposeModel(
@@ -85,7 +92,7 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
                 text)
             {
                 Networks = Sections(document.RootElement, "networks", NetworkSection.Parse),
-                Volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse),
+                Volumes = volumes,
             };
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
@@ -93,9 +100,6 @@ internal sealed partial record ComposeModel(string Project, ImmutableArray<Compo
             throw new WorkerException($"`docker compose config` printed a model that cannot be read: {e.Message}", Remedy.NeedsPerson, e);
         }
     }
-
-    [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9._-]*\z")]
-    private static partial Regex ServiceName();
 
     private static Dictionary<string, string> Texts(JsonElement root, string section, string key) =>
         ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
@@ -166,12 +170,18 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     /// <summary>Whether it runs another command than its image says.</summary>
     public bool Overrides { get; init; }
 
-    /// <summary>Full paths of the files and folders of the host that its containers see: bind mounts, and the files of secrets and configs.</summary>
-    public ImmutableArray<string> Mounts { get; init; } = [];
+    /// <summary>The files and folders of the host that its containers see, each once.</summary>
+    public ImmutableArray<MountSection> Mounts { get; init; } = [];
+
+    /// <summary>The secrets and configs whose text compose copies into its containers.</summary>
+    public ImmutableArray<CopiedText> Copies { get; init; } = [];
+
+    /// <summary>What its file wants to be done when what it mounts changes; null when it does not say.</summary>
+    public OnMountChange? OnMountChange { get; init; }
 
     public static ComposeService Parse(
-        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> configFiles,
-        IReadOnlyDictionary<string, string> secretVariables)
+        string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles,
+        IReadOnlyDictionary<string, string> secretVariables, FileSources files)
     {
         var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends ? depends.EnumerateObject().ToList() : [];
         var deploy = Section(service, "deploy");
@@ -207,12 +217,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
             ],
             DependsOn = [.. dependencies.Select(d => d.Name)],
             AwaitsEndOf = [.. dependencies.Where(d => Section(d.Value, "condition")?.GetString() == "service_completed_successfully").Select(d => d.Name)],
-            Mounts =
-            [
-                .. Items(service, "volumes").Where(v => Section(v, "type")?.GetString() == "bind").Select(v => Plain(Section(v, "source")?.GetString() ?? "")),
-                .. Items(service, "secrets").Select(s => secretFiles.GetValueOrDefault(Section(s, "source")?.GetString() ?? "")).OfType<string>(),
-                .. Items(service, "configs").Select(c => configFiles.GetValueOrDefault(Section(c, "source")?.GetString() ?? "")).OfType<string>(),
-            ],
+            Mounts = files.MountsOf(service),
+            Copies = files.CopiesOf(service),
         };
     }
 
@@ -231,7 +237,7 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         ? throw new FormatException("a value in it has a NUL character")
         : text.Replace("$$", "$", StringComparison.Ordinal);
 
-    private static IEnumerable<JsonElement> Items(JsonElement service, string name) =>
+    internal static IEnumerable<JsonElement> Items(JsonElement service, string name) =>
         Section(service, name) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray() : [];
 
     internal static JsonElement? Section(JsonElement? element, string name) =>

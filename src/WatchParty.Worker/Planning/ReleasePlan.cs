@@ -24,8 +24,8 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
     /// <summary>Files of its build context, relative to it, that differ from that build.</summary>
     public IReadOnlyList<string> ChangedFiles { get; init; } = [];
 
-    /// <summary>Why its containers are restarted though nothing of it is built; null when they are not.</summary>
-    public string? RestartReason { get; init; }
+    /// <summary>What it gets because of what its containers mount, if they may stay otherwise; null when that is as they were started with.</summary>
+    public MountReaction? Reaction { get; init; }
 
     public string Name => Service.Name;
 }
@@ -40,8 +40,8 @@ internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableA
     /// <summary>What a person should know before: <c>plan</c> prints it, and the record has it.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 
-    /// <summary>The services to restart though nothing of them is built, with the reason.</summary>
-    public IReadOnlyDictionary<string, string> Restarts => Services.Where(s => s.RestartReason is not null).ToDictionary(s => s.Name, s => s.RestartReason!);
+    /// <summary>Whether a service gets something because of what it mounts.</summary>
+    public bool HasReactions => Services.Any(s => s.Reaction is { Handling: not MountHandling.Ignore });
 
     /// <summary>The services to build, one for each image: services with the same build section and image share it.</summary>
     public IReadOnlyList<ServicePlan> Builds => [.. Services.Where(s => s.Action == ServiceAction.Built).DistinctBy(BuildIdentity)];

@@ -42,8 +42,8 @@ internal sealed record PlanningFacts(
 {
     public string? DeployedResourcesHash { get; init; }
 
-    /// <summary>Why a service is restarted, for each whose mounted files changed (<see cref="MountedFiles"/>).</summary>
-    public IReadOnlyDictionary<string, string> Restarts { get; init; } = new Dictionary<string, string>();
+    /// <summary>What a service gets, for each that mounts something else than its containers were started with.</summary>
+    public IReadOnlyDictionary<string, MountReaction> Reactions { get; init; } = ImmutableDictionary<string, MountReaction>.Empty;
 }
 
 /// <summary>Decides for every service whether it is built, and why. Pure.</summary>
@@ -53,10 +53,19 @@ internal static class ReleasePlanner
 
     public static ReleasePlan Plan(PlanningFacts facts) => new(
         facts.Commit, facts.Model,
-        [.. WithWhatStandsOnThem([.. facts.Model.Services.Select(s => PlanService(facts, s) with { RestartReason = facts.Restarts.GetValueOrDefault(s.Name) })])],
+        [
+            .. WithWhatStandsOnThem([.. facts.Model.Services.Select(s => PlanService(facts, s))])
+                .Select(s => WithReaction(s, facts.Reactions.GetValueOrDefault(s.Name))),
+        ],
         ConfigurationChanged: facts.DeployedConfigurationHash != facts.Model.ConfigurationHash)
     {
         ResourcesChanged = facts.DeployedResourcesHash != facts.Model.ResourcesHash,
+    };
+
+    private static ServicePlan WithReaction(ServicePlan service, MountReaction? reaction) => reaction is null ? service : service with
+    {
+        Reaction = reaction,
+        Reason = service.Action == ServiceAction.Built ? service.Reason : reaction.Reason,
     };
 
     /// <summary>The plan after BuildKit was asked.</summary>
@@ -67,7 +76,7 @@ internal static class ReleasePlanner
         Services =
         [
             .. plan.Services.Select(s => !s.AsksFirst ? s
-                : same.Contains(s.Name) ? s with { Action = ServiceAction.Unchanged, Reason = "nothing changed that its build reads" }
+                : same.Contains(s.Name) ? s with { Action = ServiceAction.Unchanged, Reason = s.Reaction?.Reason ?? "nothing changed that its build reads" }
                 : IsUnknown(s) && wouldRun.GetValueOrDefault(s.Name) is { } step ? s with { Reason = $"{s.Reason}, and {step} would run again" } : s),
         ],
     };

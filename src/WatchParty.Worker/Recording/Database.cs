@@ -89,6 +89,7 @@ internal sealed class Database : IDisposable
         ALTER TABLE release ADD COLUMN before TEXT;
         CREATE INDEX service_image ON service (image_id);
         """,
+        "CREATE TABLE mounted (container TEXT PRIMARY KEY, project TEXT NOT NULL, mounts TEXT NOT NULL);",
     ];
 
     /// <summary>Seconds.</summary>
@@ -98,7 +99,7 @@ internal sealed class Database : IDisposable
     private static readonly FrozenSet<string> Identities = FrozenSet.ToFrozenSet(
     [
         "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis", "$digest", "$hash",
-        "$resources", "$project", "$source", "$before", "$seal", "$file", "$kind", "$state", "$outcome", "$action", "$stage",
+        "$resources", "$project", "$source", "$before", "$seal", "$file", "$mounts", "$kind", "$state", "$outcome", "$action", "$stage",
     ]);
 
     private readonly SqliteConnection _connection;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 
@@ -27,13 +28,17 @@ internal sealed class LostHistory(StateFolder state, KeptImages kept, GitReposit
             // The newest may be one whose images a prune by somebody else took; it is no release to go on from.
             if (!images.Contains(release) && model.Services.Any()) { continue; }
             found.Add((release, commit, model.Project, images[release].ToDictionary(
-                k => k.Name.Service, k => (model.Services.FirstOrDefault(s => s.Name == k.Name.Service)?.Image ?? "", (string?)k.Id))));
+                k => ServiceOf(k.Name, k.Text, model)?.Name ?? k.Name.Service, k => (ServiceOf(k.Name, k.Text, model)?.Image ?? "", (string?)k.Id))));
         }
         history.TakeUp(found, LastNumber(commits.Keys.Concat(images.Select(i => i.Key))), Note);
         // A seal without its record would be in nobody's way but the disk's.
         if (Directory.Exists(state.Cache)) { Directory.Delete(state.Cache, recursive: true); }
         if (found is [var newest, ..]) { logger.TakenUp(found.Count, newest.Id, newest.Commit); }
     }
+
+    /// <summary>The service that bears this name of ours, which a long one does not hold whole.</summary>
+    private static ComposeService? ServiceOf(KeptName name, string text, ComposeModel model) =>
+        model.Services.FirstOrDefault(s => ImageName.Split(KeptImages.NameOf(name.Project, name.Release, s.Name)) == ImageName.Split(text));
 
     private long LastNumber(IEnumerable<long> kept)
     {

@@ -32,7 +32,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             before = await rollback.KeepAsync(before, model, model.Built, release, stop);
             release.WatchSite();
             var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
-            before = before with { Deployment = new Deployment(model, whole ? null : [], new Dictionary<string, string>(), await deployer.LookAsync(model, stop)) };
+            before = before with { Deployment = new Deployment(model, whole ? null : [], Deployment.NoReactions, await deployer.LookAsync(model, stop)) };
             var deployment = await rollback.BringBackAsync(goal.Served, model, whole, release.Note, late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.

@@ -58,7 +58,7 @@ internal sealed class Recovery(
             progress.Report($"checking release {release.Id}, which was interrupted");
             var model = await planning.ModelAsync(release.Commit, stop);
             if (await kept.DifferAsync(model, history.Recorded(release.Id), stop)) { return false; }
-            var deployment = await deployer.DecideAsync(model, new Dictionary<string, string>(), whole: false, stop);
+            var deployment = await deployer.DecideAsync(model, whole: false, stop);
             if (deployment.Services is not { IsEmpty: true }) { return false; }
             // What is unhealthy now was not so before the release: these are its own containers.
             await verifier.VerifyAsync(deployment with { Before = new ContainerSet([]) }, UpAnswer.Nothing, stop);

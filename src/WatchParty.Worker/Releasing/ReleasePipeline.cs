@@ -47,13 +47,14 @@ internal sealed class ReleasePipeline(
             {
                 using var late = new LateStop(time, stop);
                 release.WatchSite();
-                var deployment = await deployer.DecideAsync(plan.Model, plan.Restarts, whole: plan.ResourcesChanged, building.Token);
+                var deployment = await deployer.DecideAsync(plan.Model, whole: plan.ResourcesChanged, building.Token);
                 before = before with { Deployment = deployment };
                 var up = await deployer.UpAsync(found.Commit, deployment, late.Token);
                 foreach (var note in up.Notes) { release.Note(note); }
 
                 release.Enter(ReleaseState.Verifying, "verify");
                 foreach (var note in await verifier.VerifyAsync(deployment, up, late.Token)) { release.Note(note); }
+                await deployer.RememberAsync(deployment, up, late.Token);
                 release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
             }
 

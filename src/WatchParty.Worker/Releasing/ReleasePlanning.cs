@@ -12,7 +12,7 @@ namespace WatchParty.Worker.Releasing;
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
     WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept,
-    FreshMarks freshMarks, SameImage sameImage, Ownership ownership, Forewarnings forewarnings)
+    FreshMarks freshMarks, SameImage sameImage, MountWatch mounts, Ownership ownership, Forewarnings forewarnings)
 {
     /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
     public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
@@ -60,15 +60,19 @@ internal sealed class ReleasePlanning(
             request.NewBaseDigests)
         {
             DeployedResourcesHash = deployed?.ResourcesHash,
-            Restarts = await RestartsAsync(model, deployed?.Commit, commit, cancellationToken),
+            Reactions = await ReactionsAsync(model, commit, cancellationToken),
         });
     }
 
-    /// <summary>Why each service is restarted that mounts a file that differs between the two commits.</summary>
-    public async Task<IReadOnlyDictionary<string, string>> RestartsAsync(ComposeModel model, string? from, string to, CancellationToken cancellationToken) =>
-        options.Deploy.RestartOnMountChange && from is not null && from != to && await repository.HasCommitAsync(from, cancellationToken)
-            ? MountedFiles.Restarts(model, project.Folder, await repository.ChangedPathsAsync(from, to, cancellationToken))
-            : new Dictionary<string, string>();
+    /// <summary>What each service gets because of what it mounts, once <paramref name="commit"/> is checked out.</summary>
+    private async Task<IReadOnlyDictionary<string, MountReaction>> ReactionsAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    {
+        if (model.Services.All(s => s.Mounts.IsEmpty && s.Copies.IsEmpty)) { return Deployment.NoReactions; }
+        var head = await repository.HeadAsync(cancellationToken);
+        IReadOnlyCollection<string> pending = head == commit ? [] : await repository.ChangedPathsAsync(head, commit, cancellationToken);
+        var now = await mounts.ReadAsync(model, pending, cancellationToken);
+        return mounts.Reactions(model, now, await ContainerSet.LookAsync(engine, model.Project, cancellationToken));
+    }
 
     /// <param name="source">What it is resolved with; the settings of now when null.</param>
     public async Task<ComposeModel> ModelAsync(string commit, CancellationToken cancellationToken, ModelSource? source = null)
@@ -87,13 +91,14 @@ internal sealed class ReleasePlanning(
                 Source = source ?? ModelSource.Of(options),
                 Commit = commit,
                 Warnings = [.. ComposeWords.Warnings(resolved.ErrorTail)],
-                BuildSecrets = await BuildSecretValues.OfAsync(model, asked, runner, cancellationToken),
+                Values = await VariableValues.OfAsync(model, commit, asked, runner, cancellationToken),
             };
             return MayHaveWorkerKeys(asked)
-                ? model.WithHealthIgnored(WorkerKeys.IgnoringHealth(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken)))
+                ? model.With(KeysIn(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken), asked))
                 : model;
         }
-        catch (ToolFailedException e)
+        // One that somebody ended says nothing of the files, and may be asked again.
+        catch (ToolFailedException e) when (!e.BySignal)
         {
             var words = e.Tail.Length > 0 ? e.Tail.Trim() : e.Message;
             // Without the plugin docker takes compose's options for its own.
@@ -102,6 +107,18 @@ internal sealed class ReleasePlanning(
                 throw new WorkerException("docker has no compose plugin. Install compose v2 (Debian: docker-compose; Docker's own packages: docker-compose-plugin).", Remedy.NeedsPerson, e);
             }
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
+        }
+    }
+
+    private static IReadOnlyDictionary<string, ServiceKeys> KeysIn(string yaml, ComposeProject asked)
+    {
+        try
+        {
+            return WorkerKeys.Of(yaml);
+        }
+        catch (WorkerException e)
+        {
+            throw new WorkerException($"{string.Join(" or ", asked.Files().Paths)}: {e.Message}", e.Remedy, e);
         }
     }
 

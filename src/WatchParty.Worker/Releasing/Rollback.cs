@@ -92,7 +92,6 @@ internal sealed class Rollback(
     /// <param name="note">Receives what a person should know about it.</param>
     public async Task<Deployment> BringBackAsync(Served goal, ComposeModel? left, bool whole, Action<string> note, CancellationToken cancellationToken)
     {
-        var from = await repository.HeadAsync(cancellationToken);
         await repository.CheckOutAsync(goal.Commit, "going back", cancellationToken);
         var model = await planning.ModelAsync(goal.Commit, cancellationToken, goal.Source);
         var given = await kept.GiveBackAsync(model, goal, cancellationToken);
@@ -104,11 +103,11 @@ internal sealed class Rollback(
         foreach (var words in given.Notes) { note(words); }
         model = given.Model;
         if (left is not null && left.Project != model.Project) { await ownership.RemoveAsync(left.Project, [.. left.Services.Select(s => s.Name)], cancellationToken); }
-        var restarts = await planning.RestartsAsync(model, from, goal.Commit, cancellationToken);
         var images = goal.Services.Where(s => model.Services.Any(m => m.Name == s.Key)).ToDictionary(s => s.Key, s => s.Value.ImageId);
-        var deployment = await deployer.DecideAsync(model, restarts, whole, cancellationToken, images);
+        var deployment = await deployer.DecideAsync(model, whole, cancellationToken, images);
         var up = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pull: false);
         foreach (var words in up.Notes.Concat(await verifier.VerifyAsync(deployment, up, cancellationToken))) { note(words); }
+        await deployer.RememberAsync(deployment, up, cancellationToken);
         return deployment;
     }
 

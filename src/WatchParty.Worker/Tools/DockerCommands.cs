@@ -84,6 +84,20 @@ internal static class DockerCommands
             Timeout = waitTimeout + TimeSpan.FromMinutes(15),
         };
 
+    /// <summary>Restarts the containers of <paramref name="services"/> and of no other, with the hooks that they have.</summary>
+    public static ToolCommand ComposeRestart(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
+        Compose(project, commit, ["--progress", "plain", "restart", "--no-deps", "--", .. services]) with { Timeout = waitTimeout + TimeSpan.FromMinutes(15) };
+
+    /// <summary>Sends a signal to the first process of a container, by its own <c>kill</c> or by that of its shell.</summary>
+    public static ToolCommand Signal(ComposeProject project, string container, string signal, bool byShell)
+    {
+        string[] kill = ["kill", $"-{signal["SIG".Length..]}", "1"];
+        return InProject(project, new ToolCommand("docker", ["exec", container, .. byShell ? ["sh", "-c", string.Join(' ', kill)] : kill])) with
+        {
+            Timeout = TimeSpan.FromSeconds(30),
+        };
+    }
+
     /// <summary>Builds <paramref name="targets"/> of <paramref name="file"/>.</summary>
     /// <param name="withoutCache">Runs every step again and takes no cache source.</param>
     /// <param name="pull">Asks the registry for every base image again.</param>

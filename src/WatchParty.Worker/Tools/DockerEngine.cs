@@ -16,7 +16,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     /// <summary>From here on the size limits of a prune have their new names (api/docs/CHANGELOG.md of moby).</summary>
     private static readonly Version SizeLimits = new(1, 48);
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan RestartLimit = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan PruneLimit = TimeSpan.FromMinutes(15);
 
     private readonly SemaphoreSlim _connecting = new(1);
@@ -72,17 +72,11 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
         FindAsync($"containers/{Escape(id)}/json", DockerJson.Default.ContainerDetails, cancellationToken);
 
-    public async Task RestartAsync(string id, CancellationToken cancellationToken)
-    {
-        using var answer = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/restart", RestartLimit, cancellationToken);
-        await ThrowOnErrorAsync(answer, cancellationToken);
-    }
-
     public async Task RemoveContainerAsync(string id, CancellationToken cancellationToken)
     {
-        using var stopped = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/stop", RestartLimit, cancellationToken);
+        using var stopped = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/stop", StopLimit, cancellationToken);
         if (stopped.StatusCode is not (HttpStatusCode.NotModified or HttpStatusCode.NotFound)) { await ThrowOnErrorAsync(stopped, cancellationToken); }
-        using var removed = await SendAsync(HttpMethod.Delete, $"containers/{Escape(id)}?force=1", RestartLimit, cancellationToken);
+        using var removed = await SendAsync(HttpMethod.Delete, $"containers/{Escape(id)}?force=1", StopLimit, cancellationToken);
         // Somebody else removes it at this moment.
         if (removed.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Conflict)) { await ThrowOnErrorAsync(removed, cancellationToken); }
     }

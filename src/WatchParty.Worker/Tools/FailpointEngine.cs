@@ -33,8 +33,6 @@ internal sealed class FailpointEngine(IDockerEngine engine, Failpoints points) :
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
         AtAsync(() => engine.FindContainerAsync(id, cancellationToken));
 
-    public Task RestartAsync(string id, CancellationToken cancellationToken) => AtAsync(() => engine.RestartAsync(id, cancellationToken));
-
     public Task RemoveContainerAsync(string id, CancellationToken cancellationToken) =>
         AtAsync(() => engine.RemoveContainerAsync(id, cancellationToken));
 

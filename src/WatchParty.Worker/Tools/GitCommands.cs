@@ -75,8 +75,8 @@ internal static class GitCommands
     /// <summary>Untracked files, ignored ones too.</summary>
     public static ToolCommand Untracked(string folder, IEnumerable<string> below) => Read(folder, ["ls-files", "--others", "-z", "--", .. below]);
 
-    /// <summary>Tracked files with what git was told about them, one letter in front of each.</summary>
-    public static ToolCommand TrackedWithTags(string folder, IEnumerable<string> below) => Read(folder, ["ls-files", "-v", "-z", "--", .. below]);
+    /// <summary>Tracked files with their objects, and whether git looks at them in the working tree.</summary>
+    public static ToolCommand Index(string folder, IEnumerable<string> below) => Read(folder, ["ls-files", "-v", "--stage", "-z", "--", .. below]);
 
     public static ToolCommand Tracked(string folder) => Read(folder, "ls-files", "-z");
 

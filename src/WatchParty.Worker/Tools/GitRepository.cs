@@ -11,6 +11,11 @@ namespace WatchParty.Worker.Tools;
 /// <param name="Path">Relative to the root of the repository, with slashes.</param>
 internal sealed record TreeEntry(string Mode, string Object, string Path);
 
+/// <summary>A file of the index.</summary>
+/// <param name="IsCertain">Whether git would notice a file that differs from it: not when it is told to assume it unchanged, or to leave it
+/// out of the working tree.</param>
+internal sealed record IndexEntry(string Mode, string Object, string Path, bool IsCertain);
+
 internal sealed record CommitInfo(string Commit, string Subject, string Author, DateTimeOffset Time);
 
 /// <summary>The application's checkout.</summary>
@@ -148,11 +153,14 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
     public async Task<IReadOnlyList<string>> UntrackedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
         Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folders)), "The untracked files cannot be listed", cancellationToken));
 
+    /// <summary>Tracked files at or below <paramref name="paths"/>, as they are checked out.</summary>
+    public async Task<IReadOnlyList<IndexEntry>> IndexAsync(IReadOnlyCollection<string> paths, CancellationToken cancellationToken) =>
+        ParseIndex(await Git.OutputAsync(GitCommands.Index(Git.Folder, Relative(paths)), "The tracked files cannot be listed", cancellationToken));
+
     /// <summary>Tracked files at or below <paramref name="folders"/> whose changes git was told not to look for (<c>skip-worktree</c>,
     /// <c>assume-unchanged</c>).</summary>
     public async Task<IReadOnlyList<string>> UnwatchedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
-        [.. Paths(await Git.OutputAsync(GitCommands.TrackedWithTags(Git.Folder, Relative(folders)), "The tracked files cannot be listed", cancellationToken))
-            .Where(l => l.Length > 2 && (l[0] == 'S' || char.IsAsciiLetterLower(l[0]))).Select(l => l[2..])];
+        [.. (await IndexAsync(folders, cancellationToken)).Where(e => !e.IsCertain).Select(e => e.Path)];
 
     /// <summary>Paths that differ between two commits; a renamed file counts under both names.</summary>
     public async Task<IReadOnlyList<string>> ChangedPathsAsync(string from, string to, CancellationToken cancellationToken) =>
@@ -211,6 +219,14 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
         }
         return entries;
     }
+
+    internal static List<IndexEntry> ParseIndex(string output) =>
+    [
+        // "tag mode object stage TAB path"; the tag is S or a small letter for a file that git does not look at.
+        .. Paths(output).Select(line => (Tab: line.IndexOf('\t', StringComparison.Ordinal), Line: line)).Where(e => e.Tab > 0)
+            .Select(e => (Fields: e.Line[..e.Tab].Split(' '), Path: e.Line[(e.Tab + 1)..])).Where(e => e.Fields.Length == 4)
+            .Select(e => new IndexEntry(e.Fields[1], e.Fields[2], e.Path, e.Fields[0] == "H")),
+    ];
 
     private static string[] Paths(string output) => output.Split('\0', StringSplitOptions.RemoveEmptyEntries);
 

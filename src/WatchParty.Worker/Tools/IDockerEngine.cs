@@ -38,9 +38,6 @@ internal interface IDockerEngine
     /// <summary>The container, or null when it is gone.</summary>
     Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken);
 
-    /// <summary>Stops the container as gently as its configuration says, and starts it again.</summary>
-    Task RestartAsync(string id, CancellationToken cancellationToken);
-
     /// <summary>Stops the container as gently as its configuration says, and removes it; its volumes stay. One that is gone already is no error.</summary>
     Task RemoveContainerAsync(string id, CancellationToken cancellationToken);
 

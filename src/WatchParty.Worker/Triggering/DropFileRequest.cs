@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json.Serialization;
-using System.Text.RegularExpressions;
+using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Triggering;
 
@@ -13,9 +13,11 @@ internal enum DropFileKind
 
 /// <summary>What one flag asks for, right in form; whether the targets exist is for the handler to say.</summary>
 /// <param name="Targets">Names as written, without repetition; <c>all</c> alone when the flag names none.</param>
-internal sealed partial record DropFileRequest(DropFileKind Kind, IReadOnlyList<string> Targets)
+internal sealed record DropFileRequest(DropFileKind Kind, IReadOnlyList<string> Targets)
 {
-    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UnicodeEncoding LittleEndian = new(bigEndian: false, byteOrderMark: false, throwOnInvalidBytes: true);
+    private static readonly UnicodeEncoding BigEndian = new(bigEndian: true, byteOrderMark: false, throwOnInvalidBytes: true);
 
     public static IReadOnlyList<string> AllTargets { get; } = ["all"];
 
@@ -26,8 +28,7 @@ internal sealed partial record DropFileRequest(DropFileKind Kind, IReadOnlyList<
         string line;
         try
         {
-            var end = content.IndexOf((byte)'\n');
-            line = StrictUtf8.GetString(end < 0 ? content : content[..end]).TrimStart('\uFEFF').Trim();
+            line = FirstLine(content).Trim();
         }
         catch (DecoderFallbackException)
         {
@@ -37,14 +38,36 @@ internal sealed partial record DropFileRequest(DropFileKind Kind, IReadOnlyList<
         if (line.Length == 0) { return new DropFileRequest(kind, AllTargets); }
 
         string[] targets = [.. line.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct()];
-        if (targets.Length > 0 && targets.All(t => TargetName().IsMatch(t))) { return new DropFileRequest(kind, targets); }
+        if (targets.Length > 0 && targets.All(Names.IsService)) { return new DropFileRequest(kind, targets); }
         // What it says instead is not repeated: it may be anything, and the result is read by programs and terminals.
         fault = "its first line is not a list of service names; write all, or names like frontend,backend, or leave it empty";
         return null;
     }
 
-    [GeneratedRegex(@"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\z")]
-    private static partial Regex TargetName();
+    /// <summary>The text up to the first end of a line of any kind, in the encoding that its beginning tells: the shells of Windows write
+    /// UTF-16, some of their editors a mark in front.</summary>
+    private static string FirstLine(ReadOnlySpan<byte> content)
+    {
+        var (encoding, mark) = content switch
+        {
+            [0xef, 0xbb, 0xbf, ..] => (Utf8, 3),
+            [0xff, 0xfe, ..] => (LittleEndian, 2),
+            [0xfe, 0xff, ..] => (BigEndian, 2),
+            // Names are ASCII, of which UTF-16 makes every second byte 0.
+            [not 0, 0, ..] => (LittleEndian, 0),
+            [0, not 0, ..] => ((Encoding)BigEndian, 0),
+            _ => (Utf8, 0),
+        };
+        content = content[mark..];
+        var width = encoding == Utf8 ? 1 : 2;
+        for (var end = 0; end + width <= content.Length; end += width)
+        {
+            var unit = width == 1 ? content[end]
+                : encoding == LittleEndian ? content[end] | (content[end + 1] << 8) : (content[end] << 8) | content[end + 1];
+            if (unit is '\n' or '\r') { return encoding.GetString(content[..end]); }
+        }
+        return encoding.GetString(content);
+    }
 }
 
 /// <summary>How the work that a flag asked for ended.</summary>

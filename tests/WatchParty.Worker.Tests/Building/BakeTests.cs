@@ -146,7 +146,8 @@ public sealed class BakeTests
     public void ImageOf_ACacheSource_IsItsReference(string source, string? image) => Assert.Equal(image, Bake.ImageOf(source));
 
     [Theory]
-    [InlineData("backend", "backend")]
-    [InlineData("backend.v2", "backend_v2")]
-    public void Target_OfAService_HasNoDot(string service, string target) => Assert.Equal(target, Bake.Target(service));
+    [InlineData("backend", "^backend$")]
+    [InlineData("backend_v2", "^backend_v2$")]
+    [InlineData("backend.v2", "^backend_v2-[0-9a-f]{12}$")]
+    public void Target_OfAService_HasNoDot_AndIsThatOfNoOther(string service, string target) => Assert.Matches(target, Bake.Target(service));
 }

@@ -69,7 +69,7 @@ public sealed class LiveSetTests
         var live = new LiveService(model.Services.Single(), "c1", [new LiveStage("deps", "FROM a AS deps\nRUN echo $X"), new LiveStage(null, null)]);
         var result = Targets(model, [.. live.Targets()], new BuildOptions { Arguments = { ["B"] = "2$" } });
 
-        var (stage, own) = (result["app_web-0"]!, result["app_web-1"]!);
+        var (stage, own) = (result[$"{Bake.Target("app.web")}-0"]!, result[$"{Bake.Target("app.web")}-1"]!);
         Assert.Equal(("deps", "FROM a AS deps\nRUN echo $X"), ((string?)stage["target"], (string?)stage["dockerfile-inline"]));
         Assert.Null(stage["dockerfile"]);
         Assert.Equal(("final", "/c/D"), ((string?)own["target"], (string?)own["dockerfile"]));

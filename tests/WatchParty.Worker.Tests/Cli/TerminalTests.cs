@@ -65,7 +65,7 @@ public sealed class TerminalTests
     public void Plan_ReadsLikeADiff()
     {
         var plan = RecordBench.Plan(RecordBench.Commit, "backend");
-        plan = plan with { Services = [.. plan.Services.Select(s => s.Name == "redis" ? s with { RestartReason = "redis.conf changed" } : s)] };
+        plan = plan with { Services = [.. plan.Services.Select(s => s.Name == "redis" ? s with { Reason = "redis.conf changed", Reaction = new(MountHandling.Restart, "redis.conf changed") } : s)] };
 
         Assert.Equal(
             ["  + backend   build: backend/app changed", "    frontend  stays: no input changed", "  ~ redis     restart: redis.conf changed", "1 to build, 1 to restart, 0 to remove, 1 as they are."],

@@ -317,14 +317,14 @@ public abstract class EngineContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_restart_leaves_the_container_and_starts_it_anew()
+    public async Task A_restart_leaves_the_container_and_starts_it_anew_and_no_other()
     {
         await BuildAsync();
         await UpAsync();
         var before = await ContainerAsync("web");
         await UntilAsync(() => Task.FromResult(true));
 
-        await Engine.RestartAsync(before.Id, None);
+        Assert.Equal(0, (await Runner.RunAsync(DockerCommands.ComposeRestart(Project, "abc", TimeSpan.FromMinutes(1), "web"), None)).ExitCode);
 
         var after = await ContainerAsync("web");
         Assert.Equal((before.Id, "running"), (after.Id, after.State.Status));

@@ -39,9 +39,9 @@ public sealed class DeployerTests : IDisposable
         if (answer is not null) { _runner = new(answer); }
         var project = new ComposeProject(_folder, new(), "COMMIT", ImmutableDictionary<string, string?>.Empty);
         var ownership = new Ownership(project, _runner, _engine, null!, null!);
-        var deployer = new Deployer(new WorkerOptions(), null!, project, _runner, _engine, ownership, new ProgressFeed(),
-            NullLogger<Deployer>.Instance);
-        var deployment = new Deployment(Model, services is null ? null : [.. services], new Dictionary<string, string>(),
+        var tools = new DeploymentTools(new DeployOptions(), null!, project, _runner, _engine, new ProgressFeed());
+        var deployer = new Deployer(tools, _engine, ownership, new MountWatch(tools.Options, null!, null!), NullLogger<Deployer>.Instance);
+        var deployment = new Deployment(Model, services is null ? null : [.. services], Deployment.NoReactions,
             await _engine.LookAsync())
         { Images = images };
         return await deployer.UpAsync("abc", deployment, default, pull);

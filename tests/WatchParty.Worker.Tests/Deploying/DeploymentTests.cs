@@ -37,7 +37,7 @@ public sealed class DeploymentTests
     private static string Words(IEnumerable<ServiceEffect> effects) => string.Join('\n', effects.Select(e => $"{e.Service} {e.Image} {e.Action}: {e.Reason}"));
 
     private static string Effects(bool built, ContainerSet after, ContainerSet? before = null) =>
-        Words(new Deployment(Model, [], new Dictionary<string, string> { ["celery"] = "it mounts a, which changed" }, before ?? Set(Running)).Effects(Plan(built), after));
+        Words(new Deployment(Model, [], new Dictionary<string, MountReaction> { ["celery"] = new(MountHandling.Restart, "it mounts a, which changed") }, before ?? Set(Running)).Effects(Plan(built), after));
 
     [Fact]
     public void Nothing_Differs_WhenAllRunsAsItShould() => Assert.Empty(Differing(Set(Running)));
@@ -108,7 +108,7 @@ public sealed class DeploymentTests
     [Fact]
     public void Deployment_ThatIsUndone_SaysWhatWasReplacedOnTheWay()
     {
-        var deployment = new Deployment(Model, null, new Dictionary<string, string>(), Set([.. Running.Where(r => !r.StartsWith("celery", StringComparison.Ordinal)), "mail 9 m1 x", "post 8 m1 x"]));
+        var deployment = new Deployment(Model, null, Deployment.NoReactions, Set([.. Running.Where(r => !r.StartsWith("celery", StringComparison.Ordinal)), "mail 9 m1 x", "post 8 m1 x"]));
 
         Assert.Equal(
             """

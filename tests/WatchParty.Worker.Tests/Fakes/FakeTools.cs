@@ -56,6 +56,7 @@ internal sealed class FakeTools : IToolRunner
             _ when command.Program == "git" => _git.Answer(command),
             "buildx bake" => await Builder.BakeAsync(command, standardError, cancellationToken),
             _ when name.StartsWith("compose ", StringComparison.Ordinal) => await _compose.RunAsync(command, cancellationToken),
+            "docker exec" => Execute([.. command.Arguments.Skip(1)]),
             "docker pull" => Pull(command.Arguments[^1]),
             "docker push" => Push(command.Arguments[^1]),
             "docker context" => new ToolResult(0, "unix:///run/fake.sock\n", "", TimeSpan.Zero),
@@ -76,6 +77,16 @@ internal sealed class FakeTools : IToolRunner
             await standardError(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(result.ErrorTail)), cancellationToken);
         }
         return result;
+    }
+
+    private ToolResult Execute(IReadOnlyList<string> words)
+    {
+        if (_engine.FindContainer(words[0]) is not { } container || !container.Runs(_engine.Now))
+        {
+            return new ToolResult(1, "", $"Error response from daemon: container {words[0]} is not running", TimeSpan.Zero);
+        }
+        _engine.Executed.Add((container.Service, string.Join(' ', words.Skip(1))));
+        return new ToolResult(0, "", "", TimeSpan.Zero);
     }
 
     private ToolResult Pull(string image)

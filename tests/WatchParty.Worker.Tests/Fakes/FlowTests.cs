@@ -38,7 +38,7 @@ public sealed class FlowTests
         var model = await flow.RunAsync(() => flow.Get<ReleasePlanning>().ModelAsync(flow.Git.Head, flow.Stop));
 
         var deployment = await flow.RunAsync(() =>
-            flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
+            flow.Get<Deployer>().DecideAsync(model, whole: false, flow.Stop));
 
         Assert.Empty(deployment.Services!);
     }
@@ -50,7 +50,7 @@ public sealed class FlowTests
         await flow.ReleaseAsync();
         var model = await flow.RunAsync(() => flow.Get<ReleasePlanning>().ModelAsync(flow.Git.Head, flow.Stop));
         var deployment = await flow.RunAsync(() =>
-            flow.Get<Deployer>().DecideAsync(model, new Dictionary<string, string>(), whole: false, flow.Stop));
+            flow.Get<Deployer>().DecideAsync(model, whole: false, flow.Stop));
         await flow.RunAsync(() => flow.Get<HealthVerifier>().VerifyAsync(deployment, UpAnswer.Nothing, flow.Stop));
 
         flow.Engine.Containers.Single(c => c.Service == "web").Stop(flow.Clock.GetUtcNow());

@@ -50,7 +50,6 @@ public sealed class ApplicationFuzz
             // Names become folders, image names and arguments.
             Assert.All(model.Services, s => Assert.Matches("^[A-Za-z0-9_][A-Za-z0-9._-]*$", s.Name));
             Secrets.In(text, Project);
-            MountedFiles.Restarts(model, "/srv/app", ["x/y"]);
         }
         catch (WorkerException)
         {

@@ -239,7 +239,7 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
     {
         ComposeModel Model(string? value) => ComposeModel.Parse($$"""
             { "name": "app", "secrets": { "npm": { "environment": "TOKEN" } }, "services": { "backend": { "build": { "context": "{{In("backend")}}", "secrets": [ { "source": "npm" } ] } } } }
-            """) with { BuildSecrets = value is null ? [] : ImmutableDictionary<string, string>.Empty.Add("TOKEN", value) };
+            """) with { Values = value is null ? [] : ImmutableDictionary<string, string>.Empty.Add("TOKEN", value) };
         var before = (await ReadAsync(Model("one-value")))["backend"];
 
         Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model("two")))["backend"].BeyondCache(before));

@@ -183,12 +183,23 @@ public sealed class ReleasePlannerTests
     }
 
     [Fact]
-    public void Service_WhoseMountedFilesChanged_IsRestartedWhateverElse()
+    public void Service_WhoseMountedFilesChanged_GetsThemAndSaysWhy()
     {
-        var plan = ReleasePlanner.Plan(Facts() with { Restarts = new Dictionary<string, string> { ["celery"] = "it mounts a, which changed" } });
+        var reaction = new MountReaction(MountHandling.Restart, "it mounts a, which changed");
 
-        Assert.Equal([new("celery", "it mounts a, which changed")], plan.Restarts);
-        Assert.Equal(ServiceAction.Unchanged, plan.Services.Single(s => s.Name == "celery").Action);
+        var plan = ReleasePlanner.Plan(Facts() with { Reactions = new Dictionary<string, MountReaction> { ["celery"] = reaction } });
+
+        Assert.True(plan.HasReactions);
+        Assert.Equal((ServiceAction.Unchanged, reaction.Reason, reaction), plan.Services.Single(s => s.Name == "celery") is var s ? (s.Action, s.Reason, s.Reaction!) : default);
+    }
+
+    [Fact]
+    public void Service_WhoseChangesAreIgnored_SaysSoAndNeedsNothing()
+    {
+        var plan = ReleasePlanner.Plan(Facts() with { Reactions = new Dictionary<string, MountReaction> { ["celery"] = new(MountHandling.Ignore, "it mounts a, and is left as it is") } });
+
+        Assert.False(plan.HasReactions);
+        Assert.Equal("it mounts a, and is left as it is", plan.Services.Single(s => s.Name == "celery").Reason);
     }
 
     [Fact]

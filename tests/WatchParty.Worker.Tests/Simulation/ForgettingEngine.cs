@@ -34,8 +34,6 @@ internal sealed class ForgettingEngine(IDockerEngine engine) : IDockerEngine
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
         engine.FindContainerAsync(id, cancellationToken);
 
-    public Task RestartAsync(string id, CancellationToken cancellationToken) => engine.RestartAsync(id, cancellationToken);
-
     public Task RemoveContainerAsync(string id, CancellationToken cancellationToken) => engine.RemoveContainerAsync(id, cancellationToken);
 
     public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) =>

@@ -19,7 +19,7 @@ namespace WatchParty.Worker.Tests.Simulation;
 internal sealed class SimulationRun : IDisposable
 {
     private static readonly string[] Tables = ["step", "service", "release", "quarantine", "fresh_mark", "seal", "warm", "housekeeping",
-        "fact", "sqlite_sequence"];
+        "fact", "mounted", "sqlite_sequence"];
 
     private readonly string _folder = Directory.CreateDirectory(
         Path.Combine(Path.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"simulation-{Guid.NewGuid():N}")).FullName;

@@ -290,8 +290,8 @@ public sealed class DockerEngineTests
         using var fake = Engine(_ => FakeEngine.Json("""{ "message": "not a directory" }""", 500));
         using var engine = fake.Connect();
 
-        Assert.Contains("not a directory", (await Assert.ThrowsAsync<WorkerException>(() => engine.RestartAsync("abc", None))).Message, StringComparison.Ordinal);
-        Assert.Equal("POST /v1.45/containers/abc/restart HTTP/1.1", fake.Requests.Last());
+        Assert.Contains("not a directory", (await Assert.ThrowsAsync<WorkerException>(() => engine.RemoveContainerAsync("abc", None))).Message, StringComparison.Ordinal);
+        Assert.Equal("POST /v1.45/containers/abc/stop HTTP/1.1", fake.Requests.Last());
     }
 
     private static string Running => FakeEngine.Json("""{ "message": "a prune operation is already running" }""", 409);

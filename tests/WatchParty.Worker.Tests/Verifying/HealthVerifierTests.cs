@@ -35,11 +35,12 @@ public sealed class HealthVerifierTests
     private async Task<ImmutableArray<string>> VerifyAsync(ComposeModel model, UpAnswer? up = null, ContainerSet? before = null)
     {
         using var http = new HttpClient();
-        var deployer = new Deployer(new WorkerOptions { Deploy = _options }, null!, new ComposeProject("/", new(), "COMMIT",
-            ImmutableDictionary<string, string?>.Empty),
-            new AnsweringRunner(_ => throw new NotSupportedException()), _engine, null!, new ProgressFeed(), NullLogger<Deployer>.Instance);
+        var tools = new DeploymentTools(
+            _options, null!, new ComposeProject("/", new(), "COMMIT", ImmutableDictionary<string, string?>.Empty),
+            new AnsweringRunner(_ => throw new NotSupportedException()), _engine, new ProgressFeed());
+        var deployer = new Deployer(tools, _engine, null!, null!, NullLogger<Deployer>.Instance);
         var verifier = new HealthVerifier(_options, _engine, deployer, http, new ProgressFeed(), _time);
-        var verifying = verifier.VerifyAsync(new Deployment(model, null, new Dictionary<string, string>(), before ?? new([])),
+        var verifying = verifier.VerifyAsync(new Deployment(model, null, Deployment.NoReactions, before ?? new([])),
             up ?? UpAnswer.Nothing, default);
         while (!verifying.IsCompleted) { await Task.WhenAny(verifying, _time.AdvanceToNextTimerAsync(default)); }
         return await verifying;
@@ -194,7 +195,7 @@ public sealed class HealthVerifierTests
     {
         _engine.Runs("web", () => Running("unhealthy"));
 
-        Assert.Empty(await VerifyAsync(One().WithHealthIgnored(new HashSet<string> { "web" })));
+        Assert.Empty(await VerifyAsync(One().With(new Dictionary<string, ServiceKeys> { ["web"] = new(IgnoresHealth: true) })));
         Assert.InRange(Elapsed, 4.9, 5.2);
     }
 

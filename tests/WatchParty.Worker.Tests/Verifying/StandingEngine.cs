@@ -61,8 +61,6 @@ internal sealed class StandingEngine(TimeProvider time) : IDockerEngine
     public Task<VolumeDetails?> FindVolumeAsync(string name, CancellationToken cancellationToken) =>
         Task.FromResult(Volumes.GetValueOrDefault(name));
 
-    public Task RestartAsync(string id, CancellationToken cancellationToken) => Task.CompletedTask;
-
     public Task<Uri> EndpointAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<ImageSummary[]> ImagesAsync(string? reference, CancellationToken cancellationToken) => throw new NotSupportedException();

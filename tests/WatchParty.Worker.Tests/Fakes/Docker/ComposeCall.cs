@@ -67,7 +67,7 @@ internal sealed record ComposeCall(string Folder, string? Input, string Verb, IL
     /// <exception cref="FormatException">The file cannot be used; with the words of compose.</exception>
     public JsonObject Model()
     {
-        if (Input is not null && Flags["--file"].Contains("-")) { return JsonNode.Parse(Input)!.AsObject(); }
+        if (Input is not null && Flags["--file"].Contains("-")) { return ComposeFile.Interpolated(Input, Variables); }
         var name = Flags["--project-name"].Concat(Flags["-p"]).FirstOrDefault() ?? Variables.GetValueOrDefault("COMPOSE_PROJECT_NAME");
         var profiles = Flags["--profile"].Concat(
             (Variables.GetValueOrDefault("COMPOSE_PROFILES") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)).ToHashSet();

@@ -51,9 +51,16 @@ internal static partial class ComposeFile
         foreach (var (key, value) in model)
         {
             if (key is "secrets" or "configs" || key.StartsWith("x-", StringComparison.Ordinal)) { result[key] = value?.DeepClone(); }
+            foreach (var section in key is "secrets" or "configs" ? (result[key] as JsonObject ?? []).Select(s => s.Value!.AsObject()) : [])
+            {
+                if (section["file"] is { } file) { section["file"] = Path.GetFullPath(file.ToString(), folder); }
+            }
         }
         return result;
     }
+
+    /// <summary>A model that is given as it is.</summary>
+    public static JsonObject Interpolated(string text, IReadOnlyDictionary<string, string> variables) => Interpolate(JsonNode.Parse(text), variables)!.AsObject();
 
     private static JsonObject Read(string file)
     {

@@ -30,6 +30,12 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
     /// <summary>How many containers were made so far, and of which image and service.</summary>
     public List<(string Service, string Image)> Made { get; } = [];
 
+    /// <summary>The hooks that ran, in order.</summary>
+    public List<(string Service, string Command)> Hooks { get; } = [];
+
+    /// <summary>The commands that were run in containers, in order.</summary>
+    public List<(string Service, string Command)> Executed { get; } = [];
+
     public IReadOnlyList<ModelContainer> Containers
     {
         get { lock (_lock) { return [.. _containers]; } }

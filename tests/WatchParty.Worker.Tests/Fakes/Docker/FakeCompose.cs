@@ -42,6 +42,9 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
                 case "up":
                     await new Run(engine, time, step, call, errors, cancellationToken).UpAsync();
                     return new ToolResult(0, "", errors.ToString(), TimeSpan.Zero);
+                case "restart":
+                    await new Run(engine, time, step, call, errors, cancellationToken).RestartAsync();
+                    return new ToolResult(0, "", errors.ToString(), TimeSpan.Zero);
                 default:
                     throw new NotSupportedException($"docker compose {call.Verb}");
             }
@@ -125,6 +128,29 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
             foreach (var (name, service) in order) { await ConvergeAsync(name, service); }
             if (call.Has("--no-start")) { return; }
             foreach (var (name, service) in order) { await StartAsync(name, service); }
+        }
+
+        /// <summary>Every container of the named services, whether it runs or not, with the hooks around it.</summary>
+        public async Task RestartAsync()
+        {
+            foreach (var (name, service) in InOrder())
+            {
+                foreach (var container in ContainersOf(name))
+                {
+                    await step($"restart {container.Name}", cancellationToken);
+                    container.Start(Now);
+                    RunHooks(name, service);
+                }
+            }
+        }
+
+        private void RunHooks(string name, JsonObject service)
+        {
+            foreach (var command in (service["post_start"] as JsonArray ?? []).Select(h => string.Join(' ', (h!["command"] as JsonArray ?? []).Select(w => w!.ToString()))))
+            {
+                engine.Hooks.Add((name, command));
+                if (command.EndsWith("exit 3", StringComparison.Ordinal)) { throw new ComposeFailure($"{name} hook exited with status 3"); }
+            }
         }
 
         /// <summary>The services that are looked at, each behind those that it depends on.</summary>
@@ -394,6 +420,7 @@ internal sealed class FakeCompose(EngineModel engine, TimeProvider time, Func<st
                     throw new ComposeFailure($"Error response from daemon: driver failed programming external connectivity: Bind for {taken.HostIp}:{taken.HostPort} failed: port is already allocated");
                 }
                 container.Start(Now);
+                RunHooks(name, service);
             }
         }
 

@@ -70,13 +70,6 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
             Mounts = [.. found.Mounts],
         }, cancellationToken);
 
-    public Task RestartAsync(string id, CancellationToken cancellationToken) => AnswerAsync(() =>
-    {
-        var container = model.FindContainer(id) ?? throw Refused($"No such container: {id}");
-        container.Start(model.Now);
-        return true;
-    }, cancellationToken);
-
     public Task RemoveContainerAsync(string id, CancellationToken cancellationToken) => AnswerAsync(() =>
     {
         if (model.FindContainer(id) is { } container) { model.RemoveContainer(container); }

@@ -74,7 +74,8 @@ internal sealed class FakeGit
             "rev-list" => _here.Contains(arguments[^2]) ? Done("") : Failed(128, $"fatal: bad object {arguments[^2]}"),
             "ls-tree" => Done(Tree(arguments)),
             "ls-files" when arguments.Contains("--others") => Done(Lines(Below(Untracked, After(arguments, "--")))),
-            "ls-files" when arguments.Contains("-v") => Done(""),
+            "ls-files" when arguments.Contains("--stage") => Done(Lines(Below(_commits[Head].Files.Keys, After(arguments, "--"))
+                .Select(p => $"H 100644 {ObjectId(_commits[Head].Files[p])} 0\t{p}"))),
             "ls-files" => Done(Lines(_commits[Head].Files.Keys)),
             "diff-tree" => Done(Lines(Changed(arguments[^3], arguments[^2]))),
             "diff" or "diff-index" or "status" or "gc" or "submodule" => Done(""),
