@@ -14,9 +14,6 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
     /// <summary>What had begun to run before the stop reached it. What is quick, such as a COPY, may have ended and is in the cache now.</summary>
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
 
-    /// <summary>Bake's name of the target whose step that is; empty when there was only one.</summary>
-    public string Target { get; init; } = "";
-
     /// <summary>Targets into whose images BuildKit wrote their cache.</summary>
     public IReadOnlyCollection<string> WithCache { get; init; } = [];
 
@@ -107,8 +104,6 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
 
         public string? Error { get; private set; }
 
-        private string Target { get; set; } = "";
-
         /// <returns>Whether this is the first step that is not in the cache.</returns>
         public bool ShowsRun(TraceEvent e)
         {
@@ -122,14 +117,13 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             if (vertex is not { Started: not null, Cached: false, Error: null } || !name.IsCounted) { return false; }
             _begun.Add(name);
             if (WouldRun is not null) { return false; }
-            (WouldRun, Target) = (name.Text, name.Target);
+            WouldRun = name.Text;
             return true;
         }
 
         public GuardedBakeResult Result(string? error) => new(WouldRun, error)
         {
             Begun = _begun,
-            Target = Target,
             WithCache = [.. _caches.Select(c => _owners.GetValueOrDefault(c)).OfType<string>().Distinct()],
         };
     }

@@ -40,7 +40,7 @@ internal sealed class LiveSet(BuildOptions options, RemoteDockerfile remote)
 
     public async Task<LiveService> OfAsync(ComposeModel model, ComposeService service, string commit, CancellationToken cancellationToken)
     {
-        var text = await BuildBasisReader.DockerfileOfAsync(service.Build!, cancellationToken);
+        var text = BuildBasisReader.DockerfileOf(service.Build!);
         if (text.Length == 0) { text = await remote.ReadAsync(model, service, commit, cancellationToken); }
         return Of(service, commit, text, options.CommitArgument);
     }
