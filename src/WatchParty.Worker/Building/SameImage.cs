@@ -18,19 +18,23 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
 
     /// <param name="Same">Services whose build would give the image that they have.</param>
     /// <param name="WouldRun">Of the others: the first step that would run, where that is known.</param>
-    internal sealed record Answer(IReadOnlySet<string> Same, IReadOnlyDictionary<string, string> WouldRun);
+    /// <param name="Ran">Steps that had begun when a question was stopped; what is quick, such as a COPY, has ended and is in the cache now.</param>
+    internal sealed record Answer(IReadOnlySet<string> Same, IReadOnlyDictionary<string, string> WouldRun, IReadOnlyList<RanStep> Ran);
 
     /// <param name="deployed">The deployed release's services by name.</param>
     public async Task<Answer> AskAsync(ReleasePlan plan, IReadOnlyDictionary<string, DeployedService> deployed, CancellationToken cancellationToken)
     {
         HashSet<string> same = [];
         Dictionary<string, string> wouldRun = [];
+        List<RanStep> ran = [];
         // A builder of its own would have to hand each image over first.
         var open = options.Builder is not null ? [] : plan.Services.Where(s => s.AsksFirst && s.Before is not null).ToList();
         while (open.Count > 0)
         {
             progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
             var result = await bake.RunAsync(plan.Model, [.. open.Select(s => Question(plan.Model.Project, s))], makesImages: true, cancellationToken);
+            ran.AddRange(result.Begun.Select(b => new RanStep(
+                open.FirstOrDefault(s => open.Count == 1 || TargetOf(s) == b.Target)?.Name ?? "", b.Stage, b.Number, b.Text)));
             if (result.AllCached) { break; }
             // One that would run says nothing of those that had not begun; where one cannot be built, none is asked about any more.
             var begun = result.Begun.ToLookup(b => b.Target);
@@ -47,7 +51,7 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
             if ((await engine.FindImageAsync(name, cancellationToken))?.Id is { } id && id == deployed[service.Name].ImageId) { same.Add(service.Name); }
         }
         foreach (var service in plan.Services.Where(s => s.AsksFirst)) { await ForgetAsync(NameOf(plan.Model.Project, service.Name)); }
-        return new Answer(same, wouldRun);
+        return new Answer(same, wouldRun, ran);
     }
 
     private static string TargetOf(ServicePlan service) => $"{Bake.Target(service.Name)}-asked";

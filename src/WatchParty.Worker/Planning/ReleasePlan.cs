@@ -30,10 +30,16 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
     public string Name => Service.Name;
 }
 
+/// <summary>A step of a service that ran before its build began. The build finds it in the cache, but nobody was saved it.</summary>
+internal sealed record RanStep(string Service, string Stage, int Number, string Text);
+
 /// <summary>What a release of <paramref name="Commit"/> does, decided before anything is done.</summary>
 /// <param name="ConfigurationChanged">Whether compose has to look at the containers even when nothing is built.</param>
 internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableArray<ServicePlan> Services, bool ConfigurationChanged)
 {
+    /// <summary>Steps that had begun when BuildKit was asked, before the question was stopped.</summary>
+    public IReadOnlyList<RanStep> Ran { get; init; } = [];
+
     /// <summary>Whether networks, volumes, secrets or configs differ, which concerns the whole application.</summary>
     public bool ResourcesChanged { get; init; }
 

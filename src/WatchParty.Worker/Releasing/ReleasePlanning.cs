@@ -37,7 +37,7 @@ internal sealed class ReleasePlanning(
     {
         if (deployed is null || !plan.Services.Any(s => s.AsksFirst)) { return plan; }
         var answer = await sameImage.AskAsync(plan, deployed.Services, cancellationToken);
-        return ReleasePlanner.Answered(plan, answer.Same, answer.WouldRun);
+        return ReleasePlanner.Answered(plan, answer.Same, answer.WouldRun) with { Ran = answer.Ran };
     }
 
     /// <summary>A plan for a release that is gone back to: nothing is refused, since it served before.</summary>
