@@ -8,11 +8,8 @@ public sealed class MountReaderTests : IAsyncLifetime
 {
     private GitSandbox _sandbox = null!;
 
-    public async Task InitializeAsync()
-    {
+    public async Task InitializeAsync() =>
         _sandbox = await GitSandbox.CreateAsync(("conf/a", "one\n"), ("conf/b c", "one\n"), ("docs.md", "one\n"));
-        await _sandbox.GitAsync(_sandbox.Root, "clone", "--quiet", _sandbox.Remote, _sandbox.Checkout);
-    }
 
     public Task DisposeAsync()
     {
