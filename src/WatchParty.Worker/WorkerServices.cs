@@ -33,7 +33,7 @@ internal static class WorkerServices
         .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
         .AddSingleton(_ => new PruneSchedule(options.Prune))
         .AddSingleton<GitPoller>()
-        .AddSingleton<ImageCacheMetadata>().AddSingleton<BuilderCache>().AddSingleton<BuildDefinitions>().AddSingleton<GuardedBake>().AddSingleton<SameImage>().AddSingleton<MarkAndSweep>()
+        .AddSingleton<RemoteDockerfile>().AddSingleton<LiveSet>().AddSingleton<BuilderCache>().AddSingleton<BuildDefinitions>().AddSingleton<GuardedBake>().AddSingleton<SameImage>().AddSingleton<MarkAndSweep>()
         .AddSingleton<SealRecord>().AddSingleton<CacheSeals>().AddSingleton<WarmTimes>().AddSingleton<AfterRelease>().AddSingleton<Doctor>()
         .AddSingleton<WorkGate>().AddSingleton<Operations>().AddSingleton<ServiceStatusSource>().AddSingleton<VerbWork>();
 
@@ -49,6 +49,7 @@ internal static class WorkerServices
             p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ReleasingService>>()))
         .AddSingleton<FlagTries>().AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
+        .AddHostedService<TidyingService>()
         .AddSingleton(p => new MetricsRegistry(p.GetRequiredService<WorkGate>(), p.GetRequiredService<History>(), () => p.GetRequiredService<GitPoller>().State))
         .AddHostedService(p => new OtlpExport(options.Telemetry, p.GetRequiredService<MetricsRegistry>()))
         .AddHostedService(p => new PollWatch(() => p.GetRequiredService<GitPoller>().State, options, p.GetRequiredService<Notifier>(), p.GetRequiredService<TimeProvider>()))

@@ -21,6 +21,9 @@ internal sealed record BakeTarget(string Name, ComposeService Service, string Co
     /// <summary>Text that stands for the Dockerfile.</summary>
     public string? Dockerfile { get; init; }
 
+    /// <summary>A file that stands for the Dockerfile, with its ignore file beside it.</summary>
+    public string? DockerfilePath { get; init; }
+
     /// <summary>Where the cache is exported to; nowhere when null, and never where the compose file says unless it is a service's own build.</summary>
     public string? CacheTo { get; init; }
 
@@ -89,6 +92,11 @@ internal static class Bake
         {
             definition.Remove("dockerfile");
             definition["dockerfile-inline"] = dockerfile.Replace("${", "$${", StringComparison.Ordinal);
+        }
+        if (target.DockerfilePath is { } path)
+        {
+            definition.Remove("dockerfile-inline");
+            definition["dockerfile"] = path;
         }
         if (target.Image != target.Service.Image)
         {

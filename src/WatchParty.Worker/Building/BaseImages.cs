@@ -42,7 +42,7 @@ internal sealed class BaseImages(IDockerEngine engine, IToolRunner runner, Compo
 
     public async Task<BaseImageLookup> LookUpAsync(BuildSection build, ImageStore store, CancellationToken cancellationToken)
     {
-        var text = await BuildBasisReader.DockerfileOfAsync(build, cancellationToken);
+        var text = BuildBasisReader.DockerfileOf(build);
         var arguments = build.Arguments.SetItems(options.Arguments);
         List<string> remote = [], local = [];
         foreach (var image in Dockerfile.Parse(text).BaseImages(arguments, build.Target))

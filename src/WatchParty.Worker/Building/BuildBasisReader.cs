@@ -10,7 +10,7 @@ internal sealed class BuildBasisReader(BuildOptions options, IDockerEngine engin
     /// <param name="report">What the build, with others perhaps, looked up and resolved.</param>
     public async Task<BuildBasis> ReadAsync(BuildSection build, string commit, StepReport report, CancellationToken cancellationToken)
     {
-        var text = await DockerfileOfAsync(build, cancellationToken);
+        var text = DockerfileOf(build);
         var arguments = ArgumentsOf(build, options, commit);
         var resolved = report.BaseDigests;
         Dictionary<string, string> bases = [];
@@ -35,10 +35,10 @@ internal sealed class BuildBasisReader(BuildOptions options, IDockerEngine engin
         build.Arguments.SetItems(options.Arguments).SetItem(options.CommitArgument, commit);
 
     /// <summary>Text of the Dockerfile; empty when it cannot be read here, as with a context that is an address.</summary>
-    public static async Task<string> DockerfileOfAsync(BuildSection build, CancellationToken cancellationToken)
+    public static string DockerfileOf(BuildSection build)
     {
         if (build.DockerfileInline is { } text) { return text; }
         var file = Directory.Exists(build.Context) ? Path.GetFullPath(build.Dockerfile, build.Context) : build.Dockerfile;
-        return File.Exists(file) ? await File.ReadAllTextAsync(file, cancellationToken) : "";
+        return File.Exists(file) ? File.ReadAllText(file) : "";
     }
 }

@@ -7,10 +7,14 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Building;
 
 /// <summary>An image that was built, with what its build did.</summary>
-internal sealed record BuiltImage(ServicePlan Plan, string ImageId, BuildBasis Basis, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps);
+internal sealed record BuiltImage(ServicePlan Plan, string ImageId, BuildBasis Basis, TimeSpan Elapsed, IReadOnlyList<BuildStep> Steps)
+{
+    /// <summary>Whether every step is seen to have run.</summary>
+    public bool IsFresh => Steps.Count > 0 && Steps.All(s => s.State == StepState.Executed);
+}
 
 /// <summary>Builds the images of a plan; containers are not touched.</summary>
-internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BuildDefinitions definitions, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, CacheSeals seals, ProgressFeed progress, TimeProvider time)
+internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project, IToolRunner runner, IDockerEngine engine, BuildDefinitions definitions, BaseImages baseImages, CacheSources cacheSources, BuildBasisReader basisReader, BuilderCache builderCache, LiveSet liveSet, CacheSeals seals, ProgressFeed progress, TimeProvider time)
 {
     /// <param name="log">Receives every step and what it printed.</param>
     /// <param name="note">Receives what a person should know about this build.</param>
@@ -24,14 +28,15 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         if (plan.Builds.Count == 0) { return []; }
         var store = (await engine.InfoAsync(cancellationToken)).Store;
         List<BuiltImage> built = [];
-        // One bake builds everything at once. A fresh build goes target by target, because BuildKit merges equal steps of
-        // several targets and what is left of a merged one proves nothing.
-        var cached = plan.Builds.Where(b => !b.Fresh).ToList();
-        if (cached.Count > 0) { built.AddRange(await BakeAsync(plan, cached, store, pull: false, log, note, cancellationToken)); }
-        foreach (var fresh in plan.Builds.Where(b => b.Fresh))
+        // One bake builds everything at once, and another what is to be fresh. A step that several of its targets share runs once, and is the
+        // same step for each: what ran in this bake is fresh. A target whose steps do not all show that is built once more, by itself.
+        foreach (var together in plan.Builds.GroupBy(b => b.Fresh).OrderBy(g => g.Key))
         {
-            var pull = await RenewBaseImagesAsync(fresh, store, note, cancellationToken);
-            built.AddRange(await BakeAsync(plan, [fresh], store, pull, log, note, cancellationToken));
+            foreach (var image in await BakeAsync(plan, [.. together], store, log, note, cancellationToken))
+            {
+                if (together.Key && !image.IsFresh && together.Count() > 1) { built.AddRange(await BakeAsync(plan, [image.Plan], store, log, note, cancellationToken)); }
+                else { built.Add(image); }
+            }
         }
         return built;
     }
@@ -49,7 +54,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         return lookup.Pull;
     }
 
-    private async Task<IReadOnlyList<BuiltImage>> BakeAsync(ReleasePlan plan, IReadOnlyList<ServicePlan> services, ImageStore store, bool pull, BuildLog log, Action<string> note, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<BuiltImage>> BakeAsync(ReleasePlan plan, IReadOnlyList<ServicePlan> services, ImageStore store, BuildLog log, Action<string> note, CancellationToken cancellationToken)
     {
         var withoutCache = services[0].Fresh;
         List<BakeTarget> bake = [];
@@ -61,7 +66,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
             {
                 Image = service.Service.Image,
                 KeepsCacheTo = true,
-                Pull = service.Pull && await RenewBaseImagesAsync(service, store, note, cancellationToken),
+                Pull = (service.Pull || withoutCache) && await RenewBaseImagesAsync(service, store, note, cancellationToken),
             });
         }
         var file = Bake.File(plan.Model, await definitions.OfAsync(plan.Model, cancellationToken), bake, options.Build);
@@ -69,7 +74,7 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         var report = new StepReport(targets);
         var started = time.GetTimestamp();
         var result = await runner.RunAsync(
-            DockerCommands.Bake(project, options.Build, file, targets, withoutCache, pull),
+            DockerCommands.Bake(project, options.Build, file, targets, withoutCache, pull: false),
             (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log), token),
             cancellationToken);
         if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, report.Text); }
@@ -84,11 +89,18 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
             // A step that ran while the cache was brought back was not saved by it.
             List<BuildStep> steps = [.. report.StepsOf(Bake.Target(service.Name)).Select(s =>
                 s.State == StepState.Cached && restored.GetValueOrDefault(service.Name)?.HasRun(s) == true ? s with { State = StepState.Executed } : s)];
+            if (report.HasInlineCache(Bake.Target(service.Name)))
+            {
+                note($"{CacheNote(service.Service.Image)}, so a clear would not clear it; remove BUILDKIT_INLINE_CACHE and cache_to type=inline from its build");
+            }
             var basis = await basisReader.ReadAsync(service.Service.Build!, plan.Commit, report, cancellationToken);
             built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
         return built;
     }
+
+    /// <summary>How the note begins of an image that brings old results back after a clear.</summary>
+    public static string CacheNote(string image) => $"{image} carries BuildKit's cache metadata";
 
     private static bool IsStep(VertexEvent vertex) => vertex.Name.StartsWith('[') && !vertex.Name.Contains("internal]", StringComparison.Ordinal);
 
@@ -96,12 +108,13 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
     {
         var usable = await cacheSources.UsableAsync(service, store, options.Build.Builder is not null,
             dropped => note($"{dropped.Service}: cache_from {dropped.Source} was left out, because {dropped.Reason}"), cancellationToken);
-        var live = LiveSet.Of(service, plan.Commit, await BuildBasisReader.DockerfileOfAsync(service.Build!, cancellationToken));
         var records = (await builderCache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
-        if (await seals.RestoreAsync(plan.Model, live, records, note, cancellationToken) is not { } restored) { return [.. usable, .. seals.SourcesFor(service.Name)]; }
+        if (!seals.IsWiped(service.Name, records)) { return [.. usable, .. seals.SourcesFor(service.Name)]; }
+        var live = await liveSet.OfAsync(plan.Model, service, plan.Commit, cancellationToken);
+        if (await seals.RestoreAsync(plan.Model, live, "the builder cache was wiped by somebody else", note, cancellationToken) is not { } restored) { return usable; }
         wasRestored(restored);
         // Of several sources at once BuildKit may lose steps, so the seal comes alone.
-        return [restored.Source];
+        return restored.Source is { } source ? [source] : usable;
     }
 
     /// <summary>Of several targets built at once, the time of a service is that of its own steps.</summary>

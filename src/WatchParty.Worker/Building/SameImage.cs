@@ -32,10 +32,14 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
             progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
             var result = await bake.RunAsync(plan.Model, [.. open.Select(s => Question(plan.Model.Project, s))], makesImages: true, cancellationToken);
             if (result.AllCached) { break; }
-            // One that would run says nothing of the others; one that cannot be built is not asked about any more.
-            var changed = open.Find(s => open.Count == 1 || TargetOf(s) == result.Target);
-            if (changed is not null && result.WouldRun is { } step) { wouldRun[changed.Name] = step; }
-            open = changed is null ? [] : [.. open.Where(s => s != changed)];
+            // One that would run says nothing of those that had not begun; where one cannot be built, none is asked about any more.
+            var begun = result.Begun.ToLookup(b => b.Target);
+            var changed = open.Where(s => open.Count == 1 || begun.Contains(TargetOf(s))).ToList();
+            foreach (var service in changed.Where(_ => result.WouldRun is not null))
+            {
+                wouldRun[service.Name] = begun[TargetOf(service)].FirstOrDefault()?.Text ?? result.WouldRun!;
+            }
+            open = changed.Count == 0 ? [] : [.. open.Except(changed)];
         }
         foreach (var service in open)
         {

@@ -3,9 +3,9 @@ using System.Text.Json.Serialization;
 
 namespace WatchParty.Worker.Building;
 
-/// <summary>One value of a rawjson trace, as it is written. Its statuses (progress of transfers) are not read.</summary>
+/// <summary>One value of a rawjson trace, as it is written. How far its statuses are (bytes of transfers) is not read.</summary>
 internal sealed record SolveStatus(
-    IReadOnlyList<SolveStatus.Vertex?>? Vertexes, IReadOnlyList<SolveStatus.Log?>? Logs, IReadOnlyList<SolveStatus.Warning?>? Warnings)
+    IReadOnlyList<SolveStatus.Vertex?>? Vertexes, IReadOnlyList<SolveStatus.Status?>? Statuses, IReadOnlyList<SolveStatus.Log?>? Logs, IReadOnlyList<SolveStatus.Warning?>? Warnings)
 {
     public IEnumerable<TraceEvent> Events()
     {
@@ -15,6 +15,10 @@ internal sealed record SolveStatus(
             var inputs = vertex.Inputs?.OfType<string>().ToArray() ?? [];
             yield return new VertexEvent(
                 digest, name, inputs, vertex.Started, vertex.Completed, vertex.Cached, string.IsNullOrEmpty(vertex.Error) ? null : vertex.Error);
+        }
+        foreach (var status in Statuses ?? [])
+        {
+            if (status is { Vertex: { } digest, Id: { } id }) { yield return new StatusEvent(digest, id); }
         }
         foreach (var log in Logs ?? [])
         {
@@ -28,6 +32,8 @@ internal sealed record SolveStatus(
 
     internal sealed record Vertex(
         string? Digest, IReadOnlyList<string?>? Inputs, string? Name, DateTimeOffset? Started, DateTimeOffset? Completed, bool Cached, string? Error);
+
+    internal sealed record Status(string? Vertex, string? Id);
 
     internal sealed record Log(string? Vertex, int Stream, byte[]? Data);
 

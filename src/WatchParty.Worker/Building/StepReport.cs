@@ -14,6 +14,7 @@ internal sealed class StepReport
     private readonly Dictionary<string, StepLog> _logs = [];
     private readonly Queue<string> _text = new();
     private readonly List<Vertex> _failed = [];
+    private readonly HashSet<string> _inlineCaches = []; // digests of vertices
 
     /// <param name="targets">Bake targets of the build.</param>
     public StepReport(IReadOnlyCollection<string> targets)
@@ -56,6 +57,9 @@ internal sealed class StepReport
             case VertexEvent vertex:
                 Add(vertex);
                 break;
+            case StatusEvent { IsInlineCache: true } status:
+                _inlineCaches.Add(status.VertexDigest);
+                break;
             case LogEvent log:
                 if (!_logs.TryGetValue(log.VertexDigest, out var lines)) { _logs[log.VertexDigest] = lines = new StepLog(); }
                 lines.Add(log);
@@ -66,6 +70,9 @@ internal sealed class StepReport
                 break;
         }
     }
+
+    /// <summary>Whether BuildKit wrote the cache into the image of the target. Such an image brings old results back after a clear.</summary>
+    public bool HasInlineCache(string target) => _inOrder.Exists(v => Target(v) == Target(target) && _inlineCaches.Contains(v.Digest));
 
     /// <summary>The counted steps (<see cref="StepName.IsCounted"/>) of a target, stage by stage in the order the stages began.</summary>
     public IReadOnlyList<BuildStep> StepsOf(string target)

@@ -13,6 +13,14 @@ internal sealed record VertexEvent(
 /// <param name="Stream">1 for standard output, 2 for standard error.</param>
 internal sealed record LogEvent(string VertexDigest, int Stream, byte[] Data) : TraceEvent;
 
+/// <summary>A part of the work of a vertex: a transfer, or one act of an export.</summary>
+/// <param name="Id">What is done, in words.</param>
+internal sealed record StatusEvent(string VertexDigest, string Id) : TraceEvent
+{
+    /// <summary>Whether the cache is written into the image itself: BuildKit's own word for it (solver/llbsolver/solver.go).</summary>
+    public bool IsInlineCache => Id == "preparing layers for inline cache";
+}
+
 /// <summary>A remark of the frontend about the Dockerfile.</summary>
 internal sealed record WarningEvent(string VertexDigest, string Message) : TraceEvent;
 

@@ -12,9 +12,9 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Caching;
 
 /// <summary>A builder that was brought back for one service.</summary>
-/// <param name="Source">The cache source that the build itself has to be given.</param>
+/// <param name="Source">The cache source that the build itself has to be given; null when its own stage has nothing that lasts.</param>
 /// <param name="Ran">Steps that ran while it was brought back, because they changed since the seal. The build finds them in the cache, but nobody was saved them.</param>
-internal sealed record RestoredCache(string Source, IReadOnlyCollection<StepName> Ran)
+internal sealed record RestoredCache(string? Source, IReadOnlyCollection<StepName> Ran)
 {
     public bool HasRun(BuildStep step) => Ran.Any(r => r.Text == step.Text && r.Number == step.Number && Dockerfile.OwnName(r.Stage) == step.Stage);
 }
@@ -26,11 +26,12 @@ internal sealed record RestoredCache(string Source, IReadOnlyCollection<StepName
 /// imported only when the builder was wiped, one source at a time: of several at once BuildKit 0.25 and newer loses steps at random
 /// (combinedcache.go de-duplicates keys that are no longer unique). Containerd store: one folder with <c>mode=max</c>,
 /// imported on every build, because there a prune loses the keys of what it keeps (moby/buildkit pull request 7177).
+/// An image ends where the commit's own steps begin: nothing below gives the next commit anything.
 /// With <c>Build:CacheRegistry</c> the same is kept in a registry.
 /// </remarks>
 internal sealed class CacheSeals(
     BuildOptions options, ComposeProject project, StateFolder state, IToolRunner runner, IDockerEngine engine, BuilderCache cache, GuardedBake bake,
-    ImageCacheMetadata metadata, SealRecord record, ProgressFeed progress, TimeProvider time, ILogger<CacheSeals> logger)
+    SealRecord record, ProgressFeed progress, TimeProvider time, ILogger<CacheSeals> logger)
 {
     private const string Repository = "watchparty-cache";
     private const int LongestTag = 128;
@@ -43,62 +44,97 @@ internal sealed class CacheSeals(
         _ => [],
     };
 
+    /// <summary>Whether the service has to be sealed, because its image is not the one whose cache was.</summary>
+    public bool IsDue(string service, string? image) => record.Find(service) is not { Of: { } sealedImage } || sealedImage != image;
+
     /// <summary>Seals the cache of <paramref name="live"/> after its release. Every step of it is in the cache; if not, nothing is sealed.</summary>
-    public async Task SealAsync(ComposeModel model, IEnumerable<LiveService> live, long release, CancellationToken cancellationToken)
+    /// <param name="images">Id of each service's image.</param>
+    public async Task SealAsync(ComposeModel model, IEnumerable<LiveService> live, IReadOnlyDictionary<string, string?> images, long release, CancellationToken cancellationToken)
     {
         var onGraphDriver = options.Builder is null && (await engine.InfoAsync(cancellationToken)).Store == ImageStore.GraphDriver;
         foreach (var service in live)
         {
             progress.Report($"sealing the cache of {service.Service.Name}");
-            var began = await cache.NowAsync(cancellationToken);
+            var began = time.GetTimestamp();
+            var records = await cache.RecordsAsync(cancellationToken);
             var old = record.Find(service.Service.Name);
             var (seal, fault) = onGraphDriver
-                ? await SealAsImagesAsync(model, service, release, cancellationToken)
+                ? await SealAsImagesAsync(model, service.OfLasting(), release, cancellationToken)
                 : await SealAsOneAsync(model, service, release, cancellationToken);
             if (seal is null)
             {
                 logger.NotSealed(service.Service.Name, fault!);
                 continue;
             }
-            seal = seal with { Records = await UsedSinceAsync(began, cancellationToken), Seconds = Math.Round(time.GetElapsedTime(began.Timestamp).TotalSeconds, 3), SealedAt = time.GetUtcNow() };
+            seal = seal with
+            {
+                Of = images.GetValueOrDefault(seal.Service),
+                Records = await UsedSinceAsync(records, cancellationToken),
+                Seconds = Math.Round(time.GetElapsedTime(began).TotalSeconds, 3),
+                SealedAt = time.GetUtcNow(),
+            };
             record.Save(seal);
             logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
             await RemoveAsync(old, model.Project, except: seal, cancellationToken);
         }
+        // A cache image whose name has moved on; also one of a seal that was cut short.
+        await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
     }
 
-    /// <summary>Brings a wiped builder back as far as the next build of <paramref name="live"/> needs it: stage by stage, one source each.</summary>
-    /// <returns>Null when the builder is whole or nothing is sealed.</returns>
-    public async Task<RestoredCache?> RestoreAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
+    /// <summary>Whether records of the builder that the seal of <paramref name="service"/> stands for are gone.</summary>
+    /// <param name="records">Ids of the records that are there.</param>
+    public bool IsWiped(string service, IReadOnlySet<string> records) => record.Find(service) is { Images.Count: > 0 } seal && !seal.Records.All(records.Contains);
+
+    /// <summary>The worker itself removed records of the builder, and the service is warm all the same: what is gone is not to be missed.</summary>
+    /// <param name="records">Ids of the records that are left.</param>
+    public void Accept(string service, IReadOnlySet<string> records)
     {
-        if (record.Find(live.Service.Name) is not { Images.Count: > 0 } seal || seal.Records.All(records.Contains)) { return null; }
+        if (record.Find(service) is { } seal && !seal.Records.All(records.Contains)) { record.Save(seal with { Records = [.. seal.Records.Where(records.Contains)] }); }
+    }
+
+    /// <summary>Brings a wiped builder back as far as the next build of <paramref name="service"/> needs it: stage by stage, one source each.</summary>
+    /// <param name="cause">What wiped it, in words.</param>
+    /// <returns>Null when nothing is sealed, or the seal is gone too.</returns>
+    public async Task<RestoredCache?> RestoreAsync(ComposeModel model, LiveService service, string cause, Action<string> note, CancellationToken cancellationToken)
+    {
+        var name = service.Service.Name;
+        if (record.Find(name) is not { Images.Count: > 0 } seal) { return null; }
         if (await MissingAsync(seal, model.Project, cancellationToken) is { } missing)
         {
             // A source that is not here would be asked from a public registry.
-            note($"{live.Service.Name}: the builder cache was wiped by somebody else, and so was the sealed cache: {missing} is gone");
-            await RemoveAsync(model.Project, [seal.Service], cancellationToken);
+            note($"{name}: {cause}, and the sealed cache cannot bring it back: {missing} is gone");
+            await RemoveAsync(model.Project, [name], cancellationToken);
             return null;
         }
-        note($"{live.Service.Name}: the builder cache was wiped by somebody else; it is restored from the sealed cache");
+        note($"{name}: {cause}; it is restored from the sealed cache");
         List<StepName> ran = [];
-        foreach (var (target, image) in live.Targets().Zip(seal.Images).SkipLast(1))
+        string? own = null;
+        foreach (var target in service.OfLasting().Targets())
         {
-            progress.Report($"restoring the cache of {live.Service.Name} from {image}");
+            var image = seal.ImageOf(target.Stage, service.Stages.Select(s => s.Name).ToList().IndexOf(target.Stage));
+            if (image is null) { continue; }
+            if (target.Stage is null)
+            {
+                own = image;
+                continue;
+            }
+            progress.Report($"restoring the cache of {name} from {image}");
             // A step that changed since would run here; the stop leaves what comes before it restored.
             ran.AddRange((await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken)).Begun);
         }
-        return new RestoredCache(seal.Images[^1], ran);
+        return new RestoredCache(own, ran);
     }
 
     /// <summary>As <see cref="RestoreAsync"/>, with the service's own target: for a builder that is to be warm without a build.</summary>
-    /// <returns>Whether the service is warm again by its seal.</returns>
-    public async Task<bool> RestoreWholeAsync(ComposeModel model, LiveService live, IReadOnlySet<string> records, Action<string> note, CancellationToken cancellationToken)
+    /// <returns>Whether all that lasts of the service is warm again by its seal.</returns>
+    public async Task<bool> RestoreWholeAsync(ComposeModel model, LiveService live, string cause, Action<string> note, CancellationToken cancellationToken)
     {
-        var began = await cache.NowAsync(cancellationToken);
-        if (await RestoreAsync(model, live, records, note, cancellationToken) is not { Source: var image }) { return false; }
-        if (!(await bake.RunAsync(model, [live.Targets().Last() with { CacheFrom = [image] }], makesImages: false, cancellationToken)).AllCached) { return false; }
+        var records = await cache.RecordsAsync(cancellationToken);
+        if (await RestoreAsync(model, live, cause, note, cancellationToken) is not { } restored) { return false; }
+        var own = live.OfLasting().Targets().Where(t => t.Stage is null).Select(t => t with { CacheFrom = restored.Source is { } image ? [image] : [] }).ToList();
+        if (own.Count > 0 && !(await bake.RunAsync(model, own, makesImages: false, cancellationToken)).AllCached) { return false; }
         // What was restored has records of its own; the next build must not take them for a wiped builder.
-        record.Save(record.Find(live.Service.Name)! with { Records = await UsedSinceAsync(began, cancellationToken) });
+        record.Save(record.Find(live.Service.Name)! with { Records = await UsedSinceAsync(records, cancellationToken) });
         return true;
     }
 
@@ -113,8 +149,8 @@ internal sealed class CacheSeals(
         return null;
     }
 
-    private async Task<IReadOnlyList<string>> UsedSinceAsync(BuilderCache.Moment began, CancellationToken cancellationToken) =>
-        [.. (await cache.RecordsAsync(cancellationToken)).Where(r => r.Type == "regular" && r.LastUsedAt >= began.Engine).Select(r => r.ID)];
+    private async Task<IReadOnlyList<string>> UsedSinceAsync(IReadOnlyList<CacheRecord> before, CancellationToken cancellationToken) =>
+        [.. BuilderCache.Used(before, await cache.RecordsAsync(cancellationToken)).Where(r => r.Type == "regular").Select(r => r.ID)];
 
     /// <summary>Takes the seals of <paramref name="services"/> away, so that nothing of before a clear comes back.</summary>
     public async Task RemoveAsync(string project, IEnumerable<string> services, CancellationToken cancellationToken)
@@ -129,7 +165,7 @@ internal sealed class CacheSeals(
 
     private async Task<(Seal? Seal, string? Fault)> SealAsImagesAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
     {
-        var targets = live.Targets().Select((t, i) => t with { Image = ImageFor(model.Project, live, i), CacheTo = "type=inline" }).ToList();
+        var targets = live.Targets().Select(t => t with { Image = ImageOf(model.Project, live.Service.Name, t.Stage), CacheTo = "type=inline" }).ToList();
         foreach (var image in targets.Select(t => t.Image!))
         {
             if (await engine.FindImageAsync(image, cancellationToken) is { } there && !IsOurs(there, model.Project))
@@ -137,14 +173,17 @@ internal sealed class CacheSeals(
                 return (null, $"there is an image {image} that is not this worker's. Give it another name");
             }
         }
-        var result = await bake.RunAsync(model, targets, makesImages: true, cancellationToken);
-        if (!result.AllCached) { return (null, Fault(result)); }
-        foreach (var image in targets.Select(t => t.Image!))
+        if (targets.Count > 0)
         {
-            if (!await metadata.IsInAsync(image, cancellationToken)) { return (null, $"{image} carries no cache metadata"); }
-            if (options.CacheRegistry is not null) { await runner.OutputOfAsync(DockerCommands.Push(project, image), cancellationToken); }
+            var result = await bake.RunAsync(model, targets, makesImages: true, cancellationToken);
+            if (!result.AllCached) { return (null, Fault(result)); }
+            foreach (var target in targets)
+            {
+                if (!result.WithCache.Contains(target.Name)) { return (null, $"{target.Image} carries no cache metadata"); }
+                if (options.CacheRegistry is not null) { await runner.OutputOfAsync(DockerCommands.Push(project, target.Image!), cancellationToken); }
+            }
         }
-        return (new Seal(live.Service.Name, release, [.. targets.Select(t => t.Image!)], null, null, 0, 0, [], default) { Project = model.Project }, null);
+        return (new Seal(live.Service.Name, release, [.. targets.Select(t => t.Image!)], null, null, 0, 0, [], default) { Project = model.Project, Stages = [.. targets.Select(t => t.Stage)] }, null);
     }
 
     private async Task<(Seal? Seal, string? Fault)> SealAsOneAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
@@ -154,29 +193,42 @@ internal sealed class CacheSeals(
         // Never in the place of the one before: a half-written cache must not be the only one.
         var folder = reference is null ? Path.Combine(state.Cache, Names.Folder(name), string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
         var target = live.Targets().Last() with { CacheFrom = SourcesFor(name), CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
-        var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
-        var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.FaultOf(folder);
-        if (fault is null) { return (new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default), null); }
-        if (folder is not null && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
-        return (null, fault);
+        var isWhole = false;
+        try
+        {
+            if (folder is not null && record.Find(name)?.Folder is { } before) { LocalCache.Share(before, folder); }
+            var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
+            var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.Collect(folder);
+            isWhole = fault is null;
+            return (isWhole ? new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default) : null, fault);
+        }
+        finally
+        {
+            if (!isWhole && folder is not null && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        }
     }
 
     private async Task RemoveAsync(Seal? old, string project, Seal? except, CancellationToken cancellationToken)
     {
+        if (except?.Folder is { } current)
+        {
+            // Also what a worker left that was killed while it wrote.
+            foreach (var folder in Directory.EnumerateDirectories(Path.GetDirectoryName(current)!).Where(f => f != current)) { Directory.Delete(folder, recursive: true); }
+        }
         if (old is null) { return; }
         foreach (var image in old.Images.Except(except?.Images ?? []))
         {
             // A name that we once gave may be somebody else's by now.
             if (IsOurs(await engine.FindImageAsync(image, cancellationToken), old.Project ?? project)) { await engine.RemoveImageAsync(image, cancellationToken); }
         }
-        if (old.Folder is { } folder && folder != except?.Folder && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        if (old.Folder is { } gone && gone != except?.Folder && Directory.Exists(gone)) { Directory.Delete(gone, recursive: true); }
     }
 
     private static bool IsOurs(ImageDetails? image, string project) => image?.Config?.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project;
 
-    private string ImageFor(string project, LiveService live, int index) => options.CacheRegistry is { } registry
-        ? $"{registry}/{Names.Repository(project, live.Service.Name)}:buildcache{(live.Stages[index].Name is { } stage ? $"-{stage.ToLowerInvariant()}" : "")}"
-        : ImageFor(project, live.Service.Name, live.Stages[index].Name);
+    private string ImageOf(string project, string service, string? stage) => options.CacheRegistry is { } registry
+        ? $"{registry}/{Names.Repository(project, service)}:buildcache{(stage is null ? "" : $"-{stage.ToLowerInvariant()}")}"
+        : ImageFor(project, service, stage);
 
     /// <summary><c>watchparty-cache:PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. A name that is too long, or whose parts could be told
     /// apart in two ways, is cut and ends with a hash of them, after two dots that no other has.</summary>

@@ -1,6 +1,7 @@
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;
 
@@ -10,8 +11,8 @@ internal sealed record ColdService(string Name, string Step);
 
 /// <summary>Collects the builder cache by mark and sweep.</summary>
 /// <remarks>The mark builds the live set again. All of it is cached, so it takes a fraction of a second and touches exactly the records
-/// that the next build needs; the sweep removes what the mark did not touch. A mark never runs a step: it is stopped at
-/// the first that would, so that a night's prune never becomes a night's rebuild.</remarks>
+/// that the next build needs; the sweep removes, by their ids, what was there before and the mark did not touch. A mark never runs a step: it is
+/// stopped at the first that would, so that a night's prune never becomes a night's rebuild.</remarks>
 internal sealed class MarkAndSweep(GuardedBake bake, BuilderCache cache, CacheSeals seals, ProgressFeed progress)
 {
     /// <returns>The services of <paramref name="live"/> that are not warm.</returns>
@@ -20,8 +21,10 @@ internal sealed class MarkAndSweep(GuardedBake bake, BuilderCache cache, CacheSe
         List<ColdService> cold = [];
         foreach (var service in live)
         {
+            BakeTarget[] targets = [.. TargetsOf(service)];
+            if (targets.Length == 0) { continue; }
             progress.Report($"marking the cache of {service.Service.Name}");
-            var result = await bake.RunAsync(model, [.. TargetsOf(service)], makesImages: false, cancellationToken);
+            var result = await bake.RunAsync(model, targets, makesImages: false, cancellationToken);
             if (!result.AllCached) { cold.Add(new ColdService(service.Service.Name, result.WouldRun ?? result.Error!)); }
         }
         return cold;
@@ -31,11 +34,10 @@ internal sealed class MarkAndSweep(GuardedBake bake, BuilderCache cache, CacheSe
     private IEnumerable<BakeTarget> TargetsOf(LiveService service) =>
         seals.SourcesFor(service.Service.Name) is { Count: > 0 } sources ? [service.Targets().Last() with { CacheFrom = sources }] : service.Targets();
 
-    /// <summary>Removes every record that was not used since <paramref name="mark"/>.</summary>
-    /// <returns>The bytes freed.</returns>
-    public Task<long> SweepAsync(BuilderCache.Moment mark, bool keepCacheMounts, CancellationToken cancellationToken)
+    /// <param name="records">What goes; everything when null.</param>
+    public Task SweepAsync(IReadOnlyList<CacheRecord>? records, CancellationToken cancellationToken)
     {
         progress.Report("sweeping the cache");
-        return cache.RemoveAsync(mark, keepCacheMounts, cancellationToken);
+        return cache.RemoveAsync(records, cancellationToken);
     }
 }

@@ -15,6 +15,16 @@ internal sealed record Seal(
 {
     /// <summary>The compose project, which the images bear as a label; null in what an older program recorded.</summary>
     public string? Project { get; init; }
+
+    /// <summary>The stage of each of <see cref="Images"/>, null for the service's own target. An older program had an image for every stage.</summary>
+    public IReadOnlyList<string?>? Stages { get; init; }
+
+    /// <summary>Id of the image of which the cache was sealed: as long as the service has it, there is nothing to seal again.</summary>
+    public string? Of { get; init; }
+
+    /// <summary>The cache image of a stage; null when it has none.</summary>
+    /// <param name="index">Place of the stage among all that the service needs.</param>
+    public string? ImageOf(string? stage, int index) => (Stages is null ? index : Stages.ToList().IndexOf(stage)) is >= 0 and var at && at < Images.Count ? Images[at] : null;
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

@@ -64,7 +64,16 @@ internal sealed class VerbSession : IAsyncDisposable
         if (HistoryFile.SetAsideIfBroken(State.Database, TimeProvider.System) is { } aside) { Get<ILogger<Recovery>>().HistorySetAside(aside); }
         Get<ProgressFeed>().Reported += progress.Show;
         await Get<Operations>().RecoverAsync(always: false, Stop);
-        return await Get<VerbWork>().RunAsync(request, Stop);
+        var result = await Get<VerbWork>().RunAsync(request, Stop);
+        try
+        {
+            while (!await Get<Operations>().TidyAsync(Stop)) { }
+        }
+        catch (OperationCanceledException)
+        {
+            // The verb itself has come to its end; the next process goes on.
+        }
+        return result;
     }
 
     public async ValueTask DisposeAsync()

@@ -19,7 +19,7 @@ internal sealed record Check(string Name, CheckStatus Status, string Message, st
 /// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
 internal sealed class Doctor(
     WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, Forewarnings forewarnings,
-    CacheSources cacheSources, SealRecord seals, History history, ImageCacheMetadata cacheMetadata, Ownership ownership)
+    CacheSources cacheSources, SealRecord seals, History history, Ownership ownership)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
 
@@ -134,10 +134,10 @@ internal sealed class Doctor(
         var text = build.DockerfileInline ?? (File.Exists(dockerfile) ? await File.ReadAllTextAsync(dockerfile, cancellationToken) : "");
         if (build.Arguments.ContainsKey(argument) || options.Build.Arguments.ContainsKey(argument)) { return new(name, CheckStatus.Error, $"the build argument {argument} is set", "Remove it: it puts the cache into the shipped image, and a clear then clears nothing"); }
         if (text.Contains(argument, StringComparison.Ordinal)) { return new(name, CheckStatus.Error, $"{build.Dockerfile} names {argument}", "Remove it from the Dockerfile"); }
-        if (await engine.FindImageAsync(service.Image, cancellationToken) is null) { return new(name, CheckStatus.Ok, "no image is there yet"); }
-        return await cacheMetadata.IsInAsync(service.Image, cancellationToken)
+        var built = history.Last(100).FirstOrDefault(r => r.Services.Any(s => s.Name == service.Name && s.Action == ServiceAction.Built));
+        return built?.Notes?.Any(n => n.StartsWith(ImageBuilder.CacheNote(service.Image), StringComparison.Ordinal)) == true
             ? new(name, CheckStatus.Error, $"{service.Image} carries BuildKit's inline cache", "Force a rebuild after removing the option that put it there")
-            : new(name, CheckStatus.Ok, $"{service.Image} carries none");
+            : new(name, CheckStatus.Ok, built is null ? "no image was built yet" : $"{service.Image} carries none");
     }
 
     private Check DropFolder()

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Housekeeping;
 using WatchParty.Worker.Recording;
@@ -12,21 +13,18 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
     /// <summary>Time in which a piece of work ends if the limits of its parts hold, after a build of another one before it.</summary>
     public static TimeSpan Limit(WorkerOptions options) => (options.Build.Timeout * 2) + (options.Deploy.WaitTimeout * 8) + TimeSpan.FromHours(2);
 
+    // Of several asked for while one is under way, one more does.
+    private readonly Channel<bool> _tidying = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
     /// <param name="begins">Called when its turn has come.</param>
     public Task<ReleaseReport> ReleaseAsync(ReleaseRequest request, CancellationToken cancellationToken, Action? begins = null) => gate.RunAsync($"release ({request.Trigger})", async token =>
     {
         begins?.Invoke();
-        var report = await pipeline.RunAsync(request, token);
-        await TidyAsync(report, token);
-        return report;
+        return Followed(await pipeline.RunAsync(request, token));
     }, cancellationToken);
 
     public Task RefreshBaseImagesAsync(string trigger, CancellationToken cancellationToken) => gate.RunAsync("looking for newer base images", async token =>
-    {
-        var report = await baseImages.RunAsync(trigger, token);
-        if (report is not null) { await TidyAsync(report, token); }
-        return report;
-    }, cancellationToken);
+        await baseImages.RunAsync(trigger, token) is { } report ? Followed(report) : null, cancellationToken);
 
     public Task<ReleaseReport> RollBackAsync(long? release, string trigger, CancellationToken cancellationToken) =>
         gate.RunAsync($"rollback ({trigger})", token => rollback.RunAsync(release, trigger, token), cancellationToken);
@@ -45,9 +43,23 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
     public Task RecoverAsync(bool always, CancellationToken cancellationToken) => gate.RunAsync("recovery", async token =>
     {
         var resumed = await recovery.RunAsync(always, token);
-        if (resumed is not null) { await TidyAsync(resumed, token); }
-        return resumed;
+        // What the worker before did not come to.
+        if (always) { _tidying.Writer.TryWrite(true); }
+        return resumed is null ? null : Followed(resumed);
     }, cancellationToken);
+
+    /// <summary>Ends when something follows a release that <see cref="TidyAsync"/> has not done yet.</summary>
+    public async Task WaitForTidyingAsync(CancellationToken cancellationToken) => await _tidying.Reader.WaitToReadAsync(cancellationToken);
+
+    /// <summary>Does what follows the releases so far, if anything does. It ends at once for everything else that comes, and is then to be asked for again.</summary>
+    /// <returns>Whether nothing is left to do.</returns>
+    public async Task<bool> TidyAsync(CancellationToken cancellationToken)
+    {
+        if (!_tidying.Reader.TryRead(out _)) { return true; }
+        if (await gate.RunGivingWayAsync("tidying after a release", afterRelease.RunAsync, cancellationToken)) { return true; }
+        _tidying.Writer.TryWrite(true);
+        return false;
+    }
 
     private static HousekeepingReport Counted(HousekeepingReport report)
     {
@@ -55,8 +67,9 @@ internal sealed class Operations(WorkGate gate, ReleasePipeline pipeline, Manual
         return report;
     }
 
-    private async Task TidyAsync(ReleaseReport report, CancellationToken cancellationToken)
+    private ReleaseReport Followed(ReleaseReport report)
     {
-        if (report.Outcome == ReleaseOutcome.Succeeded) { await afterRelease.RunAsync(report, cancellationToken); }
+        if (report.Outcome == ReleaseOutcome.Succeeded) { _tidying.Writer.TryWrite(true); }
+        return report;
     }
 }

@@ -58,6 +58,9 @@ internal static partial class UnixFile
         if (RenamePath(from, to) != 0) { throw Failure("rename", from); }
     }
 
+    /// <summary>Gives a file the further name <paramref name="to"/>; false when the file system cannot.</summary>
+    public static bool TryLink(string from, string to) => LinkPath(from, to) == 0;
+
     /// <summary>Renames unless something has the name <paramref name="to"/> already; then it returns false.</summary>
     public static bool TryRenameToFreeName(string from, string to)
     {
@@ -97,6 +100,9 @@ internal static partial class UnixFile
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     private static partial int FLock(SafeFileHandle file, int operation);
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int LinkPath(string from, string to);
 
     [LibraryImport("libc", EntryPoint = "rename", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int RenamePath(string from, string to);

@@ -4,7 +4,9 @@ namespace WatchParty.Worker.Hosting;
 internal sealed class WorkGate(TimeProvider time) : IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1);
+    private readonly Lock _lock = new();
     private int _waiting;
+    private CancellationTokenSource? _givesWay;
 
     /// <summary>What is being done and since when, or null when idle.</summary>
     public (string Work, DateTimeOffset Since)? Current { get; private set; }
@@ -15,14 +17,20 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
 
     public async Task<T> RunAsync<T>(string name, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
-        Interlocked.Increment(ref _waiting);
+        CancellationTokenSource? minor;
+        lock (_lock)
+        {
+            _waiting++;
+            minor = _givesWay;
+        }
         try
         {
+            minor?.Cancel();
             await _gate.WaitAsync(cancellationToken);
         }
         finally
         {
-            Interlocked.Decrement(ref _waiting);
+            lock (_lock) { _waiting--; }
         }
         try
         {
@@ -31,6 +39,37 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
         }
         finally
         {
+            Current = null;
+            _gate.Release();
+        }
+    }
+
+    /// <summary>Lets minor work through: it begins when nothing else waits, and its token is cancelled as soon as something does.</summary>
+    /// <returns>Whether it came to its end; otherwise it is to be asked for again.</returns>
+    public async Task<bool> RunGivingWayAsync(string name, Func<CancellationToken, Task> work, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        // Left to the collector: its cancelling may still go on.
+        var giveWay = new CancellationTokenSource();
+        await using var stop = cancellationToken.Register(giveWay.Cancel);
+        try
+        {
+            lock (_lock)
+            {
+                if (_waiting > 0) { return false; }
+                _givesWay = giveWay;
+            }
+            Current = (name, time.GetUtcNow());
+            await work(giveWay.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (giveWay.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+        finally
+        {
+            lock (_lock) { _givesWay = null; }
             Current = null;
             _gate.Release();
         }

@@ -11,7 +11,7 @@ using WatchParty.Worker.Tools;
 namespace WatchParty.Worker.Housekeeping;
 
 /// <summary>Clears the build cache. Afterwards the next build of the targets uses no cache, whatever a prune may have left.</summary>
-internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
+internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, LiveSet liveSet, MarkAndSweep markAndSweep, CacheSeals seals, WarmTimes warmTimes, ReleasePlanning planning, GitRepository repository, FreshMarks freshMarks, History history, ProgressFeed progress, TimeProvider time, ILogger<CacheClearer> logger)
 {
     public const string All = "all";
     public const string Cleared = "Cleared";
@@ -45,22 +45,24 @@ internal sealed class CacheClearer(IDockerEngine engine, BuilderCache cache, Mar
 
         // Before anything is removed: a clear that is killed half-way must still give a fresh build.
         freshMarks.Add(services, trigger);
-        var before = (await cache.RecordsAsync(cancellationToken)).Count;
+        var before = await cache.RecordsAsync(cancellationToken);
+        var disk = await cache.DiskAsync(cancellationToken);
         await seals.RemoveAsync(model.Project, services, cancellationToken);
-        var freed = await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
+        await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
 
         // The others are marked, and so stay; when every service is cleared there is no mark, and everything goes.
-        var others = (await LiveSet.ReadAsync(model, history.Deployed()?.Services ?? new Dictionary<string, DeployedService>(), cancellationToken)).Where(l => !services.Contains(l.Service.Name)).ToList();
+        var others = (await liveSet.ReadAsync(model, history.Deployed()?.Services ?? new Dictionary<string, DeployedService>(), cancellationToken)).Where(l => !services.Contains(l.Service.Name)).ToList();
         var mark = await cache.NowAsync(cancellationToken);
         var cold = await markAndSweep.MarkAsync(model, others, cancellationToken);
-        warmTimes.Set(others.Select(o => o.Service.Name).Except(cold.Select(c => c.Name)), mark.Engine);
-        freed += await cache.RemoveAsync(others.Count == 0 ? null : mark, keepCacheMounts: false, cancellationToken);
+        warmTimes.Set(others.Select(o => o.Service.Name).Except(cold.Select(c => c.Name)), mark);
+        var going = others.Count == 0 ? null : BuilderCache.Untouched(before, await cache.RecordsAsync(cancellationToken), usedBefore: null, keepCacheMounts: false);
+        await markAndSweep.SweepAsync(going, cancellationToken);
 
         var left = await cache.RecordsAsync(cancellationToken);
-        var report = Report(Cleared, before, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)], BytesAfter = left.Sum(r => r.Size) };
-        var after = left.Count;
+        var freed = Math.Max(0, disk - await cache.DiskAsync(cancellationToken));
+        var report = Report(Cleared, before.Count, left.Count, freed, null) with { Notes = [.. NotesOf(left, others.Count == 0)], BytesAfter = left.Sum(r => r.Size) };
         history.Save(report);
-        logger.Cleared(string.Join(", ", services), before, after, freed);
+        logger.Cleared(string.Join(", ", services), before.Count, left.Count, freed);
         return report;
     }
 

@@ -152,7 +152,7 @@ internal sealed partial class Forewarnings(DeployOptions options, BuildOptions b
         ComposeModel model, ComposeService service, string commit, CancellationToken cancellationToken)
     {
         if ((service.Build ?? model.Built.FirstOrDefault(b => b.Image == service.Image)?.Build) is { } section
-            && await BuildBasisReader.DockerfileOfAsync(section, cancellationToken) is { Length: > 0 } text)
+            && BuildBasisReader.DockerfileOf(section) is { Length: > 0 } text)
         {
             var dockerfile = Dockerfile.Parse(text);
             var (check, from) = HealthChecks.Of(dockerfile, section.Target);

@@ -94,7 +94,7 @@ internal sealed class RunningRelease(
         {
             var image = images.First(i => i.Plan.Name == plan.BuiltFor(twin).Name);
             history.SaveBuild(id, twin.Name, image.ImageId, image.Basis, TimeSpan.Zero, [], [], []);
-            if (twin.Fresh && !IsFresh(image)) { history.NotFresh(id, twin.Name); }
+            if (twin.Fresh && !image.IsFresh) { history.NotFresh(id, twin.Name); }
         }
     }
 
@@ -175,16 +175,14 @@ internal sealed class RunningRelease(
     private static string DockerfileName(ServicePlan plan) =>
         plan.Service.Build!.DockerfileInline is not null ? "dockerfile_inline" : Path.Combine(Path.GetFileName(Path.TrimEndingDirectorySeparator(plan.Service.Build.Context)), plan.Service.Build.Dockerfile);
 
-    private static bool IsFresh(BuiltImage image) => image.Steps.Count > 0 && image.Steps.All(s => s.State != StepState.Cached);
-
     private void ProveFresh(BuiltImage image)
     {
-        if (IsFresh(image)) { return; }
+        if (image.IsFresh) { return; }
         var cached = image.Steps.Where(s => s.State == StepState.Cached).ToList();
         history.NotFresh(id, image.Plan.Name);
         Note(cached.Count > 0
             ? $"{image.Plan.Name} is not fresh: {cached.Count} steps came from the cache, the first is {cached[0].Text}"
-            : $"{image.Plan.Name} is not proven fresh: its build showed no step");
+            : $"{image.Plan.Name} is not proven fresh: its build did not show that every step ran");
     }
 }
 

@@ -117,19 +117,25 @@ internal static class DockerCommands
     }
 
     /// <summary>Runs <paramref name="targets"/> through the cache and makes nothing of them.</summary>
-    public static ToolCommand BakeNothing(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets)
+    public static ToolCommand BakeNothing(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets) =>
+        BakeTo("type=cacheonly", project, options, file, targets);
+
+    /// <summary>Writes the files of <paramref name="targets"/> into a folder.</summary>
+    public static ToolCommand BakeInto(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets, string folder) =>
+        BakeTo($"type=local,dest={folder}", project, options, file, targets);
+
+    private static ToolCommand BakeTo(string output, ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets)
     {
         var bake = Bake(project, options, file, targets, withoutCache: false, pull: false);
-        string[] nothing = ["--set", "*.output=type=cacheonly"];
-        return bake with { Arguments = bake.Arguments.Remove("--load").InsertRange(2, nothing) };
+        string[] set = ["--set", $"*.output={output}"];
+        return bake with { Arguments = bake.Arguments.Remove("--load").InsertRange(2, set) };
     }
 
-    /// <summary>Prunes the cache of a named builder; ages and types as in <c>buildx prune</c>, one type a call because old buildx has no "not".</summary>
-    public static ToolCommand PruneBuilder(string builder, TimeSpan? unusedFor, string? type, long? maxBytes) => new("docker",
+    /// <summary>Prunes the cache of a named builder; of <paramref name="ids"/> alone unless that is null.</summary>
+    public static ToolCommand PruneBuilder(string builder, IReadOnlyCollection<string>? ids, long? maxBytes) => new("docker",
     [
         "buildx", "prune", "--builder", builder, "--all", "--force",
-        .. unusedFor is { } age ? ["--filter", string.Create(CultureInfo.InvariantCulture, $"until={(long)Math.Ceiling(age.TotalMilliseconds)}ms")] : Array.Empty<string>(),
-        .. type is not null ? ["--filter", $"type={type}"] : Array.Empty<string>(),
+        .. ids is not null ? ["--filter", $"id={CacheRecord.Pattern(ids)}"] : Array.Empty<string>(),
         .. maxBytes is { } most ? ["--keep-storage", most.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
     ])
     { Timeout = TimeSpan.FromMinutes(30) };

@@ -95,12 +95,15 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         return [.. (usage.BuildCache ?? usage.BuildCacheUsage?.Items ?? []).Select(r => r.Parents is null ? r with { Parents = r.PlainParents } : r)];
     }
 
-    public async Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken)
+    public async Task<long> LayerBytesAsync(CancellationToken cancellationToken)
     {
-        List<string> filters = [];
-        if (notUsedSince is { } since) { filters.Add(Pair("until", since.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'", CultureInfo.InvariantCulture))); }
-        if (type is not null) { filters.Add(Pair("type", type)); }
-        var filter = filters.Count == 0 ? "" : $"&filters={Uri.EscapeDataString($"{{{string.Join(',', filters)}}}")}";
+        var usage = await GetAsync("system/df?type=image", DockerJson.Default.DiskUsage, cancellationToken);
+        return usage.ImageUsage?.TotalSize ?? usage.LayersSize;
+    }
+
+    public async Task<int> PruneCacheAsync(IReadOnlyCollection<string>? ids, long? maxBytes, CancellationToken cancellationToken)
+    {
+        var filter = ids is null ? "" : $"&filters={Filter("id", CacheRecord.Pattern(ids))}";
         if (maxBytes is { } most)
         {
             // An engine ignores a parameter that it does not know, and would then remove everything.
@@ -117,7 +120,7 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
                 continue;
             }
             var result = await ReadAsync(answer, DockerJson.Default.CachePruneAnswer, cancellationToken);
-            return (result.SpaceReclaimed, result.CachesDeleted?.Length ?? 0);
+            return result.CachesDeleted?.Length ?? 0;
         }
     }
 
@@ -131,23 +134,6 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     {
         using var answer = await SendAsync(HttpMethod.Get, $"distribution/{Escape(image)}/json", QuickLimit, cancellationToken);
         return answer.IsSuccessStatusCode;
-    }
-
-    public async Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await ConnectAsync(cancellationToken);
-            return await _http!.GetStreamAsync(new Uri($"{_prefix}images/{Escape(reference)}/get", UriKind.Relative), cancellationToken);
-        }
-        catch (HttpRequestException e) when (e.StatusCode is { } status)
-        {
-            throw new WorkerException($"The Docker Engine refused to save {reference}: {(int)status}", Remedy.RetriedByItself, e);
-        }
-        catch (HttpRequestException e)
-        {
-            throw Unreachable(e.InnerException?.Message ?? e.Message, e);
-        }
     }
 
     private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 
 namespace WatchParty.Worker.Tools;
 
@@ -127,8 +128,12 @@ internal sealed record ContainerHostConfiguration(ContainerRestartPolicy? Restar
 internal sealed record ContainerRestartPolicy(string? Name);
 
 /// <summary>One record of the builder cache, as <c>/system/df</c> lists it.</summary>
+/// <param name="Shared">Whether an image has the same layer, so that removing the record frees nothing.</param>
 internal sealed record CacheRecord([property: JsonRequired] string ID, [property: JsonRequired] string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
 {
+    /// <summary>How often builds used it; each use counts, so that a use is seen whatever the clock says.</summary>
+    public long UsageCount { get; init; }
+
     /// <summary>Records that it was made from; they stay as long as it does. The engine's name for it begins with a space (moby api/types).</summary>
     [JsonPropertyName(" Parents")]
     public string[]? Parents { get; init; }
@@ -136,15 +141,20 @@ internal sealed record CacheRecord([property: JsonRequired] string ID, [property
     /// <summary>The same under the name without the space.</summary>
     [JsonPropertyName("Parents")]
     public string[]? PlainParents { get; init; }
+
+    /// <summary>A prune filter for exactly these records: its value is a regular expression (moby builder-next, buildx commands/prune.go).</summary>
+    public static string Pattern(IEnumerable<string> ids) => $"^({string.Join('|', ids.Select(Regex.Escape))})$";
 }
 
-/// <param name="BuildCache">Up to API 1.51.</param>
-/// <param name="BuildCacheUsage">From API 1.52 on.</param>
-internal sealed record DiskUsage(CacheRecord[]? BuildCache, CacheUsage? BuildCacheUsage);
+/// <param name="BuildCache">Up to API 1.51, as <paramref name="LayersSize"/>.</param>
+/// <param name="BuildCacheUsage">From API 1.52 on, as <paramref name="ImageUsage"/>.</param>
+internal sealed record DiskUsage(CacheRecord[]? BuildCache, CacheUsage? BuildCacheUsage, long LayersSize, LayerUsage? ImageUsage);
+
+internal sealed record LayerUsage(long TotalSize);
 
 internal sealed record CacheUsage(CacheRecord[]? Items);
 
-internal sealed record CachePruneAnswer(string[]? CachesDeleted, long SpaceReclaimed);
+internal sealed record CachePruneAnswer(string[]? CachesDeleted);
 
 internal sealed record ImagePruneAnswer(long SpaceReclaimed);
 

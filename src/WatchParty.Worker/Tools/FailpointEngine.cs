@@ -24,9 +24,6 @@ internal sealed class FailpointEngine(IDockerEngine engine, Failpoints points) :
     public Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken) =>
         AtAsync(() => engine.PruneDanglingImagesAsync(label, cancellationToken));
 
-    public Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken) =>
-        AtAsync(() => engine.SaveImageAsync(reference, cancellationToken));
-
     public Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken) =>
         AtAsync(() => engine.RegistryHasAsync(image, cancellationToken));
 
@@ -48,9 +45,10 @@ internal sealed class FailpointEngine(IDockerEngine engine, Failpoints points) :
     public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
         AtAsync(() => engine.CacheRecordsAsync(cancellationToken));
 
-    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes,
-        CancellationToken cancellationToken) =>
-        AtAsync(() => engine.PruneCacheAsync(notUsedSince, type, maxBytes, cancellationToken));
+    public Task<long> LayerBytesAsync(CancellationToken cancellationToken) => AtAsync(() => engine.LayerBytesAsync(cancellationToken));
+
+    public Task<int> PruneCacheAsync(IReadOnlyCollection<string>? ids, long? maxBytes, CancellationToken cancellationToken) =>
+        AtAsync(() => engine.PruneCacheAsync(ids, maxBytes, cancellationToken));
 
     private Task<T> AtAsync<T>(Func<Task<T>> call, [CallerMemberName] string name = "") => points.AroundAsync($"engine {name}", call);
 

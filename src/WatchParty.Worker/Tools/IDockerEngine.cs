@@ -28,9 +28,6 @@ internal interface IDockerEngine
     /// <returns>The bytes freed. Layers that the builder cache holds as well are not counted.</returns>
     Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken);
 
-    /// <summary>The image as a tar stream (<c>docker save</c>); the caller disposes it.</summary>
-    Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken);
-
     /// <summary>Whether the registry of <paramref name="image"/> knows it, asked without pulling.</summary>
     Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken);
 
@@ -53,12 +50,14 @@ internal interface IDockerEngine
     /// <summary>Every record of the engine's builder cache.</summary>
     Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken);
 
-    /// <summary>Removes builder cache records that no build uses at the moment.</summary>
-    /// <param name="notUsedSince">Only those last used before this time of the engine's clock; all when null.</param>
-    /// <param name="type">Only those of this type; all when null.</param>
+    /// <summary>Bytes that the layers of all images take on the engine's disk; what several share counts once.</summary>
+    Task<long> LayerBytesAsync(CancellationToken cancellationToken);
+
+    /// <summary>Removes builder cache records that no build uses at the moment and that no other record was made from.</summary>
+    /// <param name="ids">Only these; all when null.</param>
     /// <param name="maxBytes">Stops when the cache is down to this size, the least recently used records first; no limit when null.</param>
-    /// <returns>The bytes freed and the number of records removed.</returns>
-    Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes, CancellationToken cancellationToken);
+    /// <returns>The number of records removed.</returns>
+    Task<int> PruneCacheAsync(IReadOnlyCollection<string>? ids, long? maxBytes, CancellationToken cancellationToken);
 }
 
 /// <summary>Calls that are made of others.</summary>

@@ -22,7 +22,9 @@ internal sealed class CacheView(Application app) : IDisposable
 
     public Task<IReadOnlyList<CacheRecord>> RecordsAsync() => _engine.CacheRecordsAsync(default);
 
-    public Task<bool> CarriesCacheAsync(string image) => new ImageCacheMetadata(_engine).IsInAsync(image, default);
+    /// <summary>Whether BuildKit's cache is in the image itself. The engine leaves it out of what it says of an image, so the image is looked into.</summary>
+    public static async Task<bool> CarriesCacheAsync(string image) =>
+        (await Command.ShellAsync($"docker save {image} | tar -xO --wildcards 'blobs/sha256/*' '*.json' 2>/dev/null | grep -ac moby.buildkit.cache.v0 || true")).Trim() != "0";
 
     /// <summary>Names of the cache images of a service.</summary>
     public async Task<IReadOnlyList<string>> CacheImagesAsync(string service) =>

@@ -46,10 +46,11 @@ public sealed class BuilderUsageTests
     {
         var records = BuilderCache.ParseUsage(Usage.ReplaceLineEndings(newLine));
         Assert.Equal(
-            [("k1p0yfm", "regular", false, true, 12_500_000L), ("xx9*", "exec.cachemount", true, false, 4096L), ("small", "source.local", false, false, 0L)],
+            [("k1p0yfm", "regular", false, true, 12_500_000L), ("xx9", "exec.cachemount", true, false, 4096L), ("small", "source.local", false, false, 0L)],
             records.Select(r => (r.ID, r.Type, r.InUse, r.Shared, r.Size)));
         Assert.Equal("[deps 2/3] RUN echo \"a: b\" && pip install", records[0].Description);
         Assert.All(records, r => Assert.Null(r.LastUsedAt));
+        Assert.Equal([3, 0, 0], records.Select(r => r.UsageCount));
     }
 
     [Theory]
@@ -69,20 +70,31 @@ public sealed class BuilderUsageTests
     public void Text_WithoutRecords_IsNone(string text) => Assert.Empty(BuilderCache.ParseUsage(text));
 
     [Fact]
-    public void Removable_IsWhatWasNotUsedSinceAndNothingThatStaysIsMadeFrom()
+    public void Untouched_IsWhatTheMarkDidNotUseAndNothingThatStaysIsMadeFrom()
     {
-        var mark = new DateTimeOffset(2026, 11, 22, 3, 30, 0, TimeSpan.Zero);
+        var night = new DateTimeOffset(2026, 11, 22, 3, 30, 0, TimeSpan.Zero);
         CacheRecord Record(string id, int seconds, string type = "regular", bool inUse = false, params string[] parents) =>
-            new(id, type, null, inUse, false, 1, mark.AddSeconds(seconds)) { Parents = parents };
-        CacheRecord[] records =
+            new(id, type, null, inUse, false, 1, night.AddSeconds(seconds)) { Parents = parents, UsageCount = 1 };
+        CacheRecord[] before =
         [
-            Record("base", -90), Record("middle", -80, parents: "base"), Record("live", 1, parents: "middle"),
+            Record("base", -90), Record("middle", -80, parents: "base"), Record("live", -75, parents: "middle"),
             Record("old", -70, parents: "base"), Record("older leaf", -60, parents: ["old", "gone"]),
-            Record("busy", -50, inUse: true), Record("mount", -40, BuilderCache.CacheMount), Record("exact", 0),
+            Record("busy", -50, inUse: true), Record("mount", -40, BuilderCache.CacheMount), Record("by count", -30),
             new("never used", "regular", null, false, false, 1, null),
         ];
-        Assert.Equal(["old", "older leaf"], BuilderCache.Removable(records, mark, keepCacheMounts: true).Select(r => r.ID));
-        Assert.Equal(["old", "older leaf", "mount"], BuilderCache.Removable(records, mark, keepCacheMounts: false).Select(r => r.ID));
-        Assert.Empty(BuilderCache.Removable([], mark, keepCacheMounts: true));
+        CacheRecord[] after =
+        [
+            .. before.Select(r => r.ID switch { "live" => r with { LastUsedAt = night }, "by count" => r with { UsageCount = 2 }, _ => r }), Record("new", -100),
+        ];
+
+        Assert.Equal(["live", "by count", "new"], BuilderCache.Used(before, after).Select(r => r.ID));
+        Assert.Equal(["old", "older leaf", "never used"], Ids(null, keepCacheMounts: true));
+        Assert.Equal(["old", "older leaf", "mount", "never used"], Ids(null, keepCacheMounts: false));
+        // Of a service that is cold it is only known when it last used what it has.
+        Assert.Equal(["old"], Ids(night.AddSeconds(-65), keepCacheMounts: true, [.. after.Where(r => r.ID != "older leaf")]));
+        Assert.Empty(Ids(night.AddSeconds(-65), keepCacheMounts: true));
+
+        IEnumerable<string> Ids(DateTimeOffset? usedBefore, bool keepCacheMounts, CacheRecord[]? then = null) =>
+            BuilderCache.Untouched(before, then ?? after, usedBefore, keepCacheMounts).Select(r => r.ID);
     }
 }

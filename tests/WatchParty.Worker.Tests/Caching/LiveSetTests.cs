@@ -24,7 +24,7 @@ public sealed class LiveSetTests
     [Fact]
     public void Live_AreTheStagesThatTheTargetNeedsWithItselfLast()
     {
-        var live = LiveSet.Of(Service("app"), "c1", ThreeStages);
+        var live = LiveSet.Of(Service("app"), "c1", ThreeStages, "COMMIT");
         Assert.Equal(["deps", "build", null], live.Stages.Select(s => s.Name));
         Assert.Equal("c1", live.Commit);
     }
@@ -32,22 +32,22 @@ public sealed class LiveSetTests
     [Fact]
     public void Live_OfAServiceWithATarget_EndsAtIt()
     {
-        Assert.Equal(["deps", null], LiveSet.Of(Service("app", target: "build"), "c1", ThreeStages).Stages.Select(s => s.Name));
-        Assert.Equal(["deps", null], LiveSet.Of(Service("app", target: "BUILD"), "c1", ThreeStages).Stages.Select(s => s.Name));
-        Assert.Equal([null], LiveSet.Of(Service("app", target: "tests"), "c1", ThreeStages).Stages.Select(s => s.Name));
+        Assert.Equal(["deps", null], LiveSet.Of(Service("app", target: "build"), "c1", ThreeStages, "COMMIT").Stages.Select(s => s.Name));
+        Assert.Equal(["deps", null], LiveSet.Of(Service("app", target: "BUILD"), "c1", ThreeStages, "COMMIT").Stages.Select(s => s.Name));
+        Assert.Equal([null], LiveSet.Of(Service("app", target: "tests"), "c1", ThreeStages, "COMMIT").Stages.Select(s => s.Name));
     }
 
     [Fact]
     public void Live_OfOneStageOrOfAFileThatCannotBeRead_IsTheTargetAlone()
     {
-        Assert.Equal([null], LiveSet.Of(Service("app"), "c1", "FROM base AS only\nRUN x").Stages.Select(s => s.Name));
-        Assert.Equal([null], LiveSet.Of(Service("app"), "c1", "FROM base\nRUN x").Stages.Select(s => s.Name));
+        Assert.Equal([null], LiveSet.Of(Service("app"), "c1", "FROM base AS only\nRUN x", "COMMIT").Stages.Select(s => s.Name));
+        Assert.Equal([null], LiveSet.Of(Service("app"), "c1", "FROM base\nRUN x", "COMMIT").Stages.Select(s => s.Name));
     }
 
     [Fact]
     public void Stage_WithoutAName_GetsOneInATextOfItsOwn()
     {
-        var live = LiveSet.Of(Service("app"), "c1", "FROM base\nRUN x\nFROM base\nCOPY --from=0 /x /\n");
+        var live = LiveSet.Of(Service("app"), "c1", "FROM base\nRUN x\nFROM base\nCOPY --from=0 /x /\n", "COMMIT");
         Assert.Equal([Dockerfile.NameFor(0), null], live.Stages.Select(s => s.Name));
         Assert.Equal("FROM base AS watchparty-stage-0\nRUN x\nFROM base AS watchparty-stage-1\nCOPY --from=0 /x /\n", live.Stages[0].Dockerfile);
 

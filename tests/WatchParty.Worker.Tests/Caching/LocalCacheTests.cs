@@ -47,6 +47,50 @@ public sealed class LocalCacheTests : IDisposable
     }
 
     [Fact]
+    public void Blobs_ThatTheIndexDoesNotName_Go()
+    {
+        Write(out _, out _);
+        var size = LocalCache.SizeOf(_folder);
+        File.WriteAllText(Path.Combine(_folder, "blobs", "sha256", "0123"), "of an earlier export");
+        Directory.CreateDirectory(Path.Combine(_folder, "ingest"));
+        File.WriteAllText(Path.Combine(_folder, "ingest", "begun"), "half");
+
+        Assert.Null(LocalCache.Collect(_folder));
+
+        Assert.Equal(size, LocalCache.SizeOf(_folder));
+        Assert.Null(LocalCache.FaultOf(_folder));
+    }
+
+    [Fact]
+    public void Blobs_OfACacheThatIsNotWhole_Stay()
+    {
+        Write(out var layer, out _);
+        File.Delete(PathOf(layer));
+        var other = Path.Combine(_folder, "blobs", "sha256", "0123");
+        File.WriteAllText(other, "of an earlier export");
+
+        Assert.NotNull(LocalCache.Collect(_folder));
+
+        Assert.True(File.Exists(other));
+    }
+
+    [Fact]
+    public void Blobs_OfTheCacheBefore_AreSharedAndEachCacheGoesByItself()
+    {
+        if (!OperatingSystem.IsLinux()) { return; }
+        Write(out var layer, out _);
+        var next = Path.Combine(_folder, "next");
+
+        LocalCache.Share(_folder, next);
+
+        var shared = Path.Combine(next, Path.GetRelativePath(_folder, PathOf(layer)));
+        Assert.Equal(Directory.GetFiles(Path.Combine(_folder, "blobs"), "*", SearchOption.AllDirectories).Length, Directory.GetFiles(next, "*", SearchOption.AllDirectories).Length);
+        File.Delete(PathOf(layer));
+        Assert.True(File.Exists(shared));
+        LocalCache.Share(Path.Combine(_folder, "nowhere"), next);
+    }
+
+    [Fact]
     public void Layer_ThatIsMissingOrCutShort_IsNamed()
     {
         Write(out var layer, out _);

@@ -368,15 +368,18 @@ public abstract class EngineContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Records_of_the_builder_are_there_and_go_when_they_were_not_used()
+    public async Task Records_of_the_builder_go_by_their_ids_and_no_other_goes()
     {
         await BuildAsync();
         var records = await Engine.CacheRecordsAsync(None);
         Assert.NotEmpty(records);
 
-        var kept = await Engine.PruneCacheAsync((await Engine.InfoAsync(None)).Time - TimeSpan.FromHours(1), null, null, None);
+        var unused = records.Where(r => records.All(c => c.Parents?.Contains(r.ID) != true)).Select(r => r.ID).First();
 
-        Assert.Equal(0, kept.Records);
+        Assert.Equal(0, await Engine.PruneCacheAsync(["nobody"], null, None));
+        Assert.Equal(1, await Engine.PruneCacheAsync([unused], null, None));
+
+        Assert.Equal(records.Select(r => r.ID).Except([unused]).Order(), (await Engine.CacheRecordsAsync(None)).Select(r => r.ID).Order());
     }
 
     private static string Sleeping(string more = "") => $$"""{"image": "watchparty-sample-base:1", "command": ["sleep", "1d"], "init": true{{more}} }""";

@@ -141,8 +141,12 @@ internal sealed class Flow : IDisposable
     });
 
     /// <summary>Releases what the remote has, and does what follows a release.</summary>
-    public Task<ReleaseReport> ReleaseAsync(bool forceRebuild = false) =>
-        RunAsync(() => Get<Operations>().ReleaseAsync(new ReleaseRequest("test", forceRebuild), Stop));
+    public Task<ReleaseReport> ReleaseAsync(bool forceRebuild = false) => RunAsync(async () =>
+    {
+        var report = await Get<Operations>().ReleaseAsync(new ReleaseRequest("test", forceRebuild), Stop);
+        await TidyAsync();
+        return report;
+    });
 
     /// <summary>Pushes these changes and releases them.</summary>
     public Task<ReleaseReport> ReleaseAsync(params (string Path, string? Content)[] changes)
@@ -154,7 +158,16 @@ internal sealed class Flow : IDisposable
     public Task<ReleaseReport> RollBackAsync(long? release = null) =>
         RunAsync(() => Get<Operations>().RollBackAsync(release, "test", Stop));
 
-    public Task RecoverAsync(bool always = true) => RunAsync(() => Get<Operations>().RecoverAsync(always, Stop));
+    public Task RecoverAsync(bool always = true) => RunAsync(async () =>
+    {
+        await Get<Operations>().RecoverAsync(always, Stop);
+        await TidyAsync();
+    });
+
+    private async Task TidyAsync()
+    {
+        while (!Stop.IsCancellationRequested && !await Get<Operations>().TidyAsync(Stop)) { }
+    }
 
     public Task<HousekeepingReport> ClearAsync(params string[] targets) =>
         RunAsync(() => Get<Operations>().ClearAsync(targets, "test", Stop));

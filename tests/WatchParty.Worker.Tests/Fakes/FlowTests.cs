@@ -67,7 +67,7 @@ public sealed class FlowTests
         using var flow = Flow.OfWebAndDatabase(store);
         await flow.ReleaseAsync();
         Assert.Equal("web", flow.Get<SealRecord>().All().Single().Service);
-        flow.Engine.PruneCache(null, null, null);
+        flow.Engine.PruneCache();
 
         var report = await flow.ReleaseAsync(
             ("web/Dockerfile", FlowApplication.Dockerfile.Replace("CMD", "ENV A=1\nCMD", StringComparison.Ordinal)));

@@ -88,4 +88,53 @@ public sealed class WorkGateTests : IDisposable
             return Task.FromResult(true);
         }, stop.Token);
     }
+
+    [Fact]
+    public async Task MinorWork_GivesWayAtOnceToWhatComesAndBeginsOnlyWhenNothingWaits()
+    {
+        List<string> log = [];
+        var minor = _gate.RunGivingWayAsync("minor", async token =>
+        {
+            log.Add("minor begins");
+            await Task.Delay(Timeout.InfiniteTimeSpan, _time, token);
+        }, CancellationToken.None);
+        Assert.Equal("minor", _gate.Current?.Work);
+        var (first, second) = (new TaskCompletionSource(), new TaskCompletionSource());
+        Task<bool> Ask(string name, Task until) => _gate.RunAsync(name, async _ =>
+        {
+            log.Add(name);
+            await until;
+            return true;
+        }, CancellationToken.None);
+
+        var release = Ask("release", first.Task);
+        Assert.False(await minor);
+        var again = _gate.RunGivingWayAsync("minor", _ =>
+        {
+            log.Add("minor again");
+            return Task.CompletedTask;
+        }, CancellationToken.None);
+        var clear = Ask("clear", second.Task);
+        first.SetResult();
+        await release;
+        // It asked before the clear did, and still lets it go first.
+        Assert.False(await again);
+        second.SetResult();
+        await clear;
+
+        Assert.Equal(["minor begins", "release", "clear"], log);
+        Assert.True(await _gate.RunGivingWayAsync("minor", _ => Task.CompletedTask, CancellationToken.None));
+        Assert.Null(_gate.Current);
+    }
+
+    [Fact]
+    public async Task MinorWork_ThatIsStoppedFromOutside_SaysSo()
+    {
+        using var stop = new CancellationTokenSource();
+        var minor = _gate.RunGivingWayAsync("minor", token => Task.Delay(Timeout.InfiniteTimeSpan, _time, token), stop.Token);
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => minor);
+        Assert.Equal(1, await _gate.RunAsync("one", _ => Task.FromResult(1), CancellationToken.None));
+    }
 }

@@ -25,9 +25,6 @@ internal sealed class ForgettingEngine(IDockerEngine engine) : IDockerEngine
     public Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken) =>
         engine.PruneDanglingImagesAsync(label, cancellationToken);
 
-    public Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken) =>
-        engine.SaveImageAsync(reference, cancellationToken);
-
     public Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken) =>
         engine.RegistryHasAsync(image, cancellationToken);
 
@@ -48,7 +45,8 @@ internal sealed class ForgettingEngine(IDockerEngine engine) : IDockerEngine
     public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
         engine.CacheRecordsAsync(cancellationToken);
 
-    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes,
-        CancellationToken cancellationToken) =>
-        engine.PruneCacheAsync(notUsedSince, type, maxBytes, cancellationToken);
+    public Task<long> LayerBytesAsync(CancellationToken cancellationToken) => engine.LayerBytesAsync(cancellationToken);
+
+    public Task<int> PruneCacheAsync(IReadOnlyCollection<string>? ids, long? maxBytes, CancellationToken cancellationToken) =>
+        engine.PruneCacheAsync(ids, maxBytes, cancellationToken);
 }

@@ -80,6 +80,11 @@ internal sealed class SimulatedWorker : IDisposable
             await (Task)Flags.Invoke(flags, [_stop.Token])!;
             return true;
         }));
+        // What stops it is a stop of the worker, or a kill of it.
+        foreach (var operations in new[] { mine.Operations, forFlags.Operations, forStart.Operations }.Distinct())
+        {
+            _ = _pump.Begin(() => TidyAsync(operations));
+        }
         _pump.Settle();
     }
 
@@ -162,6 +167,16 @@ internal sealed class SimulatedWorker : IDisposable
     {
         _ = _pump.Begin(() => _world.WorkAsync(name, () => work(_services.GetRequiredService<Operations>())));
         _pump.Settle();
+    }
+
+    /// <summary>As the service does, each time as a piece of work of its own.</summary>
+    private async Task TidyAsync(Operations operations)
+    {
+        while (true)
+        {
+            await operations.WaitForTidyingAsync(_stop.Token);
+            await _world.WorkAsync("tidying", () => operations.TidyAsync(_stop.Token));
+        }
     }
 
     private (Operations Operations, WorkGate Gate) Operations()

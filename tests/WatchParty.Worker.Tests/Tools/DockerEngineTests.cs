@@ -92,7 +92,7 @@ public sealed class DockerEngineTests
     {
         using var fake = Engine(_ => body is null ? null : FakeEngine.Json(body, 404));
 
-        await ErrorOfAsync(fake, e => e.SaveImageAsync("app:1", None));
+        await ErrorOfAsync(fake, e => e.LayerBytesAsync(None));
     }
 
     [Fact]
@@ -129,7 +129,7 @@ public sealed class DockerEngineTests
         });
         using var engine = fake.Connect();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.PruneCacheAsync(null, null, null, stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.PruneCacheAsync(null, null, stop.Token));
     }
 
     [Fact]
@@ -140,9 +140,9 @@ public sealed class DockerEngineTests
         var time = new HurriedTime();
         using var engine = fake.Connect(time);
 
-        Assert.Equal((5, 2), await engine.PruneCacheAsync(new DateTimeOffset(2027, 1, 2, 3, 4, 5, TimeSpan.FromHours(1)), "regular", null, None));
+        Assert.Equal(2, await engine.PruneCacheAsync(["one", "tw.o"], null, None));
         Assert.Equal([TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(2)], time.Waits);
-        Assert.Equal("""POST /v1.45/build/prune?all=1&filters={"until":["2027-01-02T02:04:05.0000000Z"],"type":["regular"]} HTTP/1.1""", Uri.UnescapeDataString(fake.Requests.Last()));
+        Assert.Equal("""POST /v1.45/build/prune?all=1&filters={"id":["^(one|tw\\.o)$"]} HTTP/1.1""", Uri.UnescapeDataString(fake.Requests.Last()));
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class DockerEngineTests
         var time = new HurriedTime();
         using var engine = fake.Connect(time);
 
-        var error = await Assert.ThrowsAsync<WorkerException>(() => engine.PruneCacheAsync(null, null, null, None));
+        var error = await Assert.ThrowsAsync<WorkerException>(() => engine.PruneCacheAsync(null, null, None));
 
         Assert.EndsWith("a prune operation is already running", error.Message, StringComparison.Ordinal);
         Assert.Equal(29, time.Waits.Count);
@@ -163,7 +163,7 @@ public sealed class DockerEngineTests
     {
         using var fake = Engine(_ => FakeEngine.Json("""{ "message": "disk error" }""", 500));
 
-        await ErrorOfAsync(fake, e => e.PruneCacheAsync(null, null, null, None));
+        await ErrorOfAsync(fake, e => e.PruneCacheAsync(null, null, None));
         Assert.Equal(2, fake.Requests.Count);
     }
 

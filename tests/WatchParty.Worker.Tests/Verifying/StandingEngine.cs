@@ -71,16 +71,16 @@ internal sealed class StandingEngine(TimeProvider time) : IDockerEngine
 
     public Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken) => throw new NotSupportedException();
-
     public Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task RemoveContainerAsync(string id, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes,
-        CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<long> LayerBytesAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<int> PruneCacheAsync(IReadOnlyCollection<string>? ids, long? maxBytes, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 }
 
 /// <summary>Answers every program in the way of a test, and keeps what was asked.</summary>

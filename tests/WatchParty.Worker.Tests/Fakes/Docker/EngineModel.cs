@@ -246,7 +246,7 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
         lock (_lock)
         {
             if (!_cache.TryGetValue(record, out var found)) { return false; }
-            _cache[record] = found with { LastUsedAt = Now };
+            _cache[record] = found with { LastUsedAt = Now, UsageCount = found.UsageCount + 1 };
             return true;
         }
     }
@@ -263,9 +263,8 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
         }
     }
 
-    /// <summary>Removes records of this type that were last used before then; what others were made from goes with the last of
-    /// them.</summary>
-    public IReadOnlyList<CacheRecord> PruneCache(DateTimeOffset? notUsedSince, string? type, long? maxBytes)
+    /// <summary>Removes these records, or all; what others were made from goes with the last of them, and not before.</summary>
+    public IReadOnlyList<CacheRecord> PruneCache(IReadOnlyCollection<string>? ids = null, long? maxBytes = null)
     {
         lock (_lock)
         {
@@ -274,8 +273,7 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
             {
                 if (maxBytes is { } most && _cache.Values.Sum(r => r.Size) <= most) { return gone; }
                 var parents = _cache.Values.SelectMany(r => r.Parents ?? []).ToHashSet();
-                var next = _cache.Values.Where(r => !parents.Contains(r.ID) && (type is null || r.Type == type)
-                    && (notUsedSince is not { } since || r.LastUsedAt < since))
+                var next = _cache.Values.Where(r => !parents.Contains(r.ID) && ids?.Contains(r.ID) != false)
                     .OrderBy(r => r.LastUsedAt).FirstOrDefault();
                 if (next is null) { return gone; }
                 _cache.Remove(next.ID);

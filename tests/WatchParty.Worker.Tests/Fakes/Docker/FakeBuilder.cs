@@ -163,6 +163,7 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                 }
                 made[stage.Index] = now;
             }
+            if (!options.Nothing) { yield return Export(target, prefix, CarriesCache(build)); }
             Finish(target, build, made[last.Index], keys, options);
         }
     }
@@ -171,7 +172,7 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
     {
         var exports = (build["cache-to"] as JsonArray ?? []).Select(c => Plain(c!.ToString())).ToList();
         var results = keys.Distinct().ToDictionary(k => k, k => _results[k]);
-        var inline = exports.Contains("type=inline") || (build["args"]?["BUILDKIT_INLINE_CACHE"]?.ToString() == "1");
+        var inline = CarriesCache(build);
         foreach (var fields in exports.Select(e => e.Split(',').Select(f => f.Split('=', 2)).Where(f => f.Length == 2)
             .ToDictionary(f => f[0], f => f[1])))
         {
@@ -201,6 +202,20 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
             .Select(t => Plain(t!.ToString()));
         engine.Load(image, names);
         Built.Add(target);
+    }
+
+    private static bool CarriesCache(JsonObject build) =>
+        (build["cache-to"] as JsonArray ?? []).Any(c => c!.ToString() == "type=inline") || build["args"]?["BUILDKIT_INLINE_CACHE"]?.ToString() == "1";
+
+    private string Export(string target, string prefix, bool withCache)
+    {
+        var digest = EngineModel.Digest("export", target);
+        return JsonSerializer.Serialize(new
+        {
+            vertexes = new[] { new { digest, name = prefix.Length > 0 ? $"[{prefix.Trim()}] exporting to image" : "exporting to image", started = engine.Now } },
+            statuses = (string[])["exporting layers", .. withCache ? ["preparing layers for inline cache"] : Array.Empty<string>()] is var acts
+                ? acts.Select(id => new { id, vertex = digest, current = 0 }) : null,
+        }) + "\n";
     }
 
     private bool IsCached(string key, string parent, JsonObject build)

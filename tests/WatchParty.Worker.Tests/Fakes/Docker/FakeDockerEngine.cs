@@ -1,5 +1,3 @@
-using System.Formats.Tar;
-using System.Text;
 using System.Text.RegularExpressions;
 using WatchParty.Worker.Tools;
 
@@ -46,9 +44,6 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
     public Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken) =>
         AnswerAsync(() => model.PruneDangling(label) * 1000L, cancellationToken);
 
-    public Task<Stream> SaveImageAsync(string reference, CancellationToken cancellationToken) => AnswerAsync(() =>
-        model.Find(reference) is { } image ? Save(image) : throw Refused($"No such image: {reference}"), cancellationToken);
-
     public Task<bool> RegistryHasAsync(string image, CancellationToken cancellationToken) =>
         AnswerAsync(() => model.Registry.ContainsKey(image), cancellationToken);
 
@@ -90,12 +85,10 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
     public Task<IReadOnlyList<CacheRecord>> CacheRecordsAsync(CancellationToken cancellationToken) =>
         AnswerAsync(() => model.Cache, cancellationToken);
 
-    public Task<(long Bytes, int Records)> PruneCacheAsync(DateTimeOffset? notUsedSince, string? type, long? maxBytes,
-        CancellationToken cancellationToken) => AnswerAsync(() =>
-    {
-        var gone = model.PruneCache(notUsedSince, type, maxBytes);
-        return (gone.Sum(r => r.Size), gone.Count);
-    }, cancellationToken);
+    public Task<long> LayerBytesAsync(CancellationToken cancellationToken) => AnswerAsync(() => model.Images.Count * 1000L, cancellationToken);
+
+    public Task<int> PruneCacheAsync(IReadOnlyCollection<string>? ids, long? maxBytes, CancellationToken cancellationToken) =>
+        AnswerAsync(() => model.PruneCache(ids, maxBytes).Count, cancellationToken);
 
     private Task<T> AnswerAsync<T>(Func<T> answer, CancellationToken cancellationToken)
     {
@@ -120,20 +113,6 @@ internal sealed class FakeDockerEngine(EngineModel model) : IDockerEngine
 
     private string[] DigestsOf(ModelImage image) => model.Store == ImageStore.GraphDriver ? [.. image.Digests]
         : [.. model.NamesOf(image.Id).Select(n => $"{ImageName.Split(n).Repository}@{image.Id}")];
-
-    private static Stream Save(ModelImage image)
-    {
-        var stream = new MemoryStream();
-        using (var archive = new TarWriter(stream, leaveOpen: true))
-        {
-            var text = image.HasCacheMetadata ? """{"config":{},"moby.buildkit.cache.v0":"e30="}""" : """{"config":{}}""";
-            archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile,
-                "config.json")
-            { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
-        }
-        stream.Position = 0;
-        return stream;
-    }
 
     private static WorkerException Refused(string words) => new($"The Docker Engine refused it: {words}", Remedy.RetriedByItself);
 }
