@@ -39,8 +39,11 @@ public sealed class NamesTests
     [Fact]
     public void KeptImages_AreApart_AndDockerTakesThem() =>
         AreApart(
-            from project in Projects from release in Releases from before in Either
-            from service in All select KeptImages.NameOf(project, release, service, before), @"\Awatchparty-release:[\w][\w.-]{0,127}\z");
+            from project in Projects
+            from release in Releases
+            from before in Either
+            from service in All
+            select KeptImages.NameOf(project, release, service, before), @"\Awatchparty-release:[\w][\w.-]{0,127}\z");
 
     [Theory]
     [InlineData("web", "web", "web", "shop-web")]
