@@ -12,7 +12,8 @@ namespace WatchParty.Worker.Building;
 /// cache, and what is made of them is the same image.</summary>
 /// <remarks>That nothing would run says nothing of <c>CMD</c>, <c>ENV</c>, <c>HEALTHCHECK</c> and labels, which are no steps; so the image is made
 /// under a name of ours and its id compared. Build secrets are in no cache key, so their change is decided before.</remarks>
-internal sealed class SameImage(BuildOptions options, IDockerEngine engine, GuardedBake bake, ProgressFeed progress)
+internal sealed class SameImage(
+    BuildOptions options, IDockerEngine engine, BuilderCache builderCache, CacheSeals seals, GuardedBake bake, ProgressFeed progress)
 {
     private const string Repository = "watchparty-asked";
 
@@ -27,8 +28,9 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
         HashSet<string> same = [];
         Dictionary<string, string> wouldRun = [];
         List<RanStep> ran = [];
-        // A builder of its own would have to hand each image over first.
-        var open = options.Builder is not null ? [] : plan.Services.Where(s => s.AsksFirst && s.Before is not null).ToList();
+        var records = (await builderCache.RecordsAsync(cancellationToken)).Select(r => r.ID).ToHashSet();
+        // A builder of its own would have to hand each image over first; one that was wiped knows nothing until the build restores it.
+        var open = options.Builder is not null ? [] : plan.Services.Where(s => s.AsksFirst && s.Before is not null && !seals.IsWiped(s.Name, records)).ToList();
         while (open.Count > 0)
         {
             progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
@@ -56,7 +58,7 @@ internal sealed class SameImage(BuildOptions options, IDockerEngine engine, Guar
 
     private static string TargetOf(ServicePlan service) => $"{Bake.Target(service.Name)}-asked";
 
-    private static BakeTarget Question(string project, ServicePlan service) => new(TargetOf(service), service.Service, service.Before!.Commit, [])
+    private BakeTarget Question(string project, ServicePlan service) => new(TargetOf(service), service.Service, service.Before!.Commit, seals.SourcesFor(service.Name))
     {
         Image = NameOf(project, service.Name),
         // Inline cache is part of the image's configuration.

@@ -38,7 +38,7 @@ internal static class PlanVerb
                     ["outcome"] = outcome,
                     ["commit"] = found.Commit,
                     ["previousCommit"] = found.Deployed?.Commit,
-                    ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = ActionOf(s).ToString(), ["reason"] = ReasonOf(s), ["fresh"] = s.Fresh })]),
+                    ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = ActionOf(s).ToString(), ["reason"] = s.Reason, ["asksFirst"] = s.AsksFirst, ["fresh"] = s.Fresh })]),
                     ["note"] = note,
                     ["notes"] = new JsonArray([.. (plan?.Notes ?? []).Select(n => JsonValue.Create(n))]),
                     ["error"] = found.Quarantine?.Reason,
@@ -72,7 +72,8 @@ internal static class PlanVerb
                 ServiceAction.Removed => ('-', "remove"),
                 _ => (' ', "stays"),
             };
-            yield return $"  {sign} {service.Name.PadRight(width)}  {does}: {EventText.OneLine(ReasonOf(service))}";
+            var reason = service.AsksFirst ? $"{service.Reason}, unless BuildKit finds that its build does not read that" : service.Reason;
+            yield return $"  {sign} {service.Name.PadRight(width)}  {does}: {EventText.OneLine(reason)}";
         }
         int Count(ServiceAction action) => plan.Services.Count(s => ActionOf(s) == action);
         yield return $"{Count(ServiceAction.Built)} to build, {Count(ServiceAction.Restarted)} to restart, {Count(ServiceAction.Removed)} to remove, {Count(ServiceAction.Unchanged)} as they are.";
@@ -80,9 +81,6 @@ internal static class PlanVerb
 
     private static ServiceAction ActionOf(ServicePlan service) =>
         service is { Action: ServiceAction.Unchanged, Reaction.Handling: MountHandling.Restart or MountHandling.Recreate } ? ServiceAction.Restarted : service.Action;
-
-    private static string ReasonOf(ServicePlan service) =>
-        service.AsksFirst ? $"{service.Reason}, unless BuildKit finds that its build does not read that" : service.Reason;
 
     private static bool ShapesThePlan(string path) => Path.GetFileName(path) is var name
         && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal) || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env" || name.StartsWith("Dockerfile", StringComparison.Ordinal));
