@@ -25,7 +25,7 @@ public sealed class BuildDefinitionTests : IDisposable
 
     [Theory]
     [InlineData("additional_contexts", "{f: ./web, i: docker-image://busybox, s: service:basis, g: https://example.org/a.git#main}")]
-    [InlineData("args", "{A: 1, B: null, C: $C_OF_ENV, D: $${x}, E: a$$b, F: \"%{x}\"}")]
+    [InlineData("args", "{A: 1, B: null, C: $C_OF_ENV, D: \"$${x}\", E: a$$b, F: \"%{x}\"}")]
     [InlineData("args", "[A=1, B, NOT_SET]")]
     [InlineData("cache_from", "[app:latest, \"type=local,src=./cache\"]")]
     [InlineData("cache_to", "[type=inline, \"type=local,dest=./cache\"]")]
