@@ -148,7 +148,7 @@ public sealed class WayBackTests
             python3 - '{Path.Combine(app.State, "history.db")}' <<'PYTHON'
             import sqlite3, sys
             history = sqlite3.connect(sys.argv[1])
-            history.executescript('DROP INDEX service_image; UPDATE service SET image_id = NULL WHERE inputs IS NULL; PRAGMA user_version = 3;')
+            history.executescript('DROP INDEX service_image; DROP TABLE mounted; UPDATE service SET image_id = NULL WHERE inputs IS NULL; PRAGMA user_version = 3;')
             for column in ('project', 'source', 'before'): history.execute('ALTER TABLE release DROP COLUMN ' + column)
             history.commit()
             PYTHON
