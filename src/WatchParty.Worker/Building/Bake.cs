@@ -37,8 +37,8 @@ internal static class Bake
     /// <summary>Label that every image built here carries, so that a prune removes nothing else. Its value is the compose project.</summary>
     public const string ProjectLabel = "watchparty.worker.project";
 
-    /// <summary>The version of compose: with it every image would get another id when compose is updated.</summary>
-    private const string VersionLabel = "com.docker.compose.version";
+    /// <summary>Compose's own labels have its version among them: every image would get another id when compose is updated.</summary>
+    private const string ComposeLabels = "com.docker.compose.";
 
     /// <summary>Arguments and inline Dockerfiles come from compose with <c>${</c> doubled already, and with nothing else.</summary>
     private static readonly string[] Doubled = ["args", "dockerfile-inline"];
@@ -101,7 +101,8 @@ internal static class Bake
         if (target["args"] is not JsonObject) { target["args"] = new JsonObject(); }
         foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, commit))) { target["args"]![name] = Escape(value); }
         if (target["labels"] is not JsonObject) { target["labels"] = new JsonObject(); }
-        target["labels"]!.AsObject().Remove(VersionLabel);
+        var labels = target["labels"]!.AsObject();
+        foreach (var name in labels.Select(l => l.Key).Where(k => k.StartsWith(ComposeLabels, StringComparison.Ordinal)).ToList()) { labels.Remove(name); }
         target["labels"]![ProjectLabel] = model.Project;
     }
 

@@ -43,14 +43,14 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
         foreach (var group in model.Built.GroupBy(s => TargetOf(s.Name)).SelectMany(same => same.Index()).GroupBy(s => s.Index, s => s.Item))
         {
             var targets = await TargetsAsync(Reduced(source, [.. group]), cancellationToken);
-            foreach (var service in group)
-            {
-                definitions[service.Name] = new BuildDefinition(targets[TargetOf(service.Name)]!.AsObject(), LinkedTo(TargetOf(service.Name), targets));
-            }
+            foreach (var service in group) { definitions[service.Name] = Of(service.Name, targets); }
         }
         _last = (model.Text, definitions.ToImmutable());
         return _last.Value.Definitions;
     }
+
+    /// <summary>That of a service among targets of bake.</summary>
+    internal static BuildDefinition Of(string service, JsonObject targets) => new(targets[TargetOf(service)]!.AsObject(), LinkedTo(TargetOf(service), targets));
 
     private async Task<JsonObject> TargetsAsync(JsonObject model, CancellationToken cancellationToken)
     {

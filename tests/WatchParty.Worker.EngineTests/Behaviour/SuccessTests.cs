@@ -3,6 +3,7 @@ using WatchParty.Worker.EngineTests.Harness;
 namespace WatchParty.Worker.EngineTests.Behaviour;
 
 /// <summary>What counts as a success, and what is said of one.</summary>
+[Trait("Store", "Containerd")]
 public sealed class SuccessTests
 {
     private const string Job = "    image: watchparty-sample-base:1\n    restart: \"no\"\n    command: [sh, -c, \"sleep 3; exit $CODE\"]\n";

@@ -26,6 +26,7 @@ public sealed class ReleasedOnce : IAsyncLifetime
 }
 
 /// <summary>Each reason why a step was not cached, from a real build.</summary>
+[Trait("Store", "Containerd")]
 public sealed class MissReasonTests(ReleasedOnce released) : IClassFixture<ReleasedOnce>
 {
     private const string System = "RUN echo PROJECT > /system";

@@ -228,8 +228,8 @@ internal sealed class Application : IAsyncDisposable
     public IReadOnlyList<string> TakeBuilds() =>
         [.. TakeDockerCalls().Where(c => c.StartsWith("buildx bake", StringComparison.Ordinal) && !c.Contains("cacheonly", StringComparison.Ordinal))
             .Select(c => c[(c.IndexOf("--file - ", StringComparison.Ordinal) + "--file - ".Length)..])
-            // Sealing has a target for each stage.
-            .Where(targets => !targets.EndsWith("-0", StringComparison.Ordinal) && !targets.Contains("-0 ", StringComparison.Ordinal))];
+            // Sealing has a target for each stage, and a question is no build.
+            .Where(targets => !targets.StartsWith("--print", StringComparison.Ordinal) && !targets.EndsWith("-0", StringComparison.Ordinal) && !targets.Contains("-0 ", StringComparison.Ordinal))];
 
     // The engine's side ------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,7 @@ internal static class KillPlan
 
     /// <summary>What the short form has in any case: where most is half done.</summary>
     private static readonly string[] Always =
-        ["compose up", "buildx bake", "git checkout", "state Deploying", "state Verifying", "state RollingBack", "state Succeeded",
-            "insert release", "insert quarantine", "clear-cache.flag"];
+        ["compose up", "git checkout", "state Verifying", "insert quarantine"];
 
     /// <summary>The kills of a piece of work.</summary>
     /// <param name="points">As <see cref="KillRuns.PointsOfAsync"/> has them.</param>

@@ -24,7 +24,7 @@ public sealed class KillTests(ITestOutputHelper output)
     private static readonly (string, string)[] OneThread = [("DOTNET_ThreadPool_ForceMinWorkerThreads", "1"), ("DOTNET_ThreadPool_ForceMaxWorkerThreads", "1")];
 
     /// <summary>Kills of the short form.</summary>
-    private const int ShortForm = 39;
+    private const int ShortForm = 18;
 
     private static int Runs => Number("KILL_RUNS", 1);
 

@@ -21,7 +21,11 @@ internal static class Definitions
         return folder;
     }
 
-    public static IReadOnlyDictionary<string, BuildDefinition> Of(ComposeModel model) => OfAsync(model, new Tools("2.40.3")).GetAwaiter().GetResult();
+    public static IReadOnlyDictionary<string, BuildDefinition> Of(ComposeModel model)
+    {
+        var targets = BuildTranslation.Targets(JsonNode.Parse(model.Text)!.AsObject());
+        return model.Built.ToDictionary(s => s.Name, s => BuildDefinitions.Of(s.Name, targets));
+    }
 
     public static async Task<IReadOnlyDictionary<string, BuildDefinition>> OfAsync(ComposeModel model, IToolRunner runner) =>
         await Asking(runner).OfAsync(model, CancellationToken.None);

@@ -14,8 +14,14 @@ internal sealed class Pump : SynchronizationContext, IDisposable
 
     public override void Post(SendOrPostCallback d, object? state)
     {
-        // What a killed worker left has nowhere to go on.
-        if (!_work.IsAddingCompleted) { _work.Add((d, state)); }
+        try
+        {
+            _work.Add((d, state));
+        }
+        catch (InvalidOperationException)
+        {
+            // What a killed worker left has nowhere to go on.
+        }
     }
 
     public override void Send(SendOrPostCallback d, object? state) => d(state);
