@@ -55,7 +55,8 @@ internal static class DockerCommands
         [
             "compose", "--ansi", "never", "--project-directory", files.Paths.Select(Path.GetDirectoryName).FirstOrDefault() ?? project.Folder,
             .. project.Options.EnvFiles.Concat(files.EnvFiles).SelectMany(f => new[] { "--env-file", f }), "--file", "-", .. arguments,
-        ])) with { Input = model });
+        ])) with
+        { Input = model });
     }
 
     /// <summary>What bake reads from the file of targets given on standard input.</summary>
