@@ -76,7 +76,9 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
 
     private async Task CheckAsync(JsonObject targets, CancellationToken cancellationToken)
     {
-        var known = await runner.RunAsync(DockerCommands.BakePrint(project, new JsonObject { ["target"] = targets.DeepClone() }.ToJsonString(), targets.Select(t => t.Key)), cancellationToken);
+        var file = new JsonObject(targets.Select(t => KeyValuePair.Create(t.Key, (JsonNode?)Bake.Escaped(t.Value!.DeepClone().AsObject()))));
+        var known = await runner.RunAsync(
+            DockerCommands.BakePrint(project, new JsonObject { ["target"] = file }.ToJsonString(), targets.Select(t => t.Key)), cancellationToken);
         if (known.ExitCode != 0) { throw Refused("docker buildx bake", known.ErrorTail); }
         var printed = JsonNode.Parse(known.Output)!["target"]!.AsObject();
         foreach (var (name, target) in targets)
