@@ -47,6 +47,7 @@ internal static class Bake
     public static string Target(string service) => BuildDefinitions.TargetOf(service);
 
     /// <param name="definitions">Those of the targets' services, by service.</param>
+    /// <exception cref="WorkerException">Two services have the same name for bake (<c>a.b</c> and <c>a_b</c>): one would be built in the other's place.</exception>
     public static BakeFile File(
         ComposeModel model, IReadOnlyDictionary<string, BuildDefinition> definitions, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
     {
@@ -55,6 +56,11 @@ internal static class Bake
         foreach (var target in targets)
         {
             var definition = definitions[target.Service.Name];
+            if (file.ContainsKey(target.Name))
+            {
+                var other = targets.First(t => t.Name == target.Name).Service.Name;
+                throw new WorkerException($"The services {other} and {target.Service.Name} have one name for docker buildx bake. Rename one", Remedy.NeedsPerson);
+            }
             file[target.Name] = Escaped(Own(definition.Target.DeepClone().AsObject(), target));
             AddOurs(file[target.Name]!.AsObject(), target.Commit, model, options);
             AllowedBy(definition.Target, entitlements);

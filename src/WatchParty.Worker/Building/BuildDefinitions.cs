@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
 

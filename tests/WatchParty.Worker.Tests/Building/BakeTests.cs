@@ -111,6 +111,18 @@ public sealed class BakeTests
     }
 
     [Fact]
+    public void Services_WithOneNameForBake_AreRefusedByTheirNames()
+    {
+        var model = ComposeModel.Parse("""{"name":"p","services":{"a.b":{"build":{"context":"/one"}},"a_b":{"build":{"context":"/two"}}}}""");
+        var definition = Definitions.Of(ComposeModel.Parse("""{"name":"p","services":{"a_b":{"build":{"context":"/two"}}}}"""))["a_b"];
+        Dictionary<string, BuildDefinition> definitions = new() { ["a.b"] = definition, ["a_b"] = definition };
+
+        var refused = Assert.Throws<WorkerException>(() =>
+            Bake.File(model, definitions, [.. model.Built.Select(s => new BakeTarget(Bake.Target(s.Name), s, "c", []))], new BuildOptions()));
+        Assert.Contains("a.b and a_b", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Stage_WithoutAnImage_HasNoTags()
     {
         var web = Web(change: t => t with { Image = null, Stage = "deps", Dockerfile = "FROM busybox AS deps\nRUN echo ${HOME}", CacheTo = "type=inline", KeepsCacheTo = false });
