@@ -125,7 +125,8 @@ internal static class Bake
         foreach (var entitlement in target["entitlements"] as JsonArray ?? []) { entitlements.Add(entitlement!.ToString()); }
     }
 
-    private static JsonObject Escaped(JsonObject target)
+    /// <summary>The target as bake has to be given it: it takes every text for a template.</summary>
+    internal static JsonObject Escaped(JsonObject target)
     {
         foreach (var (key, value) in target.ToList()) { target[key] = Escaped(value, Doubled.Contains(key)); }
         return target;
@@ -139,7 +140,6 @@ internal static class Bake
         _ => node?.DeepClone(),
     };
 
-    // Bake takes every text for a template.
     private static string Escape(string text) => HidePercent(text.Replace("${", "$${", StringComparison.Ordinal));
 
     private static string HidePercent(string text) => text.Replace("%{", "%%{", StringComparison.Ordinal);

@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
 
@@ -17,6 +15,8 @@ internal sealed record BuildDefinition(JsonObject Target, ImmutableDictionary<st
 /// and bake is asked whether it knows every key of it. Not for several threads at a time.</remarks>
 internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runner)
 {
+    private const string LinkPrefix = "target:";
+
     private static readonly Version Prints = new(2, 35);
 
     /// <summary>Keys that an older bake leaves out in silence, by compose's name. It does so in what it prints, too (json:"-" is only on others).</summary>
@@ -42,7 +42,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
         // Compose keeps only one of two services whose names differ in what bake does not allow in a name.
         foreach (var group in model.Built.GroupBy(s => TargetOf(s.Name)).SelectMany(same => same.Index()).GroupBy(s => s.Index, s => s.Item))
         {
-            var targets = await TargetsAsync(Reduced(source, [.. group]), cancellationToken);
+            var reduced = Reduced(source, [.. group]);
+            var targets = Renamed(await TargetsAsync(reduced, cancellationToken), reduced["services"]!.AsObject().Select(s => s.Key));
             foreach (var service in group) { definitions[service.Name] = Of(service.Name, targets); }
         }
         _last = (model.Text, definitions.ToImmutable());
@@ -50,7 +51,28 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
     }
 
     /// <summary>That of a service among targets of bake.</summary>
-    internal static BuildDefinition Of(string service, JsonObject targets) => new(targets[TargetOf(service)]!.AsObject(), LinkedTo(TargetOf(service), targets));
+    internal static BuildDefinition Of(string service, JsonObject targets) =>
+        new(targets[Names.Target(service)]!.AsObject(), LinkedTo(Names.Target(service), targets));
+
+    /// <summary>The targets by the worker's names for them, which no two services share.</summary>
+    internal static JsonObject Renamed(JsonObject targets, IEnumerable<string> services)
+    {
+        var names = services.ToDictionary(TargetOf, Names.Target);
+        var renamed = new JsonObject();
+        foreach (var (name, target) in targets)
+        {
+            var copy = target!.DeepClone().AsObject();
+            foreach (var (context, value) in (copy["contexts"] as JsonObject ?? []).ToList())
+            {
+                if (value!.ToString() is var text && text.StartsWith(LinkPrefix, StringComparison.Ordinal))
+                {
+                    copy["contexts"]![context] = LinkPrefix + names[text[LinkPrefix.Length..]];
+                }
+            }
+            renamed[names[name]] = copy;
+        }
+        return renamed;
+    }
 
     private async Task<JsonObject> TargetsAsync(JsonObject model, CancellationToken cancellationToken)
     {
@@ -76,7 +98,9 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
 
     private async Task CheckAsync(JsonObject targets, CancellationToken cancellationToken)
     {
-        var known = await runner.RunAsync(DockerCommands.BakePrint(project, new JsonObject { ["target"] = targets.DeepClone() }.ToJsonString(), targets.Select(t => t.Key)), cancellationToken);
+        var file = new JsonObject(targets.Select(t => KeyValuePair.Create(t.Key, (JsonNode?)Bake.Escaped(t.Value!.DeepClone().AsObject()))));
+        var known = await runner.RunAsync(
+            DockerCommands.BakePrint(project, new JsonObject { ["target"] = file }.ToJsonString(), targets.Select(t => t.Key)), cancellationToken);
         if (known.ExitCode != 0) { throw Refused("docker buildx bake", known.ErrorTail); }
         var printed = JsonNode.Parse(known.Output)!["target"]!.AsObject();
         foreach (var (name, target) in targets)
@@ -144,9 +168,9 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
         var open = new Queue<string>([target]);
         while (open.TryDequeue(out var name))
         {
-            foreach (var link in (targets[name]?["contexts"] as JsonObject ?? []).Select(c => c.Value!.ToString()).Where(c => c.StartsWith("target:", StringComparison.Ordinal)))
+            foreach (var link in (targets[name]?["contexts"] as JsonObject ?? []).Select(c => c.Value!.ToString()).Where(c => c.StartsWith(LinkPrefix, StringComparison.Ordinal)))
             {
-                var other = link["target:".Length..];
+                var other = link[LinkPrefix.Length..];
                 if (targets[other] is not JsonObject found || !linked.TryAdd(other, found)) { continue; }
                 open.Enqueue(other);
             }

@@ -111,6 +111,21 @@ public sealed class BakeTests
     }
 
     [Fact]
+    public async Task Services_WithOneNameForBake_AreBuiltEachByItsOwn_AlsoWhereAnotherIsBuiltOnOneOfThem()
+    {
+        var model = ComposeModel.Parse("""
+            {"name":"p","services":{"a.b":{"build":{"context":"/one"}},"a_b":{"build":{"context":"/two"}},
+             "web":{"build":{"context":"/three","additional_contexts":{"base":"service:a.b"}}}}}
+            """);
+        var definitions = await Definitions.OfAsync(model, new Definitions.Tools("2.26.1"));
+        var targets = JsonNode.Parse(Bake.File(model, definitions, [.. model.Built.Select(s => new BakeTarget(Bake.Target(s.Name), s, "c", []))], new BuildOptions()).Text)!["target"]!;
+
+        Assert.Equal("/one", targets[Bake.Target("a.b")]!["context"]!.ToString());
+        Assert.Equal("/two", targets["a_b"]!["context"]!.ToString());
+        Assert.Equal($"target:{Bake.Target("a.b")}", targets["web"]!["contexts"]!["base"]!.ToString());
+    }
+
+    [Fact]
     public void Stage_WithoutAnImage_HasNoTags()
     {
         var web = Web(change: t => t with { Image = null, Stage = "deps", Dockerfile = "FROM busybox AS deps\nRUN echo ${HOME}", CacheTo = "type=inline", KeepsCacheTo = false });

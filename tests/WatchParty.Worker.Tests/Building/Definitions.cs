@@ -23,7 +23,7 @@ internal static class Definitions
 
     public static IReadOnlyDictionary<string, BuildDefinition> Of(ComposeModel model)
     {
-        var targets = BuildTranslation.Targets(JsonNode.Parse(model.Text)!.AsObject());
+        var targets = BuildDefinitions.Renamed(BuildTranslation.Targets(JsonNode.Parse(model.Text)!.AsObject()), model.Services.Select(s => s.Name));
         return model.Built.ToDictionary(s => s.Name, s => BuildDefinitions.Of(s.Name, targets));
     }
 
