@@ -19,7 +19,7 @@ internal sealed class SameImage(
 
     /// <param name="Same">Services whose build would give the image that they have.</param>
     /// <param name="WouldRun">Of the others: the first step that would run, where that is known.</param>
-    /// <param name="Ran">Steps that had begun when a question was stopped; what is quick, such as a COPY, has ended and is in the cache now.</param>
+    /// <param name="Ran">Steps that ended before a question was stopped, and are in the cache now.</param>
     internal sealed record Answer(IReadOnlySet<string> Same, IReadOnlyDictionary<string, string> WouldRun, IReadOnlyList<RanStep> Ran);
 
     /// <param name="deployed">The deployed release's services by name.</param>
@@ -35,7 +35,7 @@ internal sealed class SameImage(
         {
             progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
             var result = await bake.RunAsync(plan.Model, [.. open.Select(s => Question(plan.Model.Project, s))], makesImages: true, cancellationToken);
-            ran.AddRange(result.Begun.Select(b => new RanStep(
+            ran.AddRange(result.Ran.Select(b => new RanStep(
                 open.FirstOrDefault(s => open.Count == 1 || TargetOf(s) == b.Target)?.Name ?? "", b.Stage, b.Number, b.Text)));
             if (result.AllCached) { break; }
             // One that would run says nothing of those that had not begun; where one cannot be built, none is asked about any more.

@@ -120,7 +120,7 @@ internal sealed class CacheSeals(
             }
             progress.Report($"restoring the cache of {name} from {image}");
             // A step that changed since would run here; the stop leaves what comes before it restored.
-            ran.AddRange((await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken)).Begun);
+            ran.AddRange((await bake.RunAsync(model, [target with { CacheFrom = [image] }], makesImages: false, cancellationToken)).Ran);
         }
         return new RestoredCache(own, ran);
     }

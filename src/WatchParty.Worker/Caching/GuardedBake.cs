@@ -11,8 +11,11 @@ namespace WatchParty.Worker.Caching;
 /// <param name="Error">Why the bake failed, or null.</param>
 internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 {
-    /// <summary>What had begun to run before the stop reached it. What is quick, such as a COPY, may have ended and is in the cache now.</summary>
+    /// <summary>What was not in the cache, as far as that was seen before the stop reached BuildKit.</summary>
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
+
+    /// <summary>Those of <see cref="Begun"/> that the stop did not break off: what is quick, such as a COPY, ends and is in the cache now.</summary>
+    public IReadOnlyCollection<StepName> Ran { get; init; } = [];
 
     /// <summary>Targets into whose images BuildKit wrote their cache.</summary>
     public IReadOnlyCollection<string> WithCache { get; init; } = [];
@@ -96,7 +99,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
     {
         private readonly Dictionary<string, string> _owners = []; // target by digest of a vertex
         private readonly HashSet<string> _caches = []; // digests of vertices that wrote a cache
-        private readonly List<StepName> _begun = [];
+        private readonly Dictionary<string, StepName> _begun = []; // by digest of the vertex
+        private readonly HashSet<string> _failed = []; // digests of vertices
 
         public IReadOnlyList<string> Targets { get; } = [.. targets.Select(t => t.Name)];
 
@@ -113,9 +117,12 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             Error = vertex.Error ?? Error;
             var name = StepName.Parse(vertex.Name, Targets);
             _owners[vertex.Digest] = name.Target.Length == 0 ? Targets[0] : name.Target;
+            // What the stop broke off has an error, also a step that had only been looked up: BuildKit then tells a start of it, too
+            // (CalcSlowCache in solver/jobs.go).
+            if (vertex.Error is not null) { _failed.Add(vertex.Digest); }
             // A step from the cache is cached from its first event on; one that starts without that would run.
             if (vertex is not { Started: not null, Cached: false, Error: null } || !name.IsCounted) { return false; }
-            _begun.Add(name);
+            _begun[vertex.Digest] = name;
             if (WouldRun is not null) { return false; }
             WouldRun = name.Text;
             return true;
@@ -123,7 +130,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
 
         public GuardedBakeResult Result(string? error) => new(WouldRun, error)
         {
-            Begun = _begun,
+            Begun = _begun.Values,
+            Ran = [.. _begun.Where(b => !_failed.Contains(b.Key)).Select(b => b.Value)],
             WithCache = [.. _caches.Select(c => _owners.GetValueOrDefault(c)).OfType<string>().Distinct()],
         };
     }
