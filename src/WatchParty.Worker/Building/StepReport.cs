@@ -8,7 +8,7 @@ internal sealed class StepReport
 {
     private const int TextLimit = 100;
     private const string LookUp = "load metadata for ";
-    private readonly Dictionary<string, string> _targets; // by the name in the trace
+    private readonly IReadOnlyCollection<string> _targets;
     private readonly Dictionary<(string Target, string Digest), Vertex> _vertices = [];
     private readonly List<Vertex> _inOrder = [];
     private readonly Dictionary<string, StepLog> _logs = [];
@@ -17,11 +17,7 @@ internal sealed class StepReport
     private readonly HashSet<string> _inlineCaches = []; // digests of vertices
 
     /// <param name="targets">Bake targets of the build.</param>
-    public StepReport(IReadOnlyCollection<string> targets)
-    {
-        _targets = [];
-        foreach (var target in targets) { _targets.TryAdd(InTrace(target), target); }
-    }
+    public StepReport(IReadOnlyCollection<string> targets) => _targets = [.. targets.Distinct()];
 
     /// <summary>What BuildKit could not import, as "name: error"; the build then went on without that source.</summary>
     public IReadOnlyList<string> CacheImportErrors =>
@@ -72,7 +68,7 @@ internal sealed class StepReport
     }
 
     /// <summary>Whether BuildKit wrote the cache into the image of the target. Such an image brings old results back after a clear.</summary>
-    public bool HasInlineCache(string target) => _inOrder.Exists(v => Target(v) == Target(target) && _inlineCaches.Contains(v.Digest));
+    public bool HasInlineCache(string target) => _inOrder.Exists(v => Target(v) == target && _inlineCaches.Contains(v.Digest));
 
     /// <summary>The counted steps (<see cref="StepName.IsCounted"/>) of a target, stage by stage in the order the stages began.</summary>
     public IReadOnlyList<BuildStep> StepsOf(string target)
@@ -81,14 +77,14 @@ internal sealed class StepReport
         var mine = own.Where(v => v.Name.IsCounted).Select(v => (Own: v, Shown: v)).ToList();
 
         // A foreign vertex stands for one of ours that did no work of its own. If all did, it only tells of the merging.
-        foreach (var foreign in _inOrder.Where(v => v.Name.IsCounted && Target(v) == Target(target) && !own.Contains(v)))
+        foreach (var foreign in _inOrder.Where(v => v.Name.IsCounted && Target(v) == target && !own.Contains(v)))
         {
             var merged = Nearest(foreign, mine.Where(s => s.Shown.State < foreign.State).Select(s => s.Own));
             if (merged is not null) { mine[mine.FindIndex(s => s.Own == merged)] = (merged, foreign); }
         }
 
         // What stayed pending was merged; but in a build that was stopped it may as well not have had its turn.
-        var twins = _inOrder.Where(v => v.Name.IsCounted && v.HasEnded && Target(v) != Target(target)).ToLookup(v => v.Name.Text);
+        var twins = _inOrder.Where(v => v.Name.IsCounted && v.HasEnded && Target(v) != target).ToLookup(v => v.Name.Text);
         var isExact = _inOrder.Exists(v => v.State is StepState.Canceled || v.State is StepState.Failed && v.ImportedFrom is null);
         var begun = new Dictionary<string, int>();
         return [.. mine
@@ -101,7 +97,7 @@ internal sealed class StepReport
 
     private void Add(VertexEvent e)
     {
-        var name = StepName.Parse(e.Name, _targets.Keys);
+        var name = StepName.Parse(e.Name, _targets);
         if (!_vertices.TryGetValue((name.Target, e.Digest), out var vertex))
         {
             vertex = new(e.Digest, name, isAnnounced: e.Started is null);
@@ -116,7 +112,7 @@ internal sealed class StepReport
     /// former another target had begun all of it, and everything is ours.</summary>
     private HashSet<Vertex> OwnOf(string target)
     {
-        var all = _inOrder.Where(v => Target(v) == Target(target)).ToList();
+        var all = _inOrder.Where(v => Target(v) == target).ToList();
         var open = new Stack<Vertex>(all.Exists(v => v.IsAnnounced && v.Name.IsCounted) ? all.Where(v => v.IsAnnounced) : all);
         HashSet<Vertex> own = [];
         while (open.TryPop(out var vertex))
@@ -149,13 +145,7 @@ internal sealed class StepReport
     { StartedAt = shown.FirstStarted };
 
     // With one target the names have no prefix.
-    private string Target(Vertex vertex) =>
-        vertex.Name.Target.Length == 0 && _targets.Count == 1 ? _targets.Values.First() : Target(vertex.Name.Target);
-
-    private string Target(string name) => _targets.GetValueOrDefault(InTrace(name), name);
-
-    // Bake's own rule for the names of compose services.
-    private static string InTrace(string target) => target.Replace('.', '_');
+    private string Target(Vertex vertex) => vertex.Name.Target.Length == 0 && _targets.Count == 1 ? _targets.First() : vertex.Name.Target;
 
     private sealed class Vertex(string digest, StepName name, bool isAnnounced)
     {

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
@@ -34,7 +32,6 @@ internal sealed class CacheSeals(
     SealRecord record, ProgressFeed progress, TimeProvider time, ILogger<CacheSeals> logger)
 {
     private const string Repository = "watchparty-cache";
-    private const int LongestTag = 128;
 
     /// <summary>Cache sources for every build of <paramref name="service"/>; empty when its seal is only for a wiped builder.</summary>
     public IReadOnlyList<string> SourcesFor(string service) => record.Find(service) switch
@@ -228,22 +225,7 @@ internal sealed class CacheSeals(
 
     private string ImageOf(string project, string service, string? stage) => options.CacheRegistry is { } registry
         ? $"{registry}/{Names.Repository(project, service)}:buildcache{(stage is null ? "" : $"-{stage.ToLowerInvariant()}")}"
-        : ImageFor(project, service, stage);
-
-    /// <summary><c>watchparty-cache:PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. A name that is too long, or whose parts could be told
-    /// apart in two ways, is cut and ends with a hash of them, after two dots that no other has.</summary>
-    internal static string ImageFor(string project, string service, string? stage)
-    {
-        // BuildKit does not tell upper from lower case in the name of a stage.
-        string[] parts = stage is null ? [project, service] : [project, service, stage.ToLowerInvariant()];
-        var tag = string.Join('.', parts);
-        if (tag.Length > LongestTag || parts.Any(p => p.Contains('.', StringComparison.Ordinal)))
-        {
-            var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('/', parts))))[..16];
-            tag = $"{tag[..Math.Min(tag.Length, LongestTag - hash.Length - 2)].TrimEnd('.')}..{hash}";
-        }
-        return $"{Repository}:{tag}";
-    }
+        : $"{Repository}:{Names.CacheTag(project, service, stage)}";
 
     private static string Fault(GuardedBakeResult result) => result.WouldRun is { } step ? $"it is not all in the builder cache, the first step missing is {step}" : result.Error!;
 }

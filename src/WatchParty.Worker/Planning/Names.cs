@@ -31,6 +31,17 @@ internal static partial class Names
     /// <summary>The tag, cut where it is too long.</summary>
     public static string Tag(string tag) => tag.Length <= LongestTag ? tag : $"{tag[..(LongestTag - 17)]}-{Hash(tag)[..16]}";
 
+    /// <summary><c>PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. One that is too long, or whose parts have dots of
+    /// their own, is cut and ends with two dots, which no other has, and a hash.</summary>
+    public static string CacheTag(string project, string service, string? stage)
+    {
+        // BuildKit does not tell upper from lower case in the name of a stage.
+        string[] parts = stage is null ? [project, service] : [project, service, stage.ToLowerInvariant()];
+        var tag = string.Join('.', parts);
+        if (tag.Length <= LongestTag && !parts.Any(p => p.Contains('.', StringComparison.Ordinal))) { return tag; }
+        return $"{tag[..Math.Min(tag.Length, LongestTag - 18)].TrimEnd('.')}..{Hash(parts)[..16]}";
+    }
+
     public static string Hash(params IEnumerable<string> parts) =>
         // No part has a slash.
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('/', parts))));

@@ -1,20 +1,20 @@
-using WatchParty.Worker.Caching;
+using WatchParty.Worker.Planning;
 
-namespace WatchParty.Worker.Tests.Caching;
+namespace WatchParty.Worker.Tests.Planning;
 
-public sealed class SealNameTests
+public sealed class CacheTagTests
 {
     [Fact]
     public void Name_SaysWhoseItIs()
     {
-        Assert.Equal("watchparty-cache:shop.web", CacheSeals.ImageFor("shop", "web", null));
-        Assert.Equal("watchparty-cache:shop.web.deps", CacheSeals.ImageFor("shop", "web", "Deps"));
-        Assert.StartsWith("watchparty-cache:shop.we.b..", CacheSeals.ImageFor("shop", "we.b", null), StringComparison.Ordinal);
+        Assert.Equal("shop.web", Names.CacheTag("shop", "web", null));
+        Assert.Equal("shop.web.deps", Names.CacheTag("shop", "web", "Deps"));
+        Assert.StartsWith("shop.we.b..", Names.CacheTag("shop", "we.b", null), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Name_IsOneThatDockerTakes() => Assert.All(Odd(), name =>
-        Assert.Matches(@"\Awatchparty-cache:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\z", name));
+        Assert.Matches(@"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\z", name));
 
     [Fact]
     public void TwoServicesOrStages_NeverHaveTheSame()
@@ -31,6 +31,6 @@ public sealed class SealNameTests
         return from project in new[] { "p", "p-a", "p_a", new string('p', 120) }
                from service in services
                from stage in new[] { null, "b", "c", "b.c", ".c", "s0", new string('s', 90), new string('s', 91) }
-               select CacheSeals.ImageFor(project, service, stage);
+               select Names.CacheTag(project, service, stage);
     }
 }
