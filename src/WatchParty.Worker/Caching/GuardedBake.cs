@@ -11,7 +11,7 @@ namespace WatchParty.Worker.Caching;
 /// <param name="Error">Why the bake failed, or null.</param>
 internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 {
-    /// <summary>What was not in the cache, as far as that was seen before the stop reached BuildKit.</summary>
+    /// <summary>What began to run before the stop reached BuildKit.</summary>
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
 
     /// <summary>Those of <see cref="Begun"/> that the stop did not break off: what is quick, such as a COPY, ends and is in the cache now.</summary>
@@ -97,6 +97,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
     /// <summary>What the bake's trace has told so far.</summary>
     private sealed class Trace(IReadOnlyList<BakeTarget> targets)
     {
+        private static readonly TimeSpan LookedUp = TimeSpan.FromMilliseconds(5);
         private readonly Dictionary<string, string> _owners = []; // target by digest of a vertex
         private readonly HashSet<string> _caches = []; // digests of vertices that wrote a cache
         private readonly Dictionary<string, StepName> _begun = []; // by digest of the vertex
@@ -117,9 +118,12 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             Error = vertex.Error ?? Error;
             var name = StepName.Parse(vertex.Name, Targets);
             _owners[vertex.Digest] = name.Target.Length == 0 ? Targets[0] : name.Target;
-            // What the stop broke off has an error, also a step that had only been looked up: BuildKit then tells a start of it, too
-            // (CalcSlowCache in solver/jobs.go).
-            if (vertex.Error is not null) { _failed.Add(vertex.Digest); }
+            if (vertex.Error is not null)
+            {
+                _failed.Add(vertex.Digest);
+                // Of a step that was only being looked up BuildKit tells a start and an error in one moment (CalcSlowCache in solver/jobs.go).
+                if (vertex.Completed - vertex.Started < LookedUp && name.Text != WouldRun) { _begun.Remove(vertex.Digest); }
+            }
             // A step from the cache is cached from its first event on; one that starts without that would run.
             if (vertex is not { Started: not null, Cached: false, Error: null } || !name.IsCounted) { return false; }
             _begun[vertex.Digest] = name;

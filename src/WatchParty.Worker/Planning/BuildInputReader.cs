@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
@@ -49,11 +50,6 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
 
     private BuildInputs Read(BuildSection build, string commit, ImmutableDictionary<string, string> secrets, Files files)
     {
-        // What the file makes of the commit differs with every one, as the argument does.
-        var section = BuildInputs.Hash([
-            build.ContentWithout(options.Build.CommitArgument).Replace(commit, "(commit)", StringComparison.Ordinal),
-            .. options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"),
-        ]);
         var tracked = new List<TreeEntry>();
         var others = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         string? outside = null;
@@ -68,13 +64,25 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             others[BuildInputs.Secret(variable)] = secrets.TryGetValue(variable, out var value) ? BuildInputs.Hash(value) : "unset";
         }
         foreach (var secret in build.SecretFiles) { others[BuildInputs.Secret(Shown(secret))] = ContentIdentity(secret); }
-        return new BuildInputs(section, BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
+        var keys = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var (key, value) in build.Asked)
         {
+            var own = value?.DeepClone();
+            if (key == "args") { (own as JsonObject)?.Remove(options.Build.CommitArgument); }
+            keys[$"build.{key}"] = BuildInputs.Hash(WithoutCommit(own, commit));
+        }
+        keys["Build:Arguments"] = BuildInputs.Hash(options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"));
+        return new BuildInputs(BuildInputs.Hash(WithoutCommit(build.BeyondCache, commit)), BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
+        {
+            Keys = keys.ToImmutable(),
             TrackedPaths = [.. tracked.Select(e => e.Path)],
             ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(PhysicalPath.Of(build.Context)) ?? "" : "",
             Outside = outside,
         };
     }
+
+    /// <summary>What the file makes of the commit differs with every one, as the argument does.</summary>
+    private static string WithoutCommit(JsonNode? value, string commit) => (value?.ToJsonString() ?? "").Replace(commit, "(commit)", StringComparison.Ordinal);
 
     /// <returns>What git cannot tell of it, in words; null when that is nothing.</returns>
     private string? ReadContext(string context, Files files, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others)

@@ -6,11 +6,15 @@ using System.Text.Json.Serialization;
 namespace WatchParty.Worker.Planning;
 
 /// <summary>Everything that decides what a service's image holds, as hashes by kind; equal inputs give the same image.</summary>
-/// <param name="Section">Hash of the build section and of the worker's own build arguments; the commit argument is left out.</param>
+/// <param name="Section">Hash of the keys of the build section that are in no cache key (<see cref="BuildSection.BeyondCache"/>).</param>
 /// <param name="Tracked">Hash of all files of the build contexts at the commit.</param>
 /// <param name="Others">Identity by path of what else the build may see: files that git does not watch, the Dockerfile, secrets.</param>
 internal sealed record BuildInputs(string Section, string Tracked, ImmutableSortedDictionary<string, string> Others)
 {
+    /// <summary>Hash by name of the other keys, and of the worker's own build arguments; the commit argument is left out.</summary>
+    // The serializer sets what an older record lacks to null.
+    public ImmutableSortedDictionary<string, string> Keys { get; init => field = value ?? ImmutableSortedDictionary<string, string>.Empty; } = ImmutableSortedDictionary<string, string>.Empty;
+
     /// <summary>Repository paths of the tracked files, to name what changed. Not kept.</summary>
     [JsonIgnore]
     public ImmutableHashSet<string> TrackedPaths { get; init; } = [];
@@ -30,10 +34,12 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
     public string? BeyondCache(BuildInputs before) => Section != before.Section ? SectionChanged
         : ChangedOthers(before).FirstOrDefault(p => p.StartsWith(Secret(""), StringComparison.Ordinal)) is { } secret ? $"{secret} changed" : null;
 
-    private const string SectionChanged = "its build section or build arguments changed";
+    private const string SectionChanged = "its build section changed";
 
-    private IEnumerable<string> ChangedOthers(BuildInputs before) =>
-        Others.Keys.Union(before.Others.Keys).Where(p => Others.GetValueOrDefault(p) != before.Others.GetValueOrDefault(p));
+    private IEnumerable<string> ChangedOthers(BuildInputs before) => Changed(before.Others, Others);
+
+    private static IEnumerable<string> Changed(ImmutableSortedDictionary<string, string> before, ImmutableSortedDictionary<string, string> after) =>
+        after.Keys.Union(before.Keys).Where(p => after.GetValueOrDefault(p) != before.GetValueOrDefault(p));
 
     /// <summary>Files of the build context, relative to it, that differ from <paramref name="before"/>.</summary>
     public IReadOnlyList<string> ChangedFiles(BuildInputs before, IReadOnlyCollection<string>? changedPaths) =>
@@ -70,7 +76,7 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
             };
         }
         if (Section != before.Section) { return SectionChanged; }
-        var others = ChangedOthers(before).ToList();
+        var others = Changed(before.Keys, Keys).Concat(ChangedOthers(before)).ToList();
         return others.Count switch
         {
             0 => null,

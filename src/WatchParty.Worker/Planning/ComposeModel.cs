@@ -266,6 +266,7 @@ internal sealed record BuildSection(
     ImmutableArray<string> CacheFrom, ImmutableArray<string> SecretFiles, JsonObject Content)
 {
     private static readonly string[] NotContent = ["cache_from", "cache_to", "tags", "no_cache", "no_cache_filter", "pull"];
+    private static readonly string[] InCacheKey = ["additional_contexts", "args", "context", "dockerfile", "dockerfile_inline", "labels", "target"];
 
     /// <summary>Where the file exports the cache to.</summary>
     public ImmutableArray<string> CacheTo { get; init; } = [];
@@ -304,11 +305,9 @@ internal sealed record BuildSection(
         };
     }
 
-    /// <summary>The content without <paramref name="commitArgument"/>, whose value changes with every commit.</summary>
-    public string ContentWithout(string commitArgument)
-    {
-        var copy = Content.DeepClone().AsObject();
-        (copy["args"] as JsonObject)?.Remove(commitArgument);
-        return copy.ToJsonString();
-    }
+    /// <summary>The keys of <see cref="Content"/> that BuildKit's cache keys or the configuration of the image have, with their values.</summary>
+    public IEnumerable<KeyValuePair<string, JsonNode?>> Asked => Content.Where(k => InCacheKey.Contains(k.Key));
+
+    /// <summary>The other keys of <see cref="Content"/>: BuildKit takes a result from the cache although they differ.</summary>
+    public JsonObject BeyondCache => new(Content.Where(k => !InCacheKey.Contains(k.Key)).Select(k => KeyValuePair.Create(k.Key, k.Value?.DeepClone())));
 }

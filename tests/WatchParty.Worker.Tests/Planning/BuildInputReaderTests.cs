@@ -257,7 +257,7 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         var before = await OfAsync();
         await CommitAsync(("README.md", "other\n"));
 
-        Assert.Equal(before.Section, (await OfAsync()).Section);
+        Assert.Null((await OfAsync()).DifferenceFrom(before, null));
     }
 
     [Fact]
@@ -319,7 +319,23 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         var before = await ReadAsync(Build("1", "a"));
 
         Assert.Null((await ReadAsync(Build("2", "a"))).DifferenceFrom(before, null));
-        Assert.NotNull((await ReadAsync(Build("1", "b"))).DifferenceFrom(before, null));
-        Assert.NotNull((await ReadAsync(Build("1", "a"), configure: o => o.Build.Arguments["EXTRA"] = "1")).DifferenceFrom(before, null));
+        Assert.Equal("build.args changed", (await ReadAsync(Build("1", "b"))).DifferenceFrom(before, null));
+        Assert.Equal("Build:Arguments changed", (await ReadAsync(Build("1", "a"), configure: o => o.Build.Arguments["EXTRA"] = "1")).DifferenceFrom(before, null));
+    }
+
+    [Theory]
+    [InlineData("\"args\": {\"MODE\": \"b\"}", false)]
+    [InlineData("\"labels\": {\"a\": \"b\"}", false)]
+    [InlineData("\"dockerfile_inline\": \"FROM busybox\"", false)]
+    [InlineData("\"ulimits\": {\"nofile\": 99}", true)]
+    [InlineData("\"shm_size\": \"9\"", true)]
+    [InlineData("\"network\": \"none\"", true)]
+    public async Task Key_IsAskedAboutOnlyIfACacheKeyOrTheImageHasIt(string key, bool isBeyond)
+    {
+        var before = await ReadAsync($$"""{ "context": "{{In("backend")}}" }""");
+        var after = await ReadAsync($$"""{ "context": "{{In("backend")}}", {{key}} }""");
+
+        Assert.NotNull(after.DifferenceFrom(before, null));
+        Assert.Equal(isBeyond ? "its build section changed" : null, after.BeyondCache(before));
     }
 }
