@@ -103,7 +103,7 @@ internal sealed class CacheBenchmark(SampleForm form, int rounds)
     }
 
     /// <summary>What the seals' folders hold, or by how much the engine's layers shrink without the cache images.</summary>
-    private static async Task<string> DiskOfSealsAsync(Application app, CacheView cache)
+    public static async Task<string> DiskOfSealsAsync(Application app, CacheView cache)
     {
         List<Seal> seals;
         using (var database = Database.Open(Path.Combine(app.State, "history.db"))) { seals = [.. new SealRecord(database).All()]; }

@@ -13,6 +13,8 @@ soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(time), argumen
 [
     ("cache", "A commit without a prune, after the worker's, and after somebody else's, with and without sealing.", rounds => new CacheBenchmark(SampleForm.AsItIs, rounds).RunAsync()),
     ("cache-advised", "The same with the commit declared where doctor advises.", rounds => new CacheBenchmark(SampleForm.AsAdvised, rounds).RunAsync()),
+    ("cache-large", "The same with stages of 150 MB and steps of 10 to 20 s.", rounds => new CacheBenchmark(SampleForm.Large, rounds).RunAsync()),
+    ("after-release", "What follows a release of large images, a commit that comes meanwhile, and a fresh build.", AfterReleaseBenchmark.RunAsync),
     ("releases", "The worker beside the scripts it replaces and beside docker by hand.", ReleaseBenchmark.RunAsync),
     ("poll", "A look at a remote without news beside git ls-remote, and what 10,000 of them leave behind.", PollBenchmark.RunAsync),
     ("footprint", "What the idle service needs.", FootprintBenchmark.RunAsync),

@@ -15,13 +15,19 @@ internal sealed partial record SampleForm(string Name, bool Advised, int Stretch
     public static SampleForm AsAdvised { get; } = new(
         "the sample with the commit declared where `doctor` advises and slow steps of 10 and 15 s, a commit that changes the backend", true, 5, ["backend"]);
 
+    public static SampleForm Large { get; } = new(
+        "the sample with steps of 10 to 20 s and 150 MB in each stage that is slow, a commit that changes both services", false, 5, ["backend", "frontend"]) { Megabytes = 150 };
+
+    /// <summary>What each slow step leaves in its stage, as data that nothing can compress.</summary>
+    public int Megabytes { get; init; }
+
     /// <summary>Brings a new sample application to this form.</summary>
     public async Task ApplyAsync(Application app)
     {
         foreach (var name in new[] { "backend/Dockerfile", "frontend/Dockerfile" })
         {
             var text = await File.ReadAllTextAsync(Path.Combine(app.Clone, name));
-            text = Sleep().Replace(text, m => string.Create(CultureInfo.InvariantCulture, $"sleep {int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) * Stretch}"));
+            text = Sleep().Replace(text, m => string.Create(CultureInfo.InvariantCulture, $"sleep {int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) * Stretch}{(Megabytes == 0 ? "" : $" && head -c {Megabytes}000000 /dev/urandom > /large")}"));
             if (Advised && name.StartsWith("backend", StringComparison.Ordinal))
             {
                 const string Declared = "ARG GIT_COMMIT_HASH=unknown\n";

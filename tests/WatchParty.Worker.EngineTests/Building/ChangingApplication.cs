@@ -5,6 +5,8 @@ namespace WatchParty.Worker.EngineTests.Building;
 /// <summary>Services with every form of build, and random changes of them, of which about half leave an image as it is.</summary>
 internal sealed class ChangingApplication
 {
+    public const string Base = "watchparty-sample-base:1";
+
     private readonly Random _random;
     private readonly List<Form> _forms;
     private int _number;
@@ -18,9 +20,9 @@ internal sealed class ChangingApplication
             new Form("plain", "COPY a.txt run.sh ./\nRUN sh run.sh < a.txt > out"),
             new Form("whole", "COPY . .\nRUN sh run.sh < a.txt > out") { Ignored = "docs\n*.md\n!keep.md\n" },
             new Form("inline", "COPY . .\nRUN sh run.sh < a.txt > out") { Ignored = "docs\nb.txt\nnone/\n", IsInline = true },
-            new Form("stages", "COPY --from=made /made /made\nCOPY run.sh .", "FROM watchparty-sample-base:1 AS made\nCOPY a.txt .\nRUN mkdir /made && cp a.txt /made/\n") { Target = "end" },
+            new Form("stages", "COPY --from=made /made /made\nCOPY run.sh .", $"FROM {Base} AS made\nCOPY a.txt .\nRUN mkdir /made && cp a.txt /made/\n") { Target = "end" },
             new Form("context", "COPY --from=shared a.txt shared.txt\nCOPY a.txt .") { Build = "      additional_contexts: {shared: ./shared}\n" },
-            new Form("linked", "COPY a.txt linked.txt") { Build = "      additional_contexts: {base: \"service:plain\"}\n", Base = "base" },
+            new Form("linked", "COPY a.txt linked.txt") { Build = "      additional_contexts: {base: \"service:plain\"}\n", From = "base" },
             new Form("elsewhere", "COPY sub sub\nRUN ls sub > out") { DockerfilePath = "docker/elsewhere.Dockerfile", Ignored = "sub/*.log\n" },
             new Form("mounting", "RUN --mount=type=bind,source=a.txt,target=/mnt/a.txt cp /mnt/a.txt out\nARG USED=1\nRUN echo $USED > used") { Arguments = { ["USED"] = "1", ["UNUSED"] = "1" } },
         ];
@@ -74,7 +76,7 @@ internal sealed class ChangingApplication
             case 11: return form.Set("label", $"LABEL said={_number++}\n", "LABEL");
             case 12: return form.Set("env", $"ENV SAID={_number++}\n", "ENV");
             case 13: return form.Set("health", $"HEALTHCHECK --interval=1s --timeout={5 + _number++}s CMD true\n", "HEALTHCHECK");
-            case 14 or 15: return form.Set("unused", $"FROM watchparty-sample-base:1 AS unused\nRUN echo {_number++} > /unused\n", "a stage that nothing needs");
+            case 14 or 15: return form.Set("unused", $"FROM {Base} AS unused\nRUN echo {_number++} > /unused\n", "a stage that nothing needs");
             case 16: return form.Set("user", $"USER {_random.Next(1, 60000)}\n", "USER");
             case 17:
                 form.Files[$"new/{_number}.txt"] = Next("new");
@@ -112,7 +114,7 @@ internal sealed class ChangingApplication
 
         public string Build { get; init; } = "";
 
-        public string Base { get; init; } = "watchparty-sample-base:1";
+        public string From { get; init; } = Base;
 
         public bool IsInline { get; init; }
 
@@ -131,7 +133,7 @@ internal sealed class ChangingApplication
         private string Part(string part) => _parts.GetValueOrDefault(part, "");
 
         private string Dockerfile =>
-            $"{before}{Part("unused")}{Part("comment")}FROM {Base} AS end\nWORKDIR /app\n{steps}\n{Part("label")}{Part("env")}{Part("health")}{Part("user")}ARG GIT_COMMIT_HASH=unknown\n"
+            $"{before}{Part("unused")}{Part("comment")}FROM {From} AS end\nWORKDIR /app\n{steps}\n{Part("label")}{Part("env")}{Part("health")}{Part("user")}ARG GIT_COMMIT_HASH=unknown\n"
             + "ENV GIT_COMMIT_HASH=$GIT_COMMIT_HASH\nCMD [\"sleep\", \"1000000\"]\n";
 
         public IEnumerable<(string Path, string? Text)> Sources =>
@@ -144,6 +146,7 @@ internal sealed class ChangingApplication
         public string Compose => $$"""
               {{Name}}:
                 init: true
+                restart: unless-stopped
                 build:
                   context: ./{{Name}}
             {{Line(Target is null ? null : $"target: {Target}")}}{{Line(DockerfilePath is null ? null : $"dockerfile: ../{DockerfilePath}")}}{{Line(Arguments.Count == 0 ? null : $"args: {{{string.Join(", ", Arguments.Select(a => $"{a.Key}: \"{a.Value}\""))}}}")}}{{Build}}{{Inline}}
