@@ -16,7 +16,8 @@ internal sealed partial record SampleForm(string Name, bool Advised, int Stretch
         "the sample with the commit declared where `doctor` advises and slow steps of 10 and 15 s, a commit that changes the backend", true, 5, ["backend"]);
 
     public static SampleForm Large { get; } = new(
-        "the sample with steps of 10 to 20 s and 150 MB in each stage that is slow, a commit that changes both services", false, 5, ["backend", "frontend"]) { Megabytes = 150 };
+        "the sample with steps of 10 to 20 s and 150 MB in each stage that is slow, a commit that changes both services", false, 5, ["backend", "frontend"])
+    { Megabytes = 150 };
 
     /// <summary>What each slow step leaves in its stage, as data that nothing can compress.</summary>
     public int Megabytes { get; init; }
