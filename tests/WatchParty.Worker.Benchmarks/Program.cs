@@ -9,6 +9,9 @@ var time = new Option<TimeSpan>("--for") { Description = "How long", DefaultValu
 var seed = new Option<int>("--seed") { Description = "Gives the order of events", DefaultValueFactory = _ => 1 };
 var soak = new Command("soak", "The running service under commits, flags, prunes and faults, and what that leaves behind. Not part of `all`.") { time, seed };
 soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(time), arguments.GetValue(seed)));
+var commits = new Option<int>("--commits") { Description = "Commits", DefaultValueFactory = _ => 200 };
+var growth = new Command("seal-growth", "What sealed caches take after many commits. Not part of `all`.") { commits };
+growth.SetAction((arguments, _) => SealGrowthBenchmark.RunAsync(arguments.GetValue(commits)));
 (string Name, string Description, Func<int, Task<int>> Run)[] benchmarks =
 [
     ("cache", "A commit without a prune, after the worker's, and after somebody else's, with and without sealing.", rounds => new CacheBenchmark(SampleForm.AsItIs, rounds).RunAsync()),
@@ -38,7 +41,7 @@ all.SetAction(async (arguments, _) =>
     Console.WriteLine();
     return await ReplayBenchmark.RunAsync(arguments.GetValue(history)!);
 });
-var root = new RootCommand("Measures the worker side by side with what it replaces, and prints Markdown. Run it with tests/engine/engine.sh.") { replay, soak, all };
+var root = new RootCommand("Measures the worker side by side with what it replaces, and prints Markdown. Run it with tests/engine/engine.sh.") { replay, soak, growth, all };
 foreach (var (name, description, run) in benchmarks)
 {
     var command = new Command(name, description) { rounds };
