@@ -17,6 +17,9 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
     /// <summary>Those of <see cref="Begun"/> that the stop did not break off: what is quick, such as a COPY, ends and is in the cache now.</summary>
     public IReadOnlyCollection<StepName> Ran { get; init; } = [];
 
+    /// <summary>All that the trace has told.</summary>
+    public required StepReport Report { get; init; }
+
     /// <summary>Targets into whose images BuildKit wrote their cache.</summary>
     public IReadOnlyCollection<string> WithCache { get; init; } = [];
 
@@ -102,6 +105,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         private readonly HashSet<string> _caches = []; // digests of vertices that wrote a cache
         private readonly Dictionary<string, StepName> _begun = []; // by digest of the vertex
         private readonly HashSet<string> _failed = []; // digests of vertices
+        private readonly StepReport _report = new([.. targets.Select(t => t.Name)]);
 
         public IReadOnlyList<string> Targets { get; } = [.. targets.Select(t => t.Name)];
 
@@ -112,6 +116,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         /// <returns>Whether this is the first step that is not in the cache.</returns>
         public bool ShowsRun(TraceEvent e)
         {
+            _report.Add(e);
             if (e is TextEvent { Line.Length: > 0 } line) { Error = line.Line; }
             if (e is StatusEvent { IsInlineCache: true } status) { _caches.Add(status.VertexDigest); }
             if (e is not VertexEvent vertex) { return false; }
@@ -134,6 +139,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
 
         public GuardedBakeResult Result(string? error) => new(WouldRun, error)
         {
+            Report = _report,
             Begun = _begun.Values,
             Ran = [.. _begun.Where(b => !_failed.Contains(b.Key)).Select(b => b.Value)],
             WithCache = [.. _caches.Select(c => _owners.GetValueOrDefault(c)).OfType<string>().Distinct()],

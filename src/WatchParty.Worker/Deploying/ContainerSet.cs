@@ -56,6 +56,10 @@ internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
         return now.Count != then.Count || now.Any(c => !then.TryGetValue(c.Id, out var known) || !c.IsUntouchedSince(known));
     }
 
+    /// <summary>Whether a container of a service goes on as it was in <paramref name="before"/>: of several compose may have made only one anew.</summary>
+    public bool GoesOn(string service, ContainerSet before) =>
+        Of(service).Any(c => before.Of(service).FirstOrDefault(b => b.Id == c.Id) is { } known && c.IsUntouchedSince(known));
+
     /// <summary>Whether nobody but their own restart policies did anything to any container since <paramref name="before"/>: none came,
     /// went, was started, stopped, or attached to another network.</summary>
     public bool IsUntouchedSince(ContainerSet before)

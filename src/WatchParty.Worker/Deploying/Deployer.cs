@@ -125,6 +125,13 @@ internal sealed class Deployer(
         await mounts.RememberAsync(deployment, up.Mounts, await LookAsync(deployment.Model, cancellationToken), cancellationToken);
     }
 
+    /// <summary>The same of containers that differ in nothing from what is there now.</summary>
+    public async Task RememberAsync(ComposeModel model, CancellationToken cancellationToken)
+    {
+        var seen = await mounts.ReadAsync(model, [], cancellationToken);
+        await RememberAsync(new Deployment(model, [], Deployment.NoReactions, new ContainerSet([])), UpAnswer.Nothing with { Mounts = seen }, cancellationToken);
+    }
+
     private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
     {
         var asked = WithSharedContainers(model, containers);

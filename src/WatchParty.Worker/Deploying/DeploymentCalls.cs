@@ -36,12 +36,12 @@ internal sealed class DeploymentCalls(DeploymentTools tools, string commit, Comp
             DockerCommands.ComposeUp(Project, commit, wait, new(recreate, pull), services));
     }
 
-    /// <summary>Gives services what they have to get, if they were not touched since <paramref name="before"/>.</summary>
+    /// <summary>Gives services what they have to get, if a container of theirs was not touched since <paramref name="before"/>.</summary>
     public async Task ReactAsync(IReadOnlyDictionary<string, MountReaction> reactions, ContainerSet before)
     {
         if (reactions.Count == 0) { return; }
         var now = await tools.LookAsync(model, hardStop);
-        var due = reactions.Where(r => r.Value.Handling != MountHandling.Ignore && !now.Touched(r.Key, before)).ToList();
+        var due = reactions.Where(r => r.Value.Handling != MountHandling.Ignore && now.GoesOn(r.Key, before)).ToList();
         _notes.AddRange(due.Select(r => r.Value.Note).OfType<string>());
         HashSet<string> With(MountHandling handling) => [.. due.Where(r => r.Value.Handling == handling).Select(r => r.Key)];
         if (With(MountHandling.Recreate) is { Count: > 0 } anew) { await UpAsync(Deployment.WithFollowers(model, anew), recreate: true); }
@@ -63,7 +63,7 @@ internal sealed class DeploymentCalls(DeploymentTools tools, string commit, Comp
         for (var done = new HashSet<string>(); next.Count > 0;)
         {
             var now = await tools.LookAsync(model, hardStop);
-            var untouched = next.Where(s => now.Of(s).Count > 0 && !now.Touched(s, before)).Order(StringComparer.Ordinal).ToList();
+            var untouched = next.Where(s => now.GoesOn(s, before)).Order(StringComparer.Ordinal).ToList();
             if (untouched.Count > 0)
             {
                 await RunAsync($"restarting {string.Join(", ", untouched)}", DockerCommands.ComposeRestart(

@@ -100,7 +100,7 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         service.Copies.Where(c => seen.Texts.ContainsKey(c.Key)).ToImmutableDictionary(c => c.Key, c => seen.Texts[c.Key]));
 
     private sealed record Difference(
-        IReadOnlyCollection<string> Changed, IReadOnlyCollection<string> Replaced, IReadOnlyCollection<string> Texts)
+        IReadOnlyCollection<string> Changed, IReadOnlyCollection<string> Replaced, IReadOnlyCollection<string> Texts, bool IsKnown = true)
     {
         public static Difference None { get; } = new([], [], []);
     }
@@ -124,14 +124,17 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
             else if (Nanoseconds(container.StartedAt) is { } started)
             {
                 if (seen.Came > started) { replaced.Add(seen.Shown); }
-                if (!seen.MayBeOwn) { changed.UnionWith(seen.ChangedSince(started)); }
+                if (seen.MayBeOwn) { continue; }
+                changed.UnionWith(seen.ChangedSince(started));
+                // The times of what is there do not tell of what is gone.
+                if (with?.Mounts.GetValueOrDefault(source) is { } known) { changed.UnionWith(known.Files.Keys.Except(seen.State.Files.Keys)); }
             }
         }
         // A container that has ended will see what is there when it starts.
         if (!container.Runs && container.Status != "restarting") { replaced.Clear(); }
-        var texts = service.Copies.Where(c =>
-            with is not null && with.Texts.TryGetValue(c.Key, out var hash) && now.Texts.GetValueOrDefault(c.Key) != hash);
-        return new Difference(changed, replaced, [.. texts.Select(c => c.Key)]);
+        // Nobody can ask a container for the texts that were copied into it. They stay in it when it is started again.
+        var texts = service.Copies.Where(c => with?.Texts.GetValueOrDefault(c.Key) != now.Texts.GetValueOrDefault(c.Key));
+        return new Difference(changed, replaced, [.. texts.Select(c => c.Key)], with is not null);
     }
 
     private IReadOnlyDictionary<string, MountReaction> Reactions(ComposeModel model, Func<ComposeService, IEnumerable<Difference>> compare)
@@ -140,7 +143,7 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         foreach (var service in model.Services.Where(s => !s.Mounts.IsEmpty || !s.Copies.IsEmpty))
         {
             var all = compare(service).ToList();
-            if (ReactionOf(service, new Difference(Joined(d => d.Changed), Joined(d => d.Replaced), Joined(d => d.Texts))) is { } reaction)
+            if (ReactionOf(service, new Difference(Joined(d => d.Changed), Joined(d => d.Replaced), Joined(d => d.Texts), all.TrueForAll(d => d.IsKnown))) is { } reaction)
             {
                 reactions[service.Name] = reaction;
             }
@@ -154,7 +157,7 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         var more = difference.Changed.Count > 1 ? $" and {difference.Changed.Count - 1} more that" : ", which";
         var reason = difference.Changed.Count > 0
             ? $"it mounts {difference.Changed.First()}{more} changed"
-            : difference.Texts.Count > 0 ? $"its {difference.Texts.First()} changed"
+            : difference.Texts.Count > 0 ? $"its {difference.Texts.First()} {(difference.IsKnown ? "changed" : "is not known to be as it was")}"
             : difference.Replaced.Count > 0
             ? $"it mounts {difference.Replaced.First()}, which was replaced, so that it still has the one of before"
             : null;

@@ -24,13 +24,20 @@ internal sealed partial class ImageRetention(PruneOptions options, IDockerEngine
         var going = await GoingAsync(project, releases, cancellationToken);
         List<string> removed = [];
         var forgotten = new HashSet<long>();
-        foreach (var (name, release) in going)
+        try
         {
-            if (!dryRun && !await engine.RemoveImageAsync(name, cancellationToken)) { continue; }
-            removed.Add(name);
-            if (release is { } number) { forgotten.Add(number); }
+            foreach (var (name, release) in going)
+            {
+                if (!dryRun && !await engine.RemoveImageAsync(name, cancellationToken)) { continue; }
+                removed.Add(name);
+                if (release is { } number) { forgotten.Add(number); }
+            }
         }
-        if (!dryRun) { foreach (var release in forgotten) { await repository.ForgetAsync(release, cancellationToken); } }
+        finally
+        {
+            // Also when a commit comes in between: nothing else would lead to these releases any more.
+            if (!dryRun) { foreach (var release in forgotten) { await repository.ForgetAsync(release, CancellationToken.None); } }
+        }
         return removed;
     }
 

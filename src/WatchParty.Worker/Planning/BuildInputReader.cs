@@ -37,7 +37,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     /// <summary>The files of all build contexts, with one call of git for each kind, however many services there are.</summary>
     private async Task<Files> ListAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
-        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(c => PrefixOf(PhysicalPath.Of(c))).OfType<string>().Select(p => p.TrimEnd('/')).Distinct()];
+        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(PrefixOf).OfType<string>().Select(p => p.TrimEnd('/')).Distinct()];
         if (folders.Count == 0) { return new Files([], []); }
         var tracked = repository.FilesAsync(commit, folders, cancellationToken);
         var untracked = repository.UntrackedAsync(folders, cancellationToken);
@@ -65,21 +65,26 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         }
         foreach (var secret in build.SecretFiles) { others[BuildInputs.Secret(Shown(secret))] = ContentIdentity(secret); }
         var keys = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        List<string> section = [WithoutCommit(build.BeyondCache, commit)];
         foreach (var (key, value) in build.Asked)
         {
             var own = value?.DeepClone();
             if (key == "args") { (own as JsonObject)?.Remove(options.Build.CommitArgument); }
-            keys[$"build.{key}"] = BuildInputs.Hash(WithoutCommit(own, commit));
+            // With another commit it builds from elsewhere.
+            if (IsSource(key) && value!.ToJsonString().Contains(commit, StringComparison.Ordinal)) { section.Add(value.ToJsonString()); }
+            else { keys[$"build.{key}"] = BuildInputs.Hash(WithoutCommit(own, commit)); }
         }
         keys["Build:Arguments"] = BuildInputs.Hash(options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"));
-        return new BuildInputs(BuildInputs.Hash(WithoutCommit(build.BeyondCache, commit)), BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
+        return new BuildInputs(BuildInputs.Hash(section), BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {
             Keys = keys.ToImmutable(),
             TrackedPaths = [.. tracked.Select(e => e.Path)],
-            ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(PhysicalPath.Of(build.Context)) ?? "" : "",
+            ContextPrefix = Path.IsPathFullyQualified(build.Context) ? PrefixOf(build.Context) ?? "" : "",
             Outside = outside,
         };
     }
+
+    private static bool IsSource(string key) => key is "additional_contexts" or "context" or "dockerfile_inline";
 
     /// <summary>What the file makes of the commit differs with every one, as the argument does.</summary>
     private static string WithoutCommit(JsonNode? value, string commit) => (value?.ToJsonString() ?? "").Replace(commit, "(commit)", StringComparison.Ordinal);
@@ -90,11 +95,12 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         // The image of a service is looked at with that service, and any other image with the base images.
         if (context.StartsWith("service:", StringComparison.Ordinal) || context.StartsWith("docker-image://", StringComparison.Ordinal)) { return null; }
         if (!Path.IsPathFullyQualified(context)) { return $"its build context {Redaction.Apply(context)} is not in the repository"; }
-        if (PrefixOf(PhysicalPath.Of(context)) is not { } prefix) { return $"its build context {context} is not in the repository"; }
+        if (PrefixOf(context) is not { } prefix) { return $"its build context {context} is not in the repository"; }
         bool IsIn(string path) => path.StartsWith(prefix, StringComparison.Ordinal);
-        tracked.AddRange(files.Tracked.Where(e => IsIn(e.Path)));
+        var own = files.Tracked.Where(e => IsIn(e.Path)).ToList();
+        tracked.AddRange(own);
         // A submodule, or a folder of one.
-        if (tracked.Count == 0) { return $"git has no files of its build context {context}"; }
+        if (own.Count == 0) { return $"git has no files of its build context {context}"; }
         var seen = files.Others.Where(IsIn).ToList();
         if (seen.Count > MostUntracked) { return $"git does not watch {seen.Count} files of its build context"; }
         foreach (var path in seen) { others[path] = FileIdentity(Path.Combine(_root, path)); }
@@ -105,9 +111,22 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of it.</summary>
     private string? PrefixOf(string folder)
     {
-        var relative = Path.GetRelativePath(_root, folder).Replace('\\', '/');
+        var relative = Path.GetRelativePath(_root, Physical(folder)).Replace('\\', '/');
         if (relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || Path.IsPathRooted(relative)) { return null; }
         return relative == "." ? "" : relative + "/";
+    }
+
+    /// <summary>One that is not there may come with a commit that is not checked out yet; whether it does is for the build to say.</summary>
+    private static string Physical(string folder)
+    {
+        try
+        {
+            return PhysicalPath.Of(folder);
+        }
+        catch (IOException)
+        {
+            return Path.GetFullPath(folder);
+        }
     }
 
     /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>

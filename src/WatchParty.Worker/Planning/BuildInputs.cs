@@ -30,9 +30,14 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
     /// <summary>The key of a build secret among the others.</summary>
     public static string Secret(string name) => $"the secret {name}";
 
-    /// <summary>Why it has to be built whatever BuildKit says: neither secrets nor limits of a build are in its cache keys. Null when nothing of the kind changed.</summary>
-    public string? BeyondCache(BuildInputs before) => Section != before.Section ? SectionChanged
-        : ChangedOthers(before).FirstOrDefault(p => p.StartsWith(Secret(""), StringComparison.Ordinal)) is { } secret ? $"{secret} changed" : null;
+    /// <summary>Whether a key changed that is in no cache key, so that BuildKit cannot be asked.</summary>
+    public bool IsBeyondCache(BuildInputs before) => Section != before.Section || ChangedOthers(before).Any(IsSecret);
+
+    /// <summary>A secret with another value, in words: what was made with the old one is in the cache under the same key. Null when there is none.</summary>
+    public string? ChangedSecret(BuildInputs before) =>
+        ChangedOthers(before).FirstOrDefault(p => IsSecret(p) && Others.ContainsKey(p) && before.Others.ContainsKey(p)) is { } secret ? $"{secret} changed" : null;
+
+    private static bool IsSecret(string other) => other.StartsWith(Secret(""), StringComparison.Ordinal);
 
     private const string SectionChanged = "its build section changed";
 

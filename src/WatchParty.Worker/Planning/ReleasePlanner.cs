@@ -69,14 +69,15 @@ internal static class ReleasePlanner
     };
 
     /// <summary>The plan after BuildKit was asked.</summary>
-    /// <param name="same">Services whose build would give the image that they have.</param>
+    /// <param name="same">Services whose build would give the image that they have, with what it would have been built with.</param>
     /// <param name="wouldRun">Of the others: the first step that would run, where that is known.</param>
-    public static ReleasePlan Answered(ReleasePlan plan, IReadOnlySet<string> same, IReadOnlyDictionary<string, string> wouldRun) => plan with
+    public static ReleasePlan Answered(ReleasePlan plan, IReadOnlyDictionary<string, BuildBasis> same, IReadOnlyDictionary<string, string> wouldRun) => plan with
     {
         Services =
         [
             .. plan.Services.Select(s => !s.AsksFirst ? s
-                : same.Contains(s.Name) ? s with { Action = ServiceAction.Unchanged, Reason = s.Reaction?.Reason ?? "nothing changed that its build reads" }
+                : same.TryGetValue(s.Name, out var basis)
+                    ? s with { Action = ServiceAction.Unchanged, Before = basis, Reason = s.Reaction?.Reason ?? "nothing changed that its build reads" }
                 : IsUnknown(s) && wouldRun.GetValueOrDefault(s.Name) is { } step ? s with { Reason = $"{s.Reason}, and {step} would run again" } : s),
         ],
     };
@@ -87,15 +88,20 @@ internal static class ReleasePlanner
     /// <summary>What a build takes from the image of another service changes with that.</summary>
     private static List<ServicePlan> WithWhatStandsOnThem(List<ServicePlan> plans)
     {
-        var built = plans.Where(p => p.Action == ServiceAction.Built).Select(p => p.Name).ToHashSet();
         for (var found = true; found;)
         {
             found = false;
-            foreach (var (i, plan) in plans.Index().Where(p => p.Item is { Action: ServiceAction.Unchanged, Service.Build: not null }).ToList())
+            foreach (var (i, plan) in plans.Index().Where(p => p.Item is { Fresh: false, Service.Build: not null }).ToList())
             {
-                if (plan.Service.Build!.Links.FirstOrDefault(built.Contains) is not { } basis) { continue; }
-                plans[i] = plan with { Action = ServiceAction.Built, Reason = $"it is built on {basis}", AsksFirst = true };
-                found |= built.Add(plan.Name);
+                var bases = plans.Where(p => p.Action == ServiceAction.Built && plan.Service.Build!.Links.Contains(p.Name)).ToList();
+                // What the cache has of it stands on the base as it was.
+                if (bases.Find(b => b.Fresh) is { } fresh) { plans[i] = On(fresh) with { Fresh = true, AsksFirst = false }; }
+                else if (plan.Action == ServiceAction.Unchanged && bases.Count > 0) { plans[i] = On(bases[0]) with { AsksFirst = true }; }
+                else { continue; }
+                found = true;
+
+                ServicePlan On(ServicePlan basis) =>
+                    plan with { Action = ServiceAction.Built, Reason = plan.Action == ServiceAction.Built ? plan.Reason : $"it is built on {basis.Name}" };
             }
         }
         return plans;
@@ -121,12 +127,13 @@ internal static class ReleasePlanner
         {
             return Build($"base image {renewed} is new in its registry") with { Pull = true };
         }
-        if (inputs.BeyondCache(before.Inputs) is { } beyond) { return Build(beyond); }
+        if (inputs.ChangedSecret(before.Inputs) is { } secret) { return Build(secret, fresh: true); }
+        var mayAsk = before.Basis is not null && !inputs.IsBeyondCache(before.Inputs);
         var retag = facts.CurrentImages.GetValueOrDefault(service.Image) == before.ImageId ? null : before.ImageId;
-        ServicePlan Ask(string reason) => Build(reason) with { AsksFirst = before.Basis is not null, Retag = retag };
+        ServicePlan Ask(string reason) => Build(reason) with { AsksFirst = mayAsk, Retag = retag };
         if (inputs.DifferenceFrom(before.Inputs, changedPaths) is { } difference) { return Ask(difference); }
         // What the build takes from a registry by itself is looked for on a schedule, not on every commit.
-        if (before.Basis?.BaseImages.FirstOrDefault(b => b.Value.Length > 0 && facts.BaseImages.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } replaced })
+        if (before.Basis?.BaseImages.FirstOrDefault(b => facts.BaseImages.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } replaced })
         {
             return Ask($"base image {replaced} was replaced on this engine");
         }

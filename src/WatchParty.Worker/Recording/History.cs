@@ -82,6 +82,7 @@ internal sealed class History(Database database, TimeProvider time)
         {
             // What was not built keeps the image of the last release, and the inputs of now, which are equal.
             var kept = service.Action == ServiceAction.Built ? null : deployed?.Services.GetValueOrDefault(service.Name);
+            var basis = kept is null ? null : service.Before ?? kept.Basis;
             database.Execute("""
                 INSERT INTO service (release_id, position, name, action, reason, fresh, image_name, image_id, inputs, inputs_commit, basis)
                 VALUES ($id, $position, $name, $action, $reason, $fresh, $imageName, $imageId, $inputs, $commit, $basis)
@@ -89,7 +90,7 @@ internal sealed class History(Database database, TimeProvider time)
                 ("$id", release), ("$position", position), ("$name", service.Name), ("$action", service.Action.ToString()), ("$reason", service.Reason),
                 ("$fresh", service.Fresh), ("$imageName", service.Service.Image), ("$imageId", kept?.ImageId),
                 ("$inputs", service.Inputs is null ? null : JsonSerializer.Serialize(service.Inputs, RecordJson.Default.BuildInputs)), ("$commit", plan.Commit),
-                ("$basis", kept?.Basis is null ? null : JsonSerializer.Serialize(kept.Basis, RecordJson.Default.BuildBasis)));
+                ("$basis", basis is null ? null : JsonSerializer.Serialize(basis, RecordJson.Default.BuildBasis)));
         }
     });
 

@@ -37,7 +37,20 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
             var plan = await planning.PlanBackAsync(goal.Served, goal, stop);
-            plan = plan with { Services = [.. plan.Services.Select(s => s with { Action = Planning.ServiceAction.Unchanged, Reason = $"as in release {goal.Id}", Fresh = false })] };
+            plan = plan with
+            {
+                Services =
+                [
+                    .. plan.Services.Select(s => s with
+                    {
+                        Action = Planning.ServiceAction.Unchanged,
+                        Reason = $"as in release {goal.Id}",
+                        Fresh = false,
+                        // Files that git does not watch, and secrets, may be others by now than those that the image was built with.
+                        Inputs = goal.Services.GetValueOrDefault(s.Name)?.Inputs ?? s.Inputs,
+                    }),
+                ],
+            };
             release.Planned(plan, goal);
             release.Deployed(deployment, await deployer.LookAsync(plan.Model, late.Token));
             await kept.KeepAsync(plan.Model, release.Id, CancellationToken.None);

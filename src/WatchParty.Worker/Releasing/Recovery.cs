@@ -62,6 +62,7 @@ internal sealed class Recovery(
             if (deployment.Services is not { IsEmpty: true }) { return false; }
             // What is unhealthy now was not so before the release: these are its own containers.
             await verifier.VerifyAsync(deployment with { Before = new ContainerSet([]) }, UpAnswer.Nothing, stop);
+            await deployer.RememberAsync(model, stop);
             await kept.KeepAsync(model, release.Id, stop);
             await repository.KeepAsync(release.Commit, release.Id, stop);
             history.LiftQuarantine(release.Commit);

@@ -44,12 +44,12 @@ public sealed class BakeTraceTests : IDisposable
     [Fact]
     public async Task Cold_warm_next_commit_and_fresh_builds_are_told_apart()
     {
-        Assert.Equal(["backend 0/4", "celery 0/4", "front.end 0/2"], await CountsAsync());
+        Assert.Equal(["backend 0/4", "celery 0/4", "front_end 0/2"], await CountsAsync());
         for (var round = 0; round < 3; round++)
         {
-            Assert.Equal(["backend 4/4", "celery 4/4", "front.end 2/2"], await CountsAsync());
-            Assert.Equal(["backend 3/4", "celery 3/4", "front.end 2/2"], await CountsAsync("--set", $"*.args.GIT_COMMIT_HASH=next{round}"));
-            Assert.Equal(["backend 0/4", "celery 0/4", "front.end 0/2"], await CountsAsync("--no-cache"));
+            Assert.Equal(["backend 4/4", "celery 4/4", "front_end 2/2"], await CountsAsync());
+            Assert.Equal(["backend 3/4", "celery 3/4", "front_end 2/2"], await CountsAsync("--set", $"*.args.GIT_COMMIT_HASH=next{round}"));
+            Assert.Equal(["backend 0/4", "celery 0/4", "front_end 0/2"], await CountsAsync("--no-cache"));
         }
     }
 
@@ -69,10 +69,10 @@ public sealed class BakeTraceTests : IDisposable
     public async Task A_failing_build_names_its_step_and_the_last_lines()
     {
         Write("frontend/Dockerfile", "FROM watchparty-sample-base:1 AS tests\nRUN for i in $(seq 30); do echo \"line $i\"; done; exit 7\nRUN true\n");
-        var (code, report) = await BakeAsync(["backend", "celery", "front.end"]);
+        var (code, report) = await BakeAsync(["backend", "celery", "front_end"]);
         Assert.NotEqual(0, code);
         var failure = report.FirstFailure!;
-        Assert.Equal(("front.end", "", 2, 3, StepState.Failed), (failure.Target, failure.Stage, failure.Number, failure.Of, failure.State));
+        Assert.Equal(("front_end", "", 2, 3, StepState.Failed), (failure.Target, failure.Stage, failure.Number, failure.Of, failure.State));
         Assert.EndsWith("exit code: 7", failure.Error, StringComparison.Ordinal);
         Assert.Equal(Enumerable.Range(11, 20).Select(i => $"line {i}"), failure.LogTail);
         // A newer buildx names the target in between, where there are several.
@@ -81,7 +81,7 @@ public sealed class BakeTraceTests : IDisposable
 
     private async Task<IEnumerable<string>> CountsAsync(params string[] options)
     {
-        string[] services = ["backend", "celery", "front.end"];
+        string[] services = ["backend", "celery", "front_end"];
         var (code, report) = await BakeAsync(services, options);
         Assert.True(code == 0, string.Join('\n', report.Text));
         var steps = services.ToDictionary(s => s, report.StepsOf);

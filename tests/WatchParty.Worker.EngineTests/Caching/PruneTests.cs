@@ -25,19 +25,21 @@ public sealed class PruneTests : IAsyncLifetime
         const string Counting = "RUN --mount=type=cache,target=/counter echo x >> /counter/runs && wc -l < /counter/runs > runs\nRUN sh -n";
         var app = await StartAsync(CachedApplication.Dockerfile.Replace("RUN sh -n", Counting, StringComparison.Ordinal));
         await app.PushAsync("web/serve.sh", SmallApplication.Server.Replace("cat content.txt", "cat content.txt; echo \"runs: $(cat runs)\"", StringComparison.Ordinal));
-        async Task<string> RunsAsync()
+        // BuildKit, when it is asked whether a build is needed, may have run the step before it is stopped.
+        async Task<int> RunsAsync()
         {
             await app.PushContentAsync();
             (await app.OnceAsync()).Succeeded();
-            return (await app.GetAsync("/version")).Split("runs: ")[1].Trim();
+            return int.Parse((await app.GetAsync("/version")).Split("runs: ")[1], CultureInfo.InvariantCulture);
         }
-        Assert.Equal("1", await RunsAsync());
-        Assert.Equal("2", await RunsAsync());
+        var first = await RunsAsync();
+        var second = await RunsAsync();
         Assert.Equal("Pruned", (await app.PruneAsync()).Outcome);
-        Assert.Equal("3", await RunsAsync());
+        var third = await RunsAsync();
+        Assert.True(first < second && second < third, $"{first}, {second}, {third}");
         app.Configure("Prune:KeepCacheMounts", false);
         Assert.Equal("Pruned", (await app.PruneAsync()).Outcome);
-        Assert.Equal("1", await RunsAsync());
+        Assert.InRange(await RunsAsync(), 1, 2);
     }
 
     [Fact]

@@ -222,6 +222,24 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         DropFileBench.Run("git", "-C", _git.Checkout, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "submodule");
 
         Assert.Equal("backend/lib is a submodule", (await ReadBackendAsync()).Outside);
+        // Git has no file of what is in it, whichever of the contexts that is.
+        foreach (var folder in (string[])["backend/lib", "backend/lib/src"])
+        {
+            Assert.Contains(folder, (await ReadAsync($$"""{ "context": "{{In("shared")}}", "additional_contexts": { "lib": "{{In(folder)}}" } }""")).Outside, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("\"context\": \"https://example.org/app.git#COMMIT\"")]
+    [InlineData("\"context\": \"/c\", \"additional_contexts\": { \"base\": \"docker-image://base:COMMIT\" }")]
+    [InlineData("\"context\": \"/c\", \"dockerfile_inline\": \"FROM base:COMMIT\"")]
+    public async Task Source_WithTheCommitInItsAddress_IsBuiltWithEachCommit(string build)
+    {
+        async Task<BuildInputs> OfAsync() => await ReadAsync($$"""{ {{build.Replace("COMMIT", await _git.Repository().HeadAsync(CancellationToken.None), StringComparison.Ordinal)}} }""");
+        var before = await OfAsync();
+        await CommitAsync(("README.md", "other\n"));
+
+        Assert.True((await OfAsync()).IsBeyondCache(before));
     }
 
     [Fact]
@@ -242,9 +260,9 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
             """) with { Values = value is null ? [] : ImmutableDictionary<string, string>.Empty.Add("TOKEN", value) };
         var before = (await ReadAsync(Model("one-value")))["backend"];
 
-        Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model("two")))["backend"].BeyondCache(before));
-        Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model(null)))["backend"].BeyondCache(before));
-        Assert.Null((await ReadAsync(Model("one-value")))["backend"].BeyondCache(before));
+        Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model("two")))["backend"].ChangedSecret(before));
+        Assert.Equal("the secret TOKEN changed", (await ReadAsync(Model(null)))["backend"].ChangedSecret(before));
+        Assert.False((await ReadAsync(Model("one-value")))["backend"].IsBeyondCache(before));
         Assert.DoesNotContain("one-value", before.Others.Values);
     }
 
@@ -281,7 +299,7 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         var before = (await ReadAsync(model))["backend"];
         await File.WriteAllTextAsync(secret, "two");
 
-        Assert.Equal($"the secret {secret} changed", (await ReadAsync(model))["backend"].BeyondCache(before));
+        Assert.Equal($"the secret {secret} changed", (await ReadAsync(model))["backend"].ChangedSecret(before));
         Assert.DoesNotContain("one", before.Others[BuildInputs.Secret(secret)], StringComparison.Ordinal);
     }
 
@@ -336,6 +354,6 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
         var after = await ReadAsync($$"""{ "context": "{{In("backend")}}", {{key}} }""");
 
         Assert.NotNull(after.DifferenceFrom(before, null));
-        Assert.Equal(isBeyond ? "its build section changed" : null, after.BeyondCache(before));
+        Assert.Equal(isBeyond, after.IsBeyondCache(before));
     }
 }

@@ -97,7 +97,7 @@ public sealed class ReleasePlannerTests
         var plan = ReleasePlanner.Plan(Based(Facts(Inputs with { Tracked = "other" })));
         Assert.True(plan.Services[0].AsksFirst);
 
-        var answered = ReleasePlanner.Answered(plan, new HashSet<string> { "backend" }, new Dictionary<string, string>());
+        var answered = ReleasePlanner.Answered(plan, new Dictionary<string, BuildBasis> { ["backend"] = Basis }, new Dictionary<string, string>());
         Assert.Equal((ServiceAction.Unchanged, "nothing changed that its build reads"), (answered.Services[0].Action, answered.Services[0].Reason));
         Assert.Equal(ServiceAction.Built, answered.Services.Single(s => s.Name == "worker").Action);
     }
@@ -106,7 +106,12 @@ public sealed class ReleasePlannerTests
     public void Service_WhoseSecretOrSectionChanged_IsBuiltWithoutAsking()
     {
         var secret = ReleasePlanner.Plan(Based(Facts(Inputs with { Others = Inputs.Others.Add(BuildInputs.Secret("TOKEN"), "1") }))).Services[0];
-        Assert.Equal((ServiceAction.Built, "the secret TOKEN changed", false), (secret.Action, secret.Reason, secret.AsksFirst));
+        Assert.Equal((ServiceAction.Built, "the secret TOKEN changed", false, false), (secret.Action, secret.Reason, secret.AsksFirst, secret.Fresh));
+        // What was made with another value is in the cache under the same key.
+        var other = Inputs with { Others = Inputs.Others.Add(BuildInputs.Secret("TOKEN"), "2") };
+        var facts = Based(Facts(Inputs with { Others = Inputs.Others.Add(BuildInputs.Secret("TOKEN"), "1") }));
+        secret = ReleasePlanner.Plan(facts with { Inputs = facts.Inputs.ToDictionary(i => i.Key, _ => other) }).Services[0];
+        Assert.Equal(("the secret TOKEN changed", false, true), (secret.Reason, secret.AsksFirst, secret.Fresh));
         Assert.False(ReleasePlanner.Plan(Based(Facts(Inputs with { Section = "other" }))).Services[0].AsksFirst);
     }
 
@@ -120,7 +125,7 @@ public sealed class ReleasePlannerTests
         var step = ReleasePlanner.Plan(Facts() with { Deployed = Facts().Deployed.ToDictionary(d => d.Key, d => d.Value with { Basis = Basis with { Outside = "ADD https://x takes" } }) }).Services[0];
         Assert.Equal(("ADD https://x takes", true), (step.Reason, step.AsksFirst));
         var answered = ReleasePlanner.Answered(ReleasePlanner.Plan(facts with { Inputs = facts.Inputs.ToDictionary(i => i.Key, i => i.Value with { Outside = "it is elsewhere" }) }),
-            new HashSet<string>(), new Dictionary<string, string> { ["backend"] = "RUN x" });
+            new Dictionary<string, BuildBasis>(), new Dictionary<string, string> { ["backend"] = "RUN x" });
         Assert.Equal("it is elsewhere, and RUN x would run again", answered.Services[0].Reason);
     }
 
@@ -142,6 +147,10 @@ public sealed class ReleasePlannerTests
 
         Assert.All(plan.Services, s => Assert.True(s is { Action: ServiceAction.Built, AsksFirst: true }));
         Assert.Equal(["it is built on middle", "it is built on basis"], plan.Services.Take(2).Select(s => s.Reason));
+
+        // What the cache has of them stands on the base as it was.
+        plan = ReleasePlanner.Plan(facts with { FreshMarks = new HashSet<string> { "basis" } });
+        Assert.All(plan.Services, s => Assert.True(s is { Action: ServiceAction.Built, AsksFirst: false, Fresh: true }));
     }
 
     [Theory]
@@ -225,11 +234,13 @@ public sealed class ReleasePlannerTests
         Assert.Equal(ServiceAction.Unchanged, Backend(OnBase("sha256:a", "sha256:d") with { BaseImages = Python("sha256:a") }).Action);
     }
 
-    [Theory]
-    [InlineData("sha256:a", null)]
-    [InlineData("", "sha256:b")]
-    public void Service_WhoseBaseImageIsOnlyOnOneSideHere_IsNotBuilt(string then, string? now) =>
-        Assert.Equal(ServiceAction.Unchanged, Backend(OnBase(then, "sha256:d") with { BaseImages = now is null ? [] : Python(now) }).Action);
+    [Fact]
+    public void Service_WhoseBaseImageIsNoMoreHere_IsNotBuilt() =>
+        Assert.Equal(ServiceAction.Unchanged, Backend(OnBase("sha256:a", "sha256:d") with { BaseImages = new Dictionary<string, string>() }).Action);
+
+    [Fact]
+    public void Service_WhoseBaseImageSomebodyPulledSince_IsAskedAbout() =>
+        Assert.True(ReleasePlanner.Plan(OnBase("", "sha256:d") with { BaseImages = Python("sha256:b") }).Services[0] is { Action: ServiceAction.Built, AsksFirst: true });
 
     [Fact]
     public void Service_WhoseBaseImageIsNewInItsRegistry_IsBuiltAndPullsIt()

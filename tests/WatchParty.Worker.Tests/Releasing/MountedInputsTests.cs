@@ -94,6 +94,21 @@ public sealed class MountedInputsTests : IDisposable
         if (source != ".") { Assert.Equal(NotBuilt, await ReleaseAsync()); }
     }
 
+    [Fact]
+    public async Task Of_several_containers_those_get_it_that_go_on_when_compose_makes_another()
+    {
+        await ReleaseFirstAsync($"\"volumes\": [{Bind("./conf/site.conf")}]");
+        var first = _flow.Engine.Containers.Single(c => c.Service == "web");
+        var started = first.State(_flow.Clock.GetUtcNow()).StartedAt;
+        var compose = File.ReadAllText(InCheckout("compose.yaml")).Replace("\"volumes\"", "\"scale\": 2, \"volumes\"", StringComparison.Ordinal);
+
+        Assert.Equal(ReleaseOutcome.Succeeded, (await _flow.ReleaseAsync(("compose.yaml", compose), ("conf/site.conf", "two\n"))).Outcome);
+
+        Assert.Equal(2, _flow.Engine.Containers.Count(c => c.Service == "web"));
+        Assert.NotEqual(started, first.State(_flow.Clock.GetUtcNow()).StartedAt);
+        Assert.Contains(first, _flow.Engine.Containers);
+    }
+
     [Theory]
     [InlineData("in place")]
     [InlineData("replaced")]
@@ -213,6 +228,11 @@ public sealed class MountedInputsTests : IDisposable
         var done = await (after is null ? ReleaseAsync() : ReleaseAsync(("compose.yaml", compose.Replace(before, after, StringComparison.Ordinal))));
 
         Assert.Equal($"made anew: its {kind} page changed", done);
+        Assert.Equal(NotBuilt, await ReleaseAsync());
+
+        // Nobody knows what a container has that somebody else started, or an earlier version of the worker.
+        _flow.Database.Execute("DELETE FROM mounted");
+        Assert.Equal($"made anew: its {kind} page is not known to be as it was", await ReleaseAsync());
         Assert.Equal(NotBuilt, await ReleaseAsync());
         Assert.DoesNotContain("two", string.Join('\n', _flow.Database.Query("SELECT mounts FROM mounted", r => r.GetString(0))), StringComparison.Ordinal);
     }
