@@ -131,9 +131,9 @@ check_form() {
 
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
-# Two at the same time: most of what the tests do is to wait for containers.
+# Three at the same time: most of what the tests do is to wait for containers.
 run_engine_tests() {
-  local part run generation slots=2
+  local part run generation slots=3
   local -a runs=()
   ((${#engine_parts[@]})) || return 0
   compile_ahead
