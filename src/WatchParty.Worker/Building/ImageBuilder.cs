@@ -88,8 +88,8 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
                 ?? throw new BuildFailedException($"{service.Name}: the build ended well but left no image {service.Service.Image} on this engine", Remedy.NeedsPerson);
             // A step that ran while the cache was brought back, or BuildKit was asked, was not saved by it.
             List<BuildStep> steps = [.. report.StepsOf(Bake.Target(service.Name)).Select(s =>
-                s.State == StepState.Cached && (restored.GetValueOrDefault(service.Name)?.HasRun(s) == true
-                    || plan.Ran.Contains(new RanStep(service.Name, s.Stage, s.Number, s.Text))) ? s with { State = StepState.Executed } : s)];
+                s.State == StepState.Cached && (restored.GetValueOrDefault(service.Name)?.ElapsedOf(s) ?? plan.ElapsedOf(service.Name, s.Stage, s.Number, s.Text)) is { } before
+                    ? s with { State = StepState.Executed, Elapsed = before } : s)];
             if (report.HasInlineCache(Bake.Target(service.Name)))
             {
                 note($"{CacheNote(service.Service.Image)}, so a clear would not clear it; remove BUILDKIT_INLINE_CACHE and cache_to type=inline from its build");

@@ -37,8 +37,8 @@ internal sealed class SameImage(
             {
                 progress.Report($"asking BuildKit about {string.Join(", ", open.Select(s => s.Name))}");
                 var result = await bake.RunAsync(plan.Model, [.. open.Select(s => Question(plan.Model.Project, s))], makesImages: true, cancellationToken);
-                ran.AddRange(result.Ran.Select(b => new RanStep(
-                    open.FirstOrDefault(s => open.Count == 1 || TargetOf(s) == b.Target)?.Name ?? "", b.Stage, b.Number, b.Text)));
+                ran.AddRange(result.Ran.Select(r => new RanStep(
+                    open.FirstOrDefault(s => open.Count == 1 || TargetOf(s) == r.Name.Target)?.Name ?? "", r.Name.Stage, r.Name.Number, r.Name.Text, r.Elapsed)));
                 if (result.AllCached)
                 {
                     foreach (var service in open.Where(s => s.Before is not null))

@@ -12,9 +12,11 @@ namespace WatchParty.Worker.Caching;
 /// <summary>A builder that was brought back for one service.</summary>
 /// <param name="Source">The cache source that the build itself has to be given; null when its own stage has nothing that lasts.</param>
 /// <param name="Ran">Steps that ran while it was brought back, because they changed since the seal. The build finds them in the cache, but nobody was saved them.</param>
-internal sealed record RestoredCache(string? Source, IReadOnlyCollection<StepName> Ran)
+internal sealed record RestoredCache(string? Source, IReadOnlyCollection<EndedStep> Ran)
 {
-    public bool HasRun(BuildStep step) => Ran.Any(r => r.Text == step.Text && r.Number == step.Number && Dockerfile.OwnName(r.Stage) == step.Stage);
+    /// <summary>How long the step took then; null for one that did not run.</summary>
+    public TimeSpan? ElapsedOf(BuildStep step) =>
+        Ran.FirstOrDefault(r => r.Name.Text == step.Text && r.Name.Number == step.Number && Dockerfile.OwnName(r.Name.Stage) == step.Stage)?.Elapsed;
 }
 
 /// <summary>Keeps the cache of each service where a foreign <c>docker builder prune -af</c> cannot reach it, and brings it back.</summary>
@@ -104,7 +106,7 @@ internal sealed class CacheSeals(
             return null;
         }
         note($"{name}: {cause}; it is restored from the sealed cache");
-        List<StepName> ran = [];
+        List<EndedStep> ran = [];
         string? own = null;
         foreach (var target in service.OfLasting().Targets())
         {

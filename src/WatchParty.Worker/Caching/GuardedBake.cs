@@ -6,6 +6,9 @@ using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;
 
+/// <summary>A step that ran to its end in a bake that must not run anything. The next build finds it in the cache, but nobody was saved it.</summary>
+internal sealed record EndedStep(StepName Name, TimeSpan Elapsed);
+
 /// <summary>What came of a bake that must not run anything.</summary>
 /// <param name="WouldRun">The first step that is not in the cache; the bake was stopped there. Null when everything was cached.</param>
 /// <param name="Error">Why the bake failed, or null.</param>
@@ -15,7 +18,7 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
 
     /// <summary>Those of <see cref="Begun"/> that the stop did not break off: what is quick, such as a COPY, ends and is in the cache now.</summary>
-    public IReadOnlyCollection<StepName> Ran { get; init; } = [];
+    public IReadOnlyCollection<EndedStep> Ran { get; init; } = [];
 
     /// <summary>All that the trace has told.</summary>
     public required StepReport Report { get; init; }
@@ -105,6 +108,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         private readonly HashSet<string> _caches = []; // digests of vertices that wrote a cache
         private readonly Dictionary<string, StepName> _begun = []; // by digest of the vertex
         private readonly HashSet<string> _failed = []; // digests of vertices
+        private readonly Dictionary<string, TimeSpan> _elapsed = []; // by digest of the vertex
         private readonly StepReport _report = new([.. targets.Select(t => t.Name)]);
 
         public IReadOnlyList<string> Targets { get; } = [.. targets.Select(t => t.Name)];
@@ -123,6 +127,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             Error = vertex.Error ?? Error;
             var name = StepName.Parse(vertex.Name, Targets);
             _owners[vertex.Digest] = name.Target.Length == 0 ? Targets[0] : name.Target;
+            if (vertex.Completed - vertex.Started is { } elapsed) { _elapsed[vertex.Digest] = elapsed; }
             if (vertex.Error is not null)
             {
                 _failed.Add(vertex.Digest);
@@ -141,7 +146,7 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         {
             Report = _report,
             Begun = _begun.Values,
-            Ran = [.. _begun.Where(b => !_failed.Contains(b.Key)).Select(b => b.Value)],
+            Ran = [.. _begun.Where(b => !_failed.Contains(b.Key)).Select(b => new EndedStep(b.Value, _elapsed.GetValueOrDefault(b.Key)))],
             WithCache = [.. _caches.Select(c => _owners.GetValueOrDefault(c)).OfType<string>().Distinct()],
         };
     }

@@ -31,7 +31,7 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
 }
 
 /// <summary>A step of a service that ran before its build began. The build finds it in the cache, but nobody was saved it.</summary>
-internal sealed record RanStep(string Service, string Stage, int Number, string Text);
+internal sealed record RanStep(string Service, string Stage, int Number, string Text, TimeSpan Elapsed);
 
 /// <summary>What a release of <paramref name="Commit"/> does, decided before anything is done.</summary>
 /// <param name="ConfigurationChanged">Whether compose has to look at the containers even when nothing is built.</param>
@@ -39,6 +39,10 @@ internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableA
 {
     /// <summary>Steps that had begun when BuildKit was asked, before the question was stopped.</summary>
     public IReadOnlyList<RanStep> Ran { get; init; } = [];
+
+    /// <summary>How long a step took that ran before its build began; null for any other.</summary>
+    public TimeSpan? ElapsedOf(string service, string stage, int number, string text) =>
+        Ran.FirstOrDefault(r => (r.Service, r.Stage, r.Number, r.Text) == (service, stage, number, text))?.Elapsed;
 
     /// <summary>Whether networks, volumes, secrets or configs differ, which concerns the whole application.</summary>
     public bool ResourcesChanged { get; init; }

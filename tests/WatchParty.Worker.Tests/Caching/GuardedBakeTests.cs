@@ -33,7 +33,7 @@ public sealed class GuardedBakeTests : IDisposable
 
         Assert.Equal("COPY src src", result.WouldRun);
         Assert.Equal(["COPY src src", "RUN build"], result.Begun.Select(b => b.Text));
-        Assert.Equal(["COPY src src"], result.Ran.Select(b => b.Text));
+        Assert.Equal(["COPY src src"], result.Ran.Select(r => r.Name.Text));
         Assert.False(result.AllCached);
     }
 

@@ -107,10 +107,10 @@ public sealed class LiveSetTests
     [InlineData("deps", "deps", 4, false)]
     public void Step_ThatRanWhileTheCacheCameBack_IsKnownAgain(string restoring, string building, int number, bool known)
     {
-        var cache = new RestoredCache("image", [new StepName("", "", restoring, 3, 4, "COPY app .")]);
+        var cache = new RestoredCache("image", [new EndedStep(new StepName("", "", restoring, 3, 4, "COPY app ."), TimeSpan.FromSeconds(2))]);
         var step = new BuildStep("app", building, number, 4, "COPY", "COPY app .", StepState.Cached, TimeSpan.Zero, "sha256:0", null, []);
-        Assert.Equal(known, cache.HasRun(step));
-        Assert.False(cache.HasRun(step with { Text = "COPY other ." }));
+        Assert.Equal(known ? TimeSpan.FromSeconds(2) : null, cache.ElapsedOf(step));
+        Assert.Null(cache.ElapsedOf(step with { Text = "COPY other ." }));
     }
 
     private static ComposeService Service(string name, string? target = null) => new(name, $"shop-{name}:latest",
