@@ -15,9 +15,6 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     // Above this size the time and the size of an untracked file stand for its content.
     private const long HashedWhole = 1024 * 1024;
 
-    /// <summary>Mode of a submodule in a tree of git.</summary>
-    private const string Submodule = "160000";
-
     private readonly string _root = PhysicalPath.Of(options.Repository.Path);
 
     // Above this number looking at each takes longer than to ask BuildKit.
@@ -105,7 +102,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         if (seen.Count > MostUntracked) { return $"git does not watch {seen.Count} files of its build context"; }
         foreach (var path in seen) { others[path] = FileIdentity(Path.Combine(_root, path)); }
         return seen.Find(p => p.EndsWith('/')) is { } nested ? $"{nested} is a repository of its own"
-            : files.Tracked.FirstOrDefault(e => IsIn(e.Path) && e.Mode == Submodule) is { } submodule ? $"{submodule.Path} is a submodule" : null;
+            : files.Tracked.FirstOrDefault(e => IsIn(e.Path) && e.Mode == TreeEntry.Submodule) is { } submodule ? $"{submodule.Path} is a submodule" : null;
     }
 
     /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of it.</summary>

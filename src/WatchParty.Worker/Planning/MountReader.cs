@@ -32,7 +32,7 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
     // Above this size, in bytes, size and time stand for the content.
     private const long HashedWhole = 16 * 1024 * 1024;
     private const int MostNamed = 500, MostLinks = 40;
-    private const string Pending = "pending", Submodule = "160000";
+    private const string Pending = "pending";
 
     private string Root => field ??= PhysicalPath.Of(options.Path);
 
@@ -72,12 +72,12 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
         var own = path is null ? [] : index.Where(e => IsIn(e.Path, path)).ToList();
         foreach (var entry in own) { files[entry.Path] = entry.IsCertain ? entry.Object : ContentOf(Path.Combine(Root, entry.Path)); }
         // A folder of a submodule changes with the commit of that.
-        if (path is not null && index.FirstOrDefault(e => e.Mode == Submodule && IsIn(path, e.Path)) is { } submodule)
+        if (path is not null && index.FirstOrDefault(e => e.Mode == TreeEntry.Submodule && IsIn(path, e.Path)) is { } submodule)
         {
             files[submodule.Path] = submodule.Object;
         }
         foreach (var changing in path is null ? [] : pending.Where(p => IsIn(p, path) || files.ContainsKey(p))) { files[changing] = Pending; }
-        var single = own.Where(e => e.Mode != Submodule).Select(e => e.Path).ToList();
+        var single = own.Where(e => e.Mode != TreeEntry.Submodule).Select(e => e.Path).ToList();
         return Seen(files, false, since => single.Where(p => FileStamp.Of(Path.Combine(Root, p))?.Changed > since));
 
         SeenMount Seen(ImmutableSortedDictionary<string, string>.Builder all, bool mayBeOwn, Func<long, IEnumerable<string>> changedSince)

@@ -37,7 +37,7 @@ internal sealed record RanStep(string Service, string Stage, int Number, string 
 /// <param name="ConfigurationChanged">Whether compose has to look at the containers even when nothing is built.</param>
 internal sealed record ReleasePlan(string Commit, ComposeModel Model, ImmutableArray<ServicePlan> Services, bool ConfigurationChanged)
 {
-    /// <summary>Steps that had begun when BuildKit was asked, before the question was stopped.</summary>
+    /// <summary>Steps that ran to their end while BuildKit was asked, before the question was stopped.</summary>
     public IReadOnlyList<RanStep> Ran { get; init; } = [];
 
     /// <summary>How long a step took that ran before its build began; null for any other.</summary>

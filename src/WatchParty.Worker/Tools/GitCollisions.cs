@@ -37,7 +37,7 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
             {
                 var below = FilesBelow(git.Folder, added.Path);
                 // A submodule's own folder is the submodule command's business.
-                if (added.Mode == "160000" || below.Count == 0) { continue; }
+                if (added.Mode == TreeEntry.Submodule || below.Count == 0) { continue; }
                 var known = await TrackedAsync();
                 foreach (var path in below.Where(p => !known.Contains(p))) { blocking.Add(path); }
                 continue;

@@ -9,7 +9,11 @@ namespace WatchParty.Worker.Tools;
 /// <summary>A file of a commit.</summary>
 /// <param name="Mode">100644, 100755, 120000 (link) or 160000 (submodule).</param>
 /// <param name="Path">Relative to the root of the repository, with slashes.</param>
-internal sealed record TreeEntry(string Mode, string Object, string Path);
+internal sealed record TreeEntry(string Mode, string Object, string Path)
+{
+    /// <summary>Mode of a submodule, in a tree and in the index.</summary>
+    public const string Submodule = "160000";
+}
 
 /// <summary>A file of the index.</summary>
 /// <param name="IsCertain">Whether git would notice a file that differs from it: not when it is told to assume it unchanged, or to leave it
