@@ -205,7 +205,6 @@ public sealed class SealTests : IAsyncLifetime
 
     /// <summary>A file that BuildKit's linter judges, with lower-case words, stages without names, an ignore file of its own, and a stage that no other commit can use.</summary>
     [Fact]
-    [Trait("Store", "Overlay2")]
     public async Task What_is_sealed_is_what_was_built_up_to_the_commit()
     {
         const string Dockerfile = """
@@ -234,7 +233,10 @@ public sealed class SealTests : IAsyncLifetime
             ("compose.yaml", (await File.ReadAllTextAsync(Path.Combine(app.Clone, "compose.yaml"))).Replace("context: ./web", "context: ./web\n      dockerfile: Dockerfile.web", StringComparison.Ordinal)));
         var first = (await app.OnceAsync()).Succeeded();
         Assert.DoesNotContain("not sealed", first.Errors, StringComparison.Ordinal);
-        Assert.Equal([$"watchparty-cache:{app.Project}.web", $"watchparty-cache:{app.Project}.web.watchparty-stage-0"], await _cache!.CacheImagesAsync("web"));
+        if (await _cache!.OnGraphDriverAsync())
+        {
+            Assert.Equal([$"watchparty-cache:{app.Project}.web", $"watchparty-cache:{app.Project}.web.watchparty-stage-0"], await _cache.CacheImagesAsync("web"));
+        }
 
         await app.PushAsync("web/serve.sh", $"{SmallApplication.Server}\n# two\n");
         var warm = (await app.OnceAsync()).Succeeded();
