@@ -1,5 +1,5 @@
 using System.Globalization;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.EngineTests.Caching;
 using WatchParty.Worker.EngineTests.Harness;

@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Building;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;

@@ -1,7 +1,10 @@
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;

@@ -1,9 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Building;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Telemetry;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;

@@ -1,10 +1,10 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;
@@ -26,7 +26,8 @@ internal sealed record RestoredCache(string? Source, IReadOnlyCollection<EndedSt
 /// imported only when the builder was wiped, one source at a time: of several at once BuildKit 0.25 and newer loses steps at random
 /// (combinedcache.go de-duplicates keys that are no longer unique). Containerd store: one folder with <c>mode=max</c>,
 /// imported on every build, because there a prune loses the keys of what it keeps (moby/buildkit pull request 7177).
-/// An image ends where the commit's own steps begin: nothing below gives the next commit anything.
+/// An image ends where the commit's own steps begin: nothing below gives the next commit anything. A folder has the whole target, sealed by a bake of
+/// its own: a target that joins what lasts by copying nothing of it, and two services in one bake, both lost steps or layers every few rounds (28.5).
 /// With <c>Build:CacheRegistry</c> the same is kept in a registry.
 /// </remarks>
 internal sealed class CacheSeals(
@@ -51,40 +52,33 @@ internal sealed class CacheSeals(
     public async Task SealAsync(ComposeModel model, IEnumerable<LiveService> live, IReadOnlyDictionary<string, string?> images, long release, CancellationToken cancellationToken)
     {
         var onGraphDriver = options.Builder is null && (await engine.InfoAsync(cancellationToken)).Store == ImageStore.GraphDriver;
-        foreach (var services in live.Chunk(onGraphDriver ? 1 : int.MaxValue))
+        foreach (var service in live)
         {
-            progress.Report($"sealing the cache of {string.Join(", ", services.Select(s => s.Service.Name))}");
+            progress.Report($"sealing the cache of {service.Service.Name}");
             var began = time.GetTimestamp();
-            var records = await cache.RecordsAsync(cancellationToken);
-            var results = onGraphDriver
-                ? [await SealAsImagesAsync(model, services[0].OfLasting(), release, cancellationToken)]
-                : await SealAsFoldersAsync(model, services, release, cancellationToken);
-            foreach (var (service, (seal, fault)) in services.Zip(results))
+            var records = onGraphDriver ? await cache.RecordsAsync(cancellationToken) : [];
+            var old = record.Find(service.Service.Name);
+            var (seal, fault) = onGraphDriver
+                ? await SealAsImagesAsync(model, service.OfLasting(), release, cancellationToken)
+                : await SealAsOneAsync(model, service, release, cancellationToken);
+            if (seal is null)
             {
-                if (seal is null)
-                {
-                    logger.NotSealed(service.Service.Name, fault!);
-                    continue;
-                }
-                await KeepAsync(model, seal with
-                {
-                    Of = images.GetValueOrDefault(seal.Service),
-                    Records = await UsedSinceAsync(records, cancellationToken),
-                    Seconds = Math.Round(time.GetElapsedTime(began).TotalSeconds, 3),
-                    SealedAt = time.GetUtcNow(),
-                }, cancellationToken);
+                logger.NotSealed(service.Service.Name, fault!);
+                continue;
             }
+            seal = seal with
+            {
+                Of = images.GetValueOrDefault(seal.Service),
+                Records = onGraphDriver ? await UsedSinceAsync(records, cancellationToken) : [],
+                Seconds = Math.Round(time.GetElapsedTime(began).TotalSeconds, 3),
+                SealedAt = time.GetUtcNow(),
+            };
+            record.Save(seal);
+            logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
+            await RemoveAsync(old, model.Project, except: seal, cancellationToken);
         }
         // A cache image whose name has moved on; also one of a seal that was cut short.
         await engine.PruneDanglingImagesAsync($"{Bake.ProjectLabel}={model.Project}", cancellationToken);
-    }
-
-    private async Task KeepAsync(ComposeModel model, Seal seal, CancellationToken cancellationToken)
-    {
-        var old = record.Find(seal.Service);
-        record.Save(seal);
-        logger.Sealed(seal.Service, seal.Seconds, seal.Bytes);
-        await RemoveAsync(old, model.Project, except: seal, cancellationToken);
     }
 
     /// <summary>Whether records of the builder that the seal of <paramref name="service"/> stands for are gone.</summary>
@@ -192,52 +186,26 @@ internal sealed class CacheSeals(
         return (new Seal(live.Service.Name, release, [.. targets.Select(t => t.Image!)], null, null, 0, 0, [], default) { Project = model.Project, Stages = [.. targets.Select(t => t.Stage)] }, null);
     }
 
-    /// <summary>All services in one bake, each with its whole target: one made up of what lasts alone loses steps at random, since what it
-    /// takes of each stage has to be nothing. When the bake is not all cached, each service by itself, so that one keeps no other from its seal.</summary>
-    private async Task<IReadOnlyList<(Seal? Seal, string? Fault)>> SealAsFoldersAsync(
-        ComposeModel model, IReadOnlyList<LiveService> services, long release, CancellationToken cancellationToken)
+    private async Task<(Seal? Seal, string? Fault)> SealAsOneAsync(ComposeModel model, LiveService live, long release, CancellationToken cancellationToken)
     {
-        var seals = services.Select(s => NewFolder(model, s.Service.Name, release)).ToList();
-        List<Seal> whole = [];
+        var name = live.Service.Name;
+        var reference = options.CacheRegistry is { } registry ? $"{registry}/{Names.Repository(model.Project, name)}:buildcache" : null;
+        // Never in the place of the one before: a half-written cache must not be the only one.
+        var folder = reference is null ? Path.Combine(state.Cache, Names.Folder(name), string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}")) : null;
+        var target = live.Targets().Last() with { CacheFrom = SourcesFor(name), CacheTo = reference is null ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={reference},mode=max" };
+        var isWhole = false;
         try
         {
-            foreach (var seal in seals)
-            {
-                if (seal.Folder is { } folder && record.Find(seal.Service)?.Folder is { } before) { LocalCache.Share(before, folder); }
-            }
-            var targets = services.Zip(seals, (service, seal) => service.Targets().Last() with
-            {
-                CacheFrom = SourcesFor(seal.Service),
-                CacheTo = seal.Folder is { } folder ? $"type=local,dest={folder},mode=max" : $"type=registry,ref={seal.Reference},mode=max",
-            }).ToList();
-            var result = await bake.RunAsync(model, targets, makesImages: false, cancellationToken);
-            if (result.AllCached)
-            {
-                var faults = seals.ConvertAll(s => s.Folder is null ? null : LocalCache.Collect(s.Folder));
-                whole.AddRange(seals.Where((_, i) => faults[i] is null));
-                return [.. seals.Zip(faults, (s, fault) => (fault is null ? s with { Bytes = s.Folder is null ? 0 : LocalCache.SizeOf(s.Folder) } : (Seal?)null, fault))];
-            }
-            if (seals.Count == 1) { return [(null, Fault(result))]; }
+            if (folder is not null && record.Find(name)?.Folder is { } before) { LocalCache.Share(before, folder); }
+            var result = await bake.RunAsync(model, [target], makesImages: false, cancellationToken);
+            var fault = !result.AllCached ? Fault(result) : folder is null ? null : LocalCache.Collect(folder);
+            isWhole = fault is null;
+            return (isWhole ? new Seal(name, release, [], folder, reference, folder is null ? 0 : LocalCache.SizeOf(folder), 0, [], default) : null, fault);
         }
         finally
         {
-            foreach (var folder in seals.Except(whole).Select(s => s.Folder).Where(Directory.Exists)) { Directory.Delete(folder!, recursive: true); }
+            if (!isWhole && folder is not null && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
         }
-        List<(Seal?, string?)> alone = [];
-        foreach (var service in services)
-        {
-            alone.AddRange(await SealAsFoldersAsync(model, [service], release, cancellationToken));
-        }
-        return alone;
-    }
-
-    /// <summary>Never in the place of the one before: a half-written cache must not be the only one.</summary>
-    private Seal NewFolder(ComposeModel model, string service, long release)
-    {
-        var name = string.Create(CultureInfo.InvariantCulture, $"{release}-{time.GetUtcNow().ToUnixTimeMilliseconds()}");
-        return options.CacheRegistry is { } registry
-            ? new Seal(service, release, [], null, $"{registry}/{Names.Repository(model.Project, service)}:buildcache", 0, 0, [], default)
-            : new Seal(service, release, [], Path.Combine(state.Cache, Names.Folder(service), name), null, 0, 0, [], default);
     }
 
     private async Task RemoveAsync(Seal? old, string project, Seal? except, CancellationToken cancellationToken)

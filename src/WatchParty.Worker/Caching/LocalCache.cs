@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Files;
 
 namespace WatchParty.Worker.Caching;
 

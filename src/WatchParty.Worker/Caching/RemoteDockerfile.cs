@@ -1,7 +1,7 @@
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Caching;

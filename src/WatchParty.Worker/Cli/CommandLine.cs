@@ -1,5 +1,7 @@
 using System.CommandLine;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Control;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using WatchParty.Worker.Control;
 
 namespace WatchParty.Worker.Cli;
 

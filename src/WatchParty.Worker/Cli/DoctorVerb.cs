@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Checking;
+using WatchParty.Worker.Control;
 
 namespace WatchParty.Worker.Cli;
 

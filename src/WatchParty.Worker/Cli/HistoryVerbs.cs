@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 
@@ -20,7 +21,7 @@ internal static class HistoryVerb
             var reports = session.Get<History>().Last(arguments.GetValue(last));
             if (arguments.GetValue(common.Json)) { await Output.DocumentAsync(JsonSerializer.Serialize(reports, RecordJson.Readable.IReadOnlyListReleaseReport)); }
             else if (reports.Count == 0) { await Output.LineAsync("Nothing was released yet."); }
-            else { Output.Print(ReleaseText.Table(reports)); }
+            else { Output.Print(ReleaseTable.Of(reports)); }
             return ExitCode.Done;
         });
         return command;

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Text.Json;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 
@@ -20,8 +22,8 @@ internal static class PruneVerb
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
                 return report.Outcome == "DryRun"
-                    ? $"Would remove: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {Output.Bytes(report.FreedBytes)}.{Notes(report)}"
-                    : $"Pruned: {report.RecordsBefore} cache records before, {report.RecordsAfter} after; {report.Targets.Count} old image names removed; {Output.Bytes(report.FreedBytes)} freed.{Notes(report)}";
+                    ? $"Would remove: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {ByteSize.Words(report.FreedBytes)}.{Notes(report)}"
+                    : $"Pruned: {report.RecordsBefore} cache records before, {report.RecordsAfter} after; {report.Targets.Count} old image names removed; {ByteSize.Words(report.FreedBytes)} freed.{Notes(report)}";
             });
         });
         return command;
@@ -47,7 +49,7 @@ internal static class ClearCacheVerb
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
                 return report.Error is { } error ? $"Nothing was cleared: {error}"
-                    : $"Cleared {string.Join(", ", report.Targets)}: {report.RecordsBefore} cache records fell to {report.RecordsAfter}, {Output.Bytes(report.FreedBytes)} freed. The next build uses no cache.{PruneVerb.Notes(report)}";
+                    : $"Cleared {string.Join(", ", report.Targets)}: {report.RecordsBefore} cache records fell to {report.RecordsAfter}, {ByteSize.Words(report.FreedBytes)} freed. The next build uses no cache.{PruneVerb.Notes(report)}";
             });
         });
         return command;

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

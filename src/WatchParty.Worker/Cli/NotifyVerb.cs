@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Notifying;
 
 namespace WatchParty.Worker.Cli;

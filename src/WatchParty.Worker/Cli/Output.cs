@@ -1,8 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
-using WatchParty.Worker.Hosting;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Control;
+using WatchParty.Worker.Files;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 
@@ -48,11 +49,4 @@ internal static class Output
         using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping })) { parsed.WriteTo(writer); }
         return System.Text.Encoding.UTF8.GetString(buffer.ToArray());
     }
-
-    public static string Bytes(long bytes) => bytes switch
-    {
-        >= 1_000_000_000 => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB"),
-        >= 1_000_000 => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / 1e6:0.0} MB"),
-        _ => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / 1e3:0.0} kB"),
-    };
 }

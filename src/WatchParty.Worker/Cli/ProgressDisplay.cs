@@ -1,5 +1,5 @@
 using Spectre.Console;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Cli;

@@ -4,9 +4,12 @@ using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Events;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Cli;
 

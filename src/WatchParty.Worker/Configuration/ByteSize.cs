@@ -16,4 +16,12 @@ internal static class ByteSize
         var number = unit is null ? upper : upper[..^unit.Length].TrimEnd();
         return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value * (unit is null ? 1 : factor) is var bytes and < 9e18 ? (long)bytes : null;
     }
+
+    /// <summary>In the unit in which it has one to three digits before the point: <c>1.5 GB</c>.</summary>
+    public static string Words(long bytes) => bytes switch
+    {
+        >= 1_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB"),
+        >= 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:0.0} MB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e3:0.0} kB"),
+    };
 }

@@ -1,5 +1,4 @@
 using MimeKit;
-using WatchParty.Worker.Notifying;
 
 namespace WatchParty.Worker.Configuration;
 

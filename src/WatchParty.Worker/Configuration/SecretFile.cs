@@ -1,5 +1,5 @@
 using System.Globalization;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Configuration;
 

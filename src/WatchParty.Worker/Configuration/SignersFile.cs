@@ -1,4 +1,4 @@
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Files;
 
 namespace WatchParty.Worker.Configuration;
 

@@ -1,10 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Deploying;

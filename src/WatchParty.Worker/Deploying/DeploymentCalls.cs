@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Deploying;

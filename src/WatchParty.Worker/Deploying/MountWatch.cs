@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Deploying;
 
@@ -26,7 +27,7 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         model.Services.All(s => s.Mounts.IsEmpty && s.Copies.IsEmpty) ? MountsSeen.None : new MountsSeen(
             await reader.ReadAsync(model, pending, cancellationToken),
             model.Services.SelectMany(s => s.Copies).Distinct().ToImmutableDictionary(
-                c => c.Key, c => BuildInputs.Hash(c.Text ?? model.Values.GetValueOrDefault(c.Variable!, ""))));
+                c => c.Key, c => ValueHash.Of(c.Text ?? model.Values.GetValueOrDefault(c.Variable!, ""))));
 
     /// <summary>What each service gets whose containers were started with something else than <paramref name="now"/>.</summary>
     public IReadOnlyDictionary<string, MountReaction> Reactions(ComposeModel model, MountsSeen now, ContainerSet containers)

@@ -1,5 +1,6 @@
 using Serilog.Events;
 using Serilog.Formatting;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 

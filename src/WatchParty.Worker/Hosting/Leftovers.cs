@@ -1,4 +1,5 @@
 using System.Text;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Hosting;

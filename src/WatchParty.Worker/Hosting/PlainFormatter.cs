@@ -1,6 +1,7 @@
 using System.Globalization;
 using Serilog.Events;
 using Serilog.Formatting;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 

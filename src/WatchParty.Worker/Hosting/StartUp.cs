@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Hosting;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Operating;
 
 namespace WatchParty.Worker.Hosting;
 

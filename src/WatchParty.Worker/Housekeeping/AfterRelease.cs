@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Caching;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;

@@ -1,11 +1,11 @@
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Housekeeping;

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Cli;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;

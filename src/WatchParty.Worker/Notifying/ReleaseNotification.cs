@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Cli;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Notifying;
 

@@ -3,8 +3,9 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Files;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
-using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Planning;
 
@@ -58,7 +59,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         }
         foreach (var variable in build.SecretVariables)
         {
-            others[BuildInputs.Secret(variable)] = secrets.TryGetValue(variable, out var value) ? BuildInputs.Hash(value) : "unset";
+            others[BuildInputs.Secret(variable)] = secrets.TryGetValue(variable, out var value) ? ValueHash.Of(value) : "unset";
         }
         foreach (var secret in build.SecretFiles) { others[BuildInputs.Secret(Shown(secret))] = ContentIdentity(secret); }
         var keys = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
@@ -69,10 +70,10 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             if (key == "args") { (own as JsonObject)?.Remove(options.Build.CommitArgument); }
             // With another commit it builds from elsewhere.
             if (IsSource(key) && value!.ToJsonString().Contains(commit, StringComparison.Ordinal)) { section.Add(value.ToJsonString()); }
-            else { keys[$"build.{key}"] = BuildInputs.Hash(WithoutCommit(own, commit)); }
+            else { keys[$"build.{key}"] = ValueHash.Of(WithoutCommit(own, commit)); }
         }
-        keys["Build:Arguments"] = BuildInputs.Hash(options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"));
-        return new BuildInputs(BuildInputs.Hash(section), BuildInputs.Hash(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
+        keys["Build:Arguments"] = ValueHash.Of(options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"));
+        return new BuildInputs(ValueHash.Of(section), ValueHash.Of(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
         {
             Keys = keys.ToImmutable(),
             TrackedPaths = [.. tracked.Select(e => e.Path)],
@@ -127,7 +128,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     }
 
     /// <summary>The drop files and their answers come and go without meaning anything for a build.</summary>
-    private static bool IsOurs(string path) => DropFile.FileNames.Contains(Path.GetFileName(path));
+    private static bool IsOurs(string path) => DropFileNames.All.Contains(Path.GetFileName(path));
 
     private static string FileIdentity(string path)
     {

@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json.Serialization;
 
 namespace WatchParty.Worker.Planning;
@@ -52,17 +50,6 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
         .. (changedPaths ?? []).Concat(ChangedOthers(before))
             .Where(p => p.StartsWith(ContextPrefix, StringComparison.Ordinal)).Select(p => p[ContextPrefix.Length..]).Distinct(),
     ];
-
-    public static string Hash(params IEnumerable<string> parts)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var part in parts)
-        {
-            hash.AppendData(Encoding.UTF8.GetBytes(part));
-            hash.AppendData([0]);
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
 
     /// <summary>What differs from <paramref name="before"/> in words, or null when nothing does.</summary>
     /// <param name="changedPaths">Repository paths changed since the commit of <paramref name="before"/>; null when they cannot be known.</param>

@@ -3,6 +3,8 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Planning;
 

@@ -2,7 +2,8 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Files;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Planning;
@@ -86,7 +87,7 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
             var links = target.Links.Select(l => PathInRepository(l.Path));
             if (links.FirstOrDefault(l => l is not null && pending.Contains(l)) is { } link) { all[link] = Pending; }
             var contents = all.Count <= MostNamed ? all.ToImmutable()
-                : ImmutableSortedDictionary<string, string>.Empty.Add(shown, BuildInputs.Hash(all.SelectMany(f => new[] { f.Key, f.Value })));
+                : ImmutableSortedDictionary<string, string>.Empty.Add(shown, ValueHash.Of(all.SelectMany(f => new[] { f.Key, f.Value })));
             return new SeenMount(new MountState(identity, contents), shown, mayBeOwn, came, changedSince);
         }
     }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Planning;
 

@@ -2,6 +2,8 @@ using System.Collections.Frozen;
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Recording;

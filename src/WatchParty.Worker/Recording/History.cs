@@ -2,9 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
-using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Recording;
 

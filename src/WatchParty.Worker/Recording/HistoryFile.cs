@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Recording;
 

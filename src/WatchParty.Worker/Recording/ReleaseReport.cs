@@ -1,9 +1,8 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Recording;
 

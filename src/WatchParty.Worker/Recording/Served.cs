@@ -1,4 +1,4 @@
-using WatchParty.Worker.Planning;
+using WatchParty.Worker.Configuration;
 
 namespace WatchParty.Worker.Recording;
 

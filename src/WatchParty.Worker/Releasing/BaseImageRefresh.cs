@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Releasing;
 

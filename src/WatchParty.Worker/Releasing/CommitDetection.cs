@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Planning;

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 
@@ -43,7 +44,7 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
                 [
                     .. plan.Services.Select(s => s with
                     {
-                        Action = Planning.ServiceAction.Unchanged,
+                        Action = ServiceAction.Unchanged,
                         Reason = $"as in release {goal.Id}",
                         Fresh = false,
                         // Files that git does not watch, and secrets, may be others by now than those that the image was built with.

@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Verifying;
 

@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Verifying;

@@ -1,6 +1,5 @@
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Verifying;

@@ -2,9 +2,10 @@ using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Releasing;
@@ -80,12 +81,12 @@ internal sealed class ReleasePlanning(
         var asked = source is null ? project : project.With(source);
         try
         {
-            Redaction.Learn(Secrets.InEnvFiles(asked));
+            Redaction.Learn(Secrets.InEnvFiles(asked.EnvFiles));
             var command = DockerCommands.ComposeConfig(asked, commit);
             var resolved = await runner.RunAsync(command, cancellationToken);
             if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
             var model = ComposeModel.Parse(resolved.Output);
-            Redaction.Learn(Secrets.In(model.Text, asked));
+            Redaction.Learn(Secrets.In(model.Text, asked.EnvFiles));
             model = model with
             {
                 Source = source ?? ModelSource.Of(options),

@@ -6,7 +6,7 @@ using Polly.Retry;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;

@@ -3,10 +3,11 @@ using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Releasing;

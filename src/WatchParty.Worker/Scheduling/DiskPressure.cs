@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Scheduling;

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Operating;
 
 namespace WatchParty.Worker.Scheduling;
 

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,4 +1,4 @@
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;

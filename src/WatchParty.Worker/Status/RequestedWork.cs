@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Cli;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;
@@ -67,7 +67,7 @@ internal sealed class RequestedWork(Func<ControlRequest, CancellationToken, Task
         if (result.Document is not { } document) { return result.Error ?? "done"; }
         if (request.Verb is not ("prune" or "clear-cache")) { return ReleaseText.Of(JsonSerializer.Deserialize(document, RecordJson.Default.ReleaseReport)!).Split('\n')[0].Trim(); }
         var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
-        return report.Error ?? string.Create(CultureInfo.InvariantCulture, $"{report.Outcome}, {report.RecordsBefore} cache records → {report.RecordsAfter}, {Output.Bytes(report.FreedBytes)} {(request.DryRun ? "would be freed" : "freed")}");
+        return report.Error ?? string.Create(CultureInfo.InvariantCulture, $"{report.Outcome}, {report.RecordsBefore} cache records → {report.RecordsAfter}, {ByteSize.Words(report.FreedBytes)} {(request.DryRun ? "would be freed" : "freed")}");
     }
 }
 

@@ -1,3 +1,4 @@
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Status;

@@ -5,8 +5,9 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using WatchParty.Worker.Cli;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;

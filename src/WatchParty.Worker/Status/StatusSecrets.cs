@@ -1,5 +1,5 @@
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Status;
 

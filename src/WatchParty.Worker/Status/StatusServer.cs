@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -11,8 +9,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Operating;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Telemetry;
 using WatchParty.Worker.Tools;
 

@@ -2,7 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,6 +1,7 @@
 using WatchParty.Worker.Caching;
+using WatchParty.Worker.Checking;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;

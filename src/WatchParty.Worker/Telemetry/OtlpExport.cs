@@ -5,6 +5,7 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Telemetry;
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Files;
 
 namespace WatchParty.Worker.Tools;
 

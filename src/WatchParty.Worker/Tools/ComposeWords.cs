@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Tools;
 

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Tools;
 
@@ -191,29 +190,3 @@ internal sealed record BakeFile(string Text, ImmutableArray<string> Entitlements
 /// <param name="Recreate">Makes the containers of the named services anew also when compose finds them as they should be.</param>
 /// <param name="Pull">Whether an image that is not on the engine may be pulled.</param>
 internal readonly record struct UpOptions(bool Recreate, bool Pull);
-
-/// <summary>Where the application is and how compose is called for it.</summary>
-/// <param name="Folder">The checkout.</param>
-/// <param name="Environment">Variables for every call, such as <c>DOCKER_HOST</c>.</param>
-internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument, ImmutableDictionary<string, string?> Environment)
-{
-    /// <summary>Files of ours that are merged after the application's own.</summary>
-    public ImmutableArray<string> FurtherFiles { get; init; } = [];
-
-    /// <summary>The compose files as they are now: they come with the commit that is checked out.</summary>
-    /// <exception cref="WorkerException">There is none that can be used.</exception>
-    public ComposeFiles Files() => ComposeFiles.Find(Folder, Options, System.Environment.GetEnvironmentVariable);
-
-    /// <summary>The same checkout, called with other settings.</summary>
-    public ComposeProject With(ModelSource source) => this with
-    {
-        Options = new ComposeOptions { Files = [.. source.Files], Profiles = [.. source.Profiles], EnvFiles = [.. source.EnvFiles], ProjectName = source.ProjectName, AdoptFrom = Options.AdoptFrom },
-        CommitArgument = source.CommitArgument,
-    };
-
-    public static ComposeProject From(WorkerOptions options) => new(
-        options.Repository.Path, options.Compose, options.Build.CommitArgument,
-        options.Docker.Endpoint is { } endpoint
-            ? ImmutableDictionary<string, string?>.Empty.Add("DOCKER_HOST", endpoint)
-            : ImmutableDictionary<string, string?>.Empty);
-}

@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Tools;
 

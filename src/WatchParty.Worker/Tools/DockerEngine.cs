@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Tools;
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Tools;
 

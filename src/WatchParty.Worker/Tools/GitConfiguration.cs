@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Tools;
 

@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Tools;
 

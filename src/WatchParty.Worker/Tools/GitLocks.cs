@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Files;
 
 namespace WatchParty.Worker.Tools;
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Tools;
 

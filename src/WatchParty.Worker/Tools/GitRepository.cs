@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 
 namespace WatchParty.Worker.Tools;
 

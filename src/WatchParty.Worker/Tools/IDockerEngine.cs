@@ -1,3 +1,5 @@
+using WatchParty.Worker.Failures;
+
 namespace WatchParty.Worker.Tools;
 
 /// <summary>What the worker needs of a Docker Engine: images, containers, networks, volumes, builder cache.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Tools;
 

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Files;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;
@@ -30,24 +32,14 @@ internal sealed class DropFile(string folder, DropFileKind kind, Failpoints? fai
 
     private const UnixFileMode ForEveryoneToRead = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    private static readonly Dictionary<DropFileKind, string> BaseNames = new()
-    {
-        [DropFileKind.ClearCache] = "clear-cache",
-        [DropFileKind.ForceRebuild] = "force-rebuild",
-    };
-
-    private readonly string _aside = Path.Combine(folder, $".{BaseNames[kind]}.flag.claimed");
-    private readonly string _temporary = Path.Combine(folder, $".{BaseNames[kind]}.result.json.tmp");
-
-    /// <summary>Every name that drop files can leave in their folder, which often is the checkout: not part of the application.</summary>
-    public static IReadOnlyList<string> FileNames { get; } =
-        [.. BaseNames.Values.SelectMany(n => new[] { $"{n}.flag", $"{n}.result.json", $".{n}.flag.claimed", $".{n}.result.json.tmp" })];
+    private readonly string _aside = Path.Combine(folder, $".{DropFileNames.Of(kind)}.flag.claimed");
+    private readonly string _temporary = Path.Combine(folder, $".{DropFileNames.Of(kind)}.result.json.tmp");
 
     public DropFileKind Kind => kind;
 
-    public string FlagPath { get; } = Path.Combine(folder, $"{BaseNames[kind]}.flag");
+    public string FlagPath { get; } = Path.Combine(folder, $"{DropFileNames.Of(kind)}.flag");
 
-    public string ResultPath { get; } = Path.Combine(folder, $"{BaseNames[kind]}.result.json");
+    public string ResultPath { get; } = Path.Combine(folder, $"{DropFileNames.Of(kind)}.result.json");
 
     /// <summary>The flag's stamp, or null when there is none.</summary>
     public FileStamp? Look() => FileStamp.Of(FlagPath);

@@ -1,15 +1,9 @@
 using System.Text;
 using System.Text.Json.Serialization;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Triggering;
-
-/// <summary>What a drop file asks for.</summary>
-internal enum DropFileKind
-{
-    ClearCache,
-    ForceRebuild,
-}
 
 /// <summary>What one flag asks for, right in form; whether the targets exist is for the handler to say.</summary>
 /// <param name="Targets">Names as written, without repetition; <c>all</c> alone when the flag names none.</param>

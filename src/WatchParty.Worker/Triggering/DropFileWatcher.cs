@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Files;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 

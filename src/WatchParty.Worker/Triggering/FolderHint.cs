@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Files;
 
 namespace WatchParty.Worker.Triggering;
 

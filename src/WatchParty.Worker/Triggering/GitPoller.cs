@@ -2,7 +2,8 @@ using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Telemetry;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;
 

@@ -1,3 +1,5 @@
+using WatchParty.Worker.Recording;
+
 namespace WatchParty.Worker.Verifying;
 
 /// <summary>Adds up for how long an address gave no good answer: from a question that got none to the next one that did.</summary>

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Verifying;
 

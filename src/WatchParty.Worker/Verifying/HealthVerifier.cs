@@ -3,7 +3,7 @@ using System.Globalization;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Verifying;

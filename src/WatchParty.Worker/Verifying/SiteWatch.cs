@@ -1,10 +1,7 @@
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Verifying;
-
-/// <summary>Seconds for which an address gave no good answer while a release was deployed.</summary>
-/// <param name="Longest">The longest time in one piece.</param>
-internal sealed record Unanswered(double Total, double Longest);
 
 /// <summary>Asks the addresses of <c>Deploy:Probes</c> again and again while containers are replaced, as visitors would. It neither slows a release
 /// down nor fails one.</summary>

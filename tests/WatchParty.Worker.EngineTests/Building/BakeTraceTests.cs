@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Building;

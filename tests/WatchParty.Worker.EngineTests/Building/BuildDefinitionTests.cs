@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.EngineTests.Harness;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Caching;
 using WatchParty.Worker.EngineTests.Harness;
 using WatchParty.Worker.Tools;
 

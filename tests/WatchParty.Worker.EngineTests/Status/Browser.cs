@@ -1,5 +1,4 @@
 using Microsoft.Playwright;
-using WatchParty.Worker.EngineTests.Harness;
 
 namespace WatchParty.Worker.EngineTests.Status;
 

@@ -1,6 +1,5 @@
 using Microsoft.Playwright;
-using WatchParty.Worker.Cli;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Tests.Status;

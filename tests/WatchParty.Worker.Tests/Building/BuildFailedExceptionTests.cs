@@ -1,4 +1,6 @@
 using WatchParty.Worker.Building;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Building;
 

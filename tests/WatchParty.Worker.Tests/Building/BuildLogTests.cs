@@ -1,5 +1,5 @@
 using WatchParty.Worker.Building;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Tests.Building;
 

@@ -1,5 +1,6 @@
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
+using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Building;
 

@@ -1,10 +1,10 @@
 using System.Collections.Immutable;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tests.Building;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tests.Baking;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 

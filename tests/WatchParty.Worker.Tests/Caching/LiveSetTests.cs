@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tests.Building;
+using WatchParty.Worker.Recording;
+using WatchParty.Worker.Tests.Baking;
 
 namespace WatchParty.Worker.Tests.Caching;
 

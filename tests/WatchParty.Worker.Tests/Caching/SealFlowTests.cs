@@ -1,6 +1,5 @@
-using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;

@@ -1,5 +1,5 @@
 using WatchParty.Worker.Cli;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tests.Recording;
 

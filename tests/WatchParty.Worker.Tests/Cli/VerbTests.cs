@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using WatchParty.Worker.Caching;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;

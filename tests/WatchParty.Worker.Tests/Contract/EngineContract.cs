@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tools;
 

@@ -3,6 +3,7 @@ using WatchParty.Worker.Caching;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Housekeeping;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;

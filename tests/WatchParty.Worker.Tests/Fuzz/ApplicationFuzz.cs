@@ -1,8 +1,11 @@
 using System.Text;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tests.Building;
+using WatchParty.Worker.Redacting;
+using WatchParty.Worker.Tests.Baking;
 using WatchParty.Worker.Tests.Planning;
 using WatchParty.Worker.Tools;
 
@@ -49,7 +52,7 @@ public sealed class ApplicationFuzz
             var model = ComposeModel.Parse(text);
             // Names become folders, image names and arguments.
             Assert.All(model.Services, s => Assert.Matches("^[A-Za-z0-9_][A-Za-z0-9._-]*$", s.Name));
-            Secrets.In(text, Project);
+            Secrets.In(text, Project.EnvFiles);
         }
         catch (WorkerException)
         {

@@ -1,4 +1,6 @@
 using System.Text;
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
 

@@ -1,9 +1,10 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
+using WatchParty.Worker.Redacting;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fuzz;

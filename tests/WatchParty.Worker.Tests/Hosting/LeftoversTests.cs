@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Hosting;
 

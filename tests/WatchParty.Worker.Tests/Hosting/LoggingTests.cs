@@ -4,6 +4,7 @@ using Serilog;
 using Serilog.Core;
 using Serilog.Events;
 using Serilog.Formatting;
+using WatchParty.Worker.Files;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Tests.Triggering;
 

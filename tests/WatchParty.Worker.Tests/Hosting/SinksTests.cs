@@ -6,10 +6,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Cli;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Redacting;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Tests.Triggering;
@@ -84,7 +86,7 @@ public sealed class SinksTests : IDisposable
         var secret = Path.Combine(_root, "secret");
         File.WriteAllText(secret, string.Join('\n', file));
         var project = new ComposeProject(_root, new ComposeOptions(), "GIT_COMMIT_HASH", ImmutableDictionary<string, string?>.Empty);
-        Redaction.Learn(Secrets.InEnvFiles(project));
+        Redaction.Learn(Secrets.InEnvFiles(project.EnvFiles));
         Redaction.Learn(Secrets.In(JsonSerializer.Serialize(new
         {
             name = "app",
@@ -98,7 +100,7 @@ public sealed class SinksTests : IDisposable
                 },
             },
             secrets = new { s = new { file = secret } },
-        }), project));
+        }), project.EnvFiles));
         Redaction.Learn(Secrets.In(configuration.Select((c, i) => KeyValuePair.Create($"Worker:Build:Arguments:PASSWORD_{i}", (string?)c))));
         foreach (var remote in remotes) { Redaction.Learn(Secrets.PasswordsIn($"https://deploy:{remote}@example.org/app.git")); }
         return [.. envFile, .. environment, .. arguments, .. file, .. configuration, .. passwords, .. remotes, .. odd];
@@ -117,7 +119,7 @@ public sealed class SinksTests : IDisposable
         foreach (var text in texts) { await Output.ErrorAsync(text); }
         sinks.Add(("standard error of a verb", Take(_error)));
         await Output.LineAsync(ReleaseText.Of(report));
-        Output.Print(ReleaseText.Table([report with { Trigger = string.Join(' ', texts) }]));
+        Output.Print(ReleaseTable.Of([report with { Trigger = string.Join(' ', texts) }]));
         sinks.Add(("words of a verb", Take(_output)));
         await Output.DocumentAsync(JsonSerializer.Serialize(texts));
         await Output.DocumentAsync(JsonSerializer.Serialize(report with { Error = texts[0], Notes = texts }, RecordJson.Readable.ReleaseReport));

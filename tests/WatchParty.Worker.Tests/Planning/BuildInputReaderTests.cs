@@ -3,7 +3,6 @@ using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Triggering;
-using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Planning;
 
@@ -137,7 +136,7 @@ public sealed class BuildInputReaderTests : IAsyncLifetime
     {
         var build = $$"""{ "context": "{{_git.Checkout}}", "dockerfile": "backend/Dockerfile" }""";
         var before = await ReadAsync(build);
-        foreach (var name in DropFile.FileNames) { _git.Write(name, "all"); }
+        foreach (var name in DropFileNames.All) { _git.Write(name, "all"); }
 
         Assert.Null((await ReadAsync(build)).DifferenceFrom(before, []));
     }

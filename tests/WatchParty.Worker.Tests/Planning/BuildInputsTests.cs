@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Tests.Planning;
 
@@ -46,8 +47,8 @@ public sealed class BuildInputsTests
     [Fact]
     public void Hash_KeepsPartsApart()
     {
-        Assert.NotEqual(BuildInputs.Hash("ab", "c"), BuildInputs.Hash("a", "bc"));
-        Assert.NotEqual(BuildInputs.Hash("a"), BuildInputs.Hash("a", ""));
-        Assert.Equal(BuildInputs.Hash("a", "b"), BuildInputs.Hash("a", "b"));
+        Assert.NotEqual(ValueHash.Of("ab", "c"), ValueHash.Of("a", "bc"));
+        Assert.NotEqual(ValueHash.Of("a"), ValueHash.Of("a", ""));
+        Assert.Equal(ValueHash.Of("a", "b"), ValueHash.Of("a", "b"));
     }
 }

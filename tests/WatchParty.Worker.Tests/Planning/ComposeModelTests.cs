@@ -1,3 +1,4 @@
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Planning;
 
 namespace WatchParty.Worker.Tests.Planning;

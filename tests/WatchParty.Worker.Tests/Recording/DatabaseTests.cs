@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Recording;

@@ -1,3 +1,4 @@
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 

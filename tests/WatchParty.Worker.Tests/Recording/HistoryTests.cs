@@ -1,8 +1,6 @@
 using System.Text.Json;
-using WatchParty.Worker.Building;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Tests.Recording;
 

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;

@@ -1,11 +1,8 @@
-using System.Collections.Immutable;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
-using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Tests.Verifying;
 using WatchParty.Worker.Tools;
 using static WatchParty.Worker.Tests.Verifying.StandingEngine;

@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using WatchParty.Worker.Building;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tools;

@@ -2,10 +2,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 using WatchParty.Worker.Building;
 using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Releasing;

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Caching;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Releasing;

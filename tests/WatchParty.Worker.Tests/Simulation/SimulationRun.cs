@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Planning;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes.Git;

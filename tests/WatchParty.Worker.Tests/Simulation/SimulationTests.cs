@@ -40,7 +40,7 @@ public sealed class SimulationTests
 
     [Theory]
     [InlineData(Without.TheGate, "I5")]
-    [InlineData(Without.Recovery, "I3")]
+    [InlineData(Without.Recovery, "I1")]
     [InlineData(Without.Rollback, "I3")]
     [InlineData(Without.Quarantine, "I2")]
     [InlineData(Without.TheFlagStaying, "I4")]
@@ -51,7 +51,8 @@ public sealed class SimulationTests
     {
         using var run = new SimulationRun(without);
 
-        Assert.Contains(Enumerable.Range(0, 1000).Select(run.Of), v => v?.Contains($"{invariant}:", StringComparison.Ordinal) == true);
+        // Some are seen in one run of a thousand.
+        Assert.Contains(Enumerable.Range(0, 5000).Select(run.Of), v => v?.Contains($"{invariant}:", StringComparison.Ordinal) == true);
     }
 
     private static (List<string> Violations, int Deployments) Run(IEnumerable<int> seeds)

@@ -2,8 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Cli;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Recording;
 

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Status;
 using WatchParty.Worker.Telemetry;

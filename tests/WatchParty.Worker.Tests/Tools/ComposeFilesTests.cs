@@ -1,4 +1,6 @@
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Files;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Tools;

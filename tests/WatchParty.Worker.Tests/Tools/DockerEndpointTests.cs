@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 

@@ -1,4 +1,5 @@
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 

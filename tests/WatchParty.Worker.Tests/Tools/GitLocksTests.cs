@@ -1,3 +1,4 @@
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 

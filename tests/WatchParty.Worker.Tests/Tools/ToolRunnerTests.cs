@@ -1,4 +1,4 @@
-using WatchParty.Worker.Building;
+using WatchParty.Worker.Baking;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tools;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Triggering;

@@ -1,3 +1,4 @@
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Triggering;
 

@@ -1,7 +1,7 @@
 using System.Threading.Channels;
-using Microsoft.Extensions.Logging;
 using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Failures;
+using WatchParty.Worker.Operating;
 using WatchParty.Worker.Recording;
 using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;

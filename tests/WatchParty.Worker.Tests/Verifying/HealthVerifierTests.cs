@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Deploying;
 using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
 using WatchParty.Worker.Tools;

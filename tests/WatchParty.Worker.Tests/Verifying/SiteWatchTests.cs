@@ -1,5 +1,6 @@
 using System.Net;
 using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Verifying;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Cli;
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Checking;
+using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
@@ -22,9 +22,9 @@ internal static class CachePage
             <h1>Cache</h1>
             {(fresh.Count == 0 ? Html.Empty : Html.Of($"<p class=\"notice busy\">The next build of <strong>{string.Join(", ", fresh)}</strong> uses no cache, and proves it.</p>"))}
             <dl class="facts">
-            <div><dt>Builder cache now</dt><dd class="large">{(size.Value is { } known ? Output.Bytes(known.Bytes) : "–")}</dd><dd class="quiet">{(size switch { { Value: { } s } => $"{s.Records} records", { Error: { } error } => error, _ => "being looked at" })}</dd></div>
-            <div><dt>Live set after the last prune</dt><dd class="large">{(reports.FirstOrDefault(r => r is { Kind: "prune", BytesAfter: not null }) is { } pruned ? Output.Bytes(pruned.BytesAfter!.Value) : "–")}</dd><dd class="quiet">what the next builds need</dd></div>
-            <div><dt>Freed</dt><dd class="large">{(reports.Count == 0 ? "–" : Output.Bytes(reports.Sum(r => r.FreedBytes)))}</dd><dd class="quiet">by the last {reports.Count} prunes and clears</dd></div>
+            <div><dt>Builder cache now</dt><dd class="large">{(size.Value is { } known ? ByteSize.Words(known.Bytes) : "–")}</dd><dd class="quiet">{(size switch { { Value: { } s } => $"{s.Records} records", { Error: { } error } => error, _ => "being looked at" })}</dd></div>
+            <div><dt>Live set after the last prune</dt><dd class="large">{(reports.FirstOrDefault(r => r is { Kind: "prune", BytesAfter: not null }) is { } pruned ? ByteSize.Words(pruned.BytesAfter!.Value) : "–")}</dd><dd class="quiet">what the next builds need</dd></div>
+            <div><dt>Freed</dt><dd class="large">{(reports.Count == 0 ? "–" : ByteSize.Words(reports.Sum(r => r.FreedBytes)))}</dd><dd class="quiet">by the last {reports.Count} prunes and clears</dd></div>
             </dl>
             {(viewer.MayAct ? Html.Of($"<p class=\"actions\"><a class=\"button\" href=\"/act/prune\">Prune…</a> <a class=\"button\" href=\"/act/clear\">Clear cache…</a></p>") : Html.Empty)}
             {Chart(reports)}
@@ -62,7 +62,7 @@ internal static class CachePage
     }
 
     private static Html Row(HousekeepingReport report, DateTimeOffset now) => Html.Of($"""
-        <tr><td>{Show.Time(report.EndedAt, now)}</td><td class="text">{(report.Kind == "clear" ? $"clear {string.Join(", ", report.Targets)}" : report.Kind)}{Notes(report)}</td><td>{Show.Badge(report.Error is null ? "good" : "bad", report.Outcome)}</td><td class="wide">{report.Trigger}</td><td class="number wide">{report.RecordsBefore} → {report.RecordsAfter}</td><td class="number">{Output.Bytes(report.FreedBytes)}</td><td class="number">{(report.BytesAfter is { } left ? Output.Bytes(left) : "–")}</td></tr>
+        <tr><td>{Show.Time(report.EndedAt, now)}</td><td class="text">{(report.Kind == "clear" ? $"clear {string.Join(", ", report.Targets)}" : report.Kind)}{Notes(report)}</td><td>{Show.Badge(report.Error is null ? "good" : "bad", report.Outcome)}</td><td class="wide">{report.Trigger}</td><td class="number wide">{report.RecordsBefore} → {report.RecordsAfter}</td><td class="number">{ByteSize.Words(report.FreedBytes)}</td><td class="number">{(report.BytesAfter is { } left ? ByteSize.Words(left) : "–")}</td></tr>
         """);
 
     private static Html Notes(HousekeepingReport report) =>

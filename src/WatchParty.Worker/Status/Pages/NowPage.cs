@@ -1,4 +1,4 @@
-using WatchParty.Worker.Hosting;
+using WatchParty.Worker.Control;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;

@@ -1,6 +1,5 @@
-using WatchParty.Worker.Cli;
 using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
+using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Status.Pages;
 

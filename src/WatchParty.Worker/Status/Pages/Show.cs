@@ -1,5 +1,4 @@
 using System.Globalization;
-using WatchParty.Worker.Cli;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;

@@ -1,4 +1,3 @@
-using WatchParty.Worker.Cli;
 using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using WatchParty.Worker.Failures;
 using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;

@@ -1,0 +1,21 @@
+using WatchParty.Worker.Configuration;
+using WatchParty.Worker.Operating;
+using WatchParty.Worker.Releasing;
+using WatchParty.Worker.Scheduling;
+using WatchParty.Worker.Signals;
+using WatchParty.Worker.Triggering;
+
+namespace WatchParty.Worker.Control;
+
+/// <summary>What the running service says of itself.</summary>
+internal sealed class ServiceStatusSource(WorkGate gate, ProgressFeed progress, GitPoller poller, NewestCommit newest, PruneSchedule schedule, WorkerOptions options, TimeProvider time)
+{
+    // A service that took up half of an edit would be worse than one that waits for a restart, and says so.
+    private readonly IReadOnlyList<(string File, DateTime Written)> _files = [.. options.Files.Select(f => (f, File.GetLastWriteTimeUtc(f)))];
+    private readonly DateTimeOffset _startedAt = time.GetUtcNow();
+
+    public ServiceStatus Now() => new(
+        Environment.ProcessId, _startedAt, gate.Current?.Work, gate.Current?.Since, gate.Current is null ? null : progress.Current, gate.Waiting,
+        poller.State.LastSuccess, poller.State.Error, schedule.Next(time.GetUtcNow()), newest.Next, newest.Trouble,
+        _files.FirstOrDefault(f => File.GetLastWriteTimeUtc(f.File) != f.Written).File);
+}
