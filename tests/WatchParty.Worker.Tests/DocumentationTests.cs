@@ -4,7 +4,7 @@ namespace WatchParty.Worker.Tests;
 
 public sealed partial class DocumentationTests
 {
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
 
     [Fact]
     public void Tests_that_the_page_of_faults_names_exist()
