@@ -1,9 +1,9 @@
 using System.Globalization;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Caching;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.EngineTests.Caching;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Benchmarks;
 

@@ -1,5 +1,5 @@
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Benchmarks;
 

@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Git;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Benchmarks;
 

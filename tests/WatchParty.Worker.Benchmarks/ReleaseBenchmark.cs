@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.EngineTests.Caching;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Benchmarks;
 

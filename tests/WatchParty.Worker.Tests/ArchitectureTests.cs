@@ -1,20 +1,21 @@
 using System.Text.RegularExpressions;
 using ArchUnitNET.Loader;
-using WatchParty.Worker.Failures;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Failures;
+using WatchParty.Worker.Hosting;
 
 namespace WatchParty.Worker.Tests;
 
 /// <summary>Uses between the rooms run one way, in the order that <c>docs/architecture.md</c> gives.</summary>
 public sealed partial class ArchitectureTests
 {
-    private const string Program = "WatchParty.Worker";
-
-    private static readonly string Source = Path.Combine(DocumentationTests.Root, "src", Program);
+    private static readonly string Source = Path.Combine(DocumentationTests.Root, "src");
     private static readonly IReadOnlyList<string> Order = [.. Rooms(File.ReadAllText(Path.Combine(DocumentationTests.Root, "docs", "architecture.md")))];
 
     [Fact]
     public void Every_room_has_its_place_on_the_page() =>
-        Assert.Equal(Directory.EnumerateDirectories(Source).Select(f => Path.GetFileName(f)).Except(["bin", "obj"]).Order(), Order.Order());
+        Assert.Equal(Directory.EnumerateDirectories(Source).SelectMany(Directory.EnumerateDirectories).Select(f => Path.GetFileName(f)!)
+            .Where(f => f is not ("bin" or "obj")).Order(), Order.Order());
 
     [Fact]
     public void No_type_uses_one_of_a_room_above() => Assert.Empty(Against(Order, UsesOfTypes()));
@@ -43,7 +44,7 @@ public sealed partial class ArchitectureTests
     }
 
     private static IEnumerable<(string From, string To, string Ends)> UsesOfTypes() =>
-        from type in new ArchLoader().LoadAssemblies(typeof(WorkerException).Assembly).Build().Types
+        from type in new ArchLoader().LoadAssemblies(typeof(WorkerException).Assembly, typeof(ReleasePipeline).Assembly, typeof(WorkerServices).Assembly).Build().Types
         let @from = RoomOf(type.FullName)
         where @from.Length > 0
         from dependency in type.Dependencies
@@ -53,17 +54,17 @@ public sealed partial class ArchitectureTests
 
     private static IEnumerable<(string From, string To, string Ends)> UsesInText() =>
         from file in Directory.EnumerateFiles(Source, "*.cs", SearchOption.AllDirectories)
-        let room = Path.GetRelativePath(Source, file).Split(Path.DirectorySeparatorChar)[0]
+        let room = Path.GetRelativePath(Source, file).Split(Path.DirectorySeparatorChar)[1]
         where Order.Contains(room)
         from use in NamespaceInText().Matches(File.ReadAllText(file))
         where Order.Contains(use.Groups["room"].Value)
         select (room, use.Groups["room"].Value, $"{Path.GetFileName(file)} and {use.Value}");
 
-    private static string RoomOf(string type) => type.StartsWith($"{Program}.", StringComparison.Ordinal) && type.Split('.') is [_, _, var room, _, ..] ? room : "";
+    private static string RoomOf(string type) => type.Split('.') is ["WatchParty", "Tools" or "Releases" or "Worker", var room, _, ..] ? room : "";
 
     [GeneratedRegex(@"^\| `(?<room>[A-Z]\w+)` \|", RegexOptions.Multiline)]
     private static partial Regex RoomOfTheTable();
 
-    [GeneratedRegex(@"WatchParty\.Worker\.(?<room>\w+)")]
+    [GeneratedRegex(@"WatchParty\.(Tools|Releases|Worker)\.(?<room>\w+)")]
     private static partial Regex NamespaceInText();
 }

@@ -4,8 +4,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using WatchParty.Releases.Planning;
 using WatchParty.Worker.Checking;
-using WatchParty.Worker.Planning;
 
 // Makes of an application's compose model an override file under which a copy of the application runs beside the
 // original on the same engine: names, ports and storage of its own. demo.sh uses it.

@@ -1,15 +1,17 @@
 using System.Globalization;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Files;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Files;
+using WatchParty.Tools.Git;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Checking;
 

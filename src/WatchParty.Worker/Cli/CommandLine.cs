@@ -1,8 +1,8 @@
 using System.CommandLine;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;
 

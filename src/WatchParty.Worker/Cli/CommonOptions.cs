@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

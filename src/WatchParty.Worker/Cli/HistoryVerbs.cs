@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Text.Json;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Notifying;
 
@@ -39,7 +40,7 @@ internal static class NotifyVerb
         return command;
     }
 
-    private static async Task<string?> TryAsync(VerbSession session, Configuration.NotificationOptions channel)
+    private static async Task<string?> TryAsync(VerbSession session, NotificationOptions channel)
     {
         try
         {

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using WatchParty.Tools.Files;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Files;
-using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

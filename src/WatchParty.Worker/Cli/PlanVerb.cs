@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Git;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,5 +1,5 @@
 using Spectre.Console;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

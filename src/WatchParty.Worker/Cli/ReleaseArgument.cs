@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Cli;
 

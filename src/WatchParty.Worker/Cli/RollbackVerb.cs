@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Cli;
 

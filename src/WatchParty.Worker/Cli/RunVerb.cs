@@ -2,12 +2,12 @@ using System.CommandLine;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Cli;
 

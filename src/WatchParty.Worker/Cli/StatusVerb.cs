@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Text.Json;
-using WatchParty.Worker.Caching;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Spectre.Console;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
 
 namespace WatchParty.Worker.Cli;
 

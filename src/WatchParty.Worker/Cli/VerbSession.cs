@@ -3,13 +3,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Events;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Cli;
 

@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Control;
 

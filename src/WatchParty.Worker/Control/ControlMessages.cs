@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Control;
 

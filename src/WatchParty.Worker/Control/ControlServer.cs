@@ -2,8 +2,8 @@ using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Signals;
 
 namespace WatchParty.Worker.Control;
 

@@ -1,8 +1,8 @@
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Scheduling;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Control;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Control;
 

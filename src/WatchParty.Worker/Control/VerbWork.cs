@@ -1,10 +1,10 @@
 using System.Text.Json;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Housekeeping;
+using WatchParty.Releases.Housekeeping;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Control;
 

@@ -1,6 +1,6 @@
 using Serilog.Events;
 using Serilog.Formatting;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Hosting;
 

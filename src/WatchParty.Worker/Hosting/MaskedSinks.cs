@@ -1,7 +1,7 @@
 using System.Globalization;
 using Serilog.Core;
 using Serilog.Events;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 

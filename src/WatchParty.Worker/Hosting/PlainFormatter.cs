@@ -1,7 +1,7 @@
 using System.Globalization;
 using Serilog.Events;
 using Serilog.Formatting;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 

@@ -5,7 +5,7 @@ using Serilog.Core;
 using Serilog.Debugging;
 using Serilog.Events;
 using Serilog.Settings.Configuration;
-using WatchParty.Worker.Files;
+using WatchParty.Tools.Files;
 
 namespace WatchParty.Worker.Hosting;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Hosting;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Signals;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Signals;
 
 namespace WatchParty.Worker.Hosting;
 

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Notifying;
 

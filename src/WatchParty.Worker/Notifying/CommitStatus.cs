@@ -1,9 +1,9 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Notifying;
 

@@ -2,7 +2,7 @@ using MailKit;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Notifying;
 

@@ -1,4 +1,4 @@
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Notifying;
 

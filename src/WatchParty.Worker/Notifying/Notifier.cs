@@ -1,8 +1,8 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Notifying;
 

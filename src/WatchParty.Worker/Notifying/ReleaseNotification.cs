@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Notifying;
 

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
 
 namespace WatchParty.Worker.Notifying;
 

@@ -1,9 +1,9 @@
 using System.Threading.Channels;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Housekeeping;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Housekeeping;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Operating;
 

@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Win32.SafeHandles;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Files;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Files;
 
 namespace WatchParty.Worker.Operating;
 

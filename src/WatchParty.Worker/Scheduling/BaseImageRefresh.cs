@@ -1,9 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Quartz;
-using WatchParty.Worker.Failures;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Scheduling;
 

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Scheduling;
 

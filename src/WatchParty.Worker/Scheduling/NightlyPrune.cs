@@ -2,10 +2,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Quartz;
-using WatchParty.Worker.Failures;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Scheduling;
 

@@ -1,5 +1,5 @@
 using Quartz;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Scheduling;
 

@@ -2,8 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Signals;
 
 namespace WatchParty.Worker.Status;
 

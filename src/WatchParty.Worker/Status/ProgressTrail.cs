@@ -1,4 +1,4 @@
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Signals;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;
 

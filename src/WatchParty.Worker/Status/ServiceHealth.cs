@@ -1,7 +1,7 @@
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Status;
 

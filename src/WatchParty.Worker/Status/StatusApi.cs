@@ -5,10 +5,10 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Failures;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Status;
 

@@ -8,12 +8,12 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Telemetry;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,12 +1,12 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Telemetry;
-using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Status;

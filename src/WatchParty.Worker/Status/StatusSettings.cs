@@ -1,8 +1,8 @@
 using System.Collections;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Redacting;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Status;
 

@@ -1,8 +1,8 @@
-using WatchParty.Worker.Caching;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Checking;
-using WatchParty.Worker.Configuration;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status;
 

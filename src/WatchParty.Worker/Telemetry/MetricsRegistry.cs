@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
 using System.Reflection;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Signals;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Telemetry;

@@ -4,8 +4,8 @@ using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Telemetry;
 

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Files;
-using WatchParty.Worker.Redacting;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Files;
+using WatchParty.Tools.Processes;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Triggering;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Serialization;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Triggering;
 

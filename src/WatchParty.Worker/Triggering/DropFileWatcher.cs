@@ -1,8 +1,8 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Files;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Files;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Triggering;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Triggering;
 

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Files;
+using WatchParty.Tools.Files;
 
 namespace WatchParty.Worker.Triggering;
 

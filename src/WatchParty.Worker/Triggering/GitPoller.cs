@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Signals;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Git;
 
 namespace WatchParty.Worker.Triggering;
 

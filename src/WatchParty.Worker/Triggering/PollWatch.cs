@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Hosting;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Notifying;
 
 namespace WatchParty.Worker.Triggering;

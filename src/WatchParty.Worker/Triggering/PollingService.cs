@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using WatchParty.Worker.Failures;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Git;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Triggering;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.EngineTests.Building;
 

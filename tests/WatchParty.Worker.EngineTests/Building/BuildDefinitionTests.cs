@@ -1,12 +1,13 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Building;
 

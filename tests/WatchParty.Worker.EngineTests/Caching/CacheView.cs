@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Git;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Caching;
 

@@ -1,6 +1,6 @@
-using WatchParty.Worker.Caching;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.EngineTests.Caching;
 

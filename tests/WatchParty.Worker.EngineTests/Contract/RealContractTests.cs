@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.EngineTests.Harness;
 using WatchParty.Worker.Tests.Contract;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Contract;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.EngineTests.Harness;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.EngineTests.Reliability;
 

@@ -1,6 +1,6 @@
 using Microsoft.Playwright;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Tests.Status;
 

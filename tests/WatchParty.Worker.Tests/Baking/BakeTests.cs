@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Tests.Planning;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Baking;
 

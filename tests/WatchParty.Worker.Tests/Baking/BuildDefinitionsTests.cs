@@ -1,6 +1,6 @@
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Failures;
 
 namespace WatchParty.Worker.Tests.Baking;
 

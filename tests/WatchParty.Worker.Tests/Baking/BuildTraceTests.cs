@@ -1,5 +1,5 @@
 using System.Text;
-using WatchParty.Worker.Baking;
+using WatchParty.Releases.Baking;
 
 namespace WatchParty.Worker.Tests.Baking;
 

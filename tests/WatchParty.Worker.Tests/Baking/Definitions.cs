@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Baking;
 

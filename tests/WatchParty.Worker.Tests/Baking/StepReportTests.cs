@@ -1,6 +1,6 @@
 using System.Text;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Tests.Baking;
 

@@ -1,4 +1,4 @@
-using WatchParty.Worker.Baking;
+using WatchParty.Releases.Baking;
 
 namespace WatchParty.Worker.Tests.Baking;
 

@@ -1,6 +1,6 @@
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
 
 namespace WatchParty.Worker.Tests.Building;
 

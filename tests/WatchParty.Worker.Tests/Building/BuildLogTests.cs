@@ -1,5 +1,5 @@
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Redacting;
+using WatchParty.Releases.Building;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Tests.Building;
 

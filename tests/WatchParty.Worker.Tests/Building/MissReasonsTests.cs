@@ -1,6 +1,6 @@
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Tests.Building;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Caching;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Tests.Caching;
 

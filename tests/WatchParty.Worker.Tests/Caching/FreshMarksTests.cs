@@ -1,5 +1,5 @@
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Caching;

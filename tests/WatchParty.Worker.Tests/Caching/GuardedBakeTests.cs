@@ -1,12 +1,12 @@
 using System.Collections.Immutable;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Tests.Baking;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Caching;
 

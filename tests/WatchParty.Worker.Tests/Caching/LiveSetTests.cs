@@ -1,10 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Baking;
 
 namespace WatchParty.Worker.Tests.Caching;

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using WatchParty.Worker.Caching;
+using WatchParty.Releases.Caching;
 
 namespace WatchParty.Worker.Tests.Caching;
 

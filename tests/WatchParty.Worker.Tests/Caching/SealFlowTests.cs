@@ -1,9 +1,9 @@
-using WatchParty.Worker.Caching;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Caching;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Tests.Caching;
 

@@ -1,6 +1,6 @@
+using WatchParty.Releases.Planning;
 using WatchParty.Worker.Cli;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Planning;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Cli;

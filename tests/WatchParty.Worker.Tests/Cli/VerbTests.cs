@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Cli;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Configuration;

@@ -1,7 +1,8 @@
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Fakes.Docker;
 using WatchParty.Worker.Tests.Fakes.Git;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Contract;
 

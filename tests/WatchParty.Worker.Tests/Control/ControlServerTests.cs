@@ -2,9 +2,9 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Signals;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Control;

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Scheduling;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Triggering;

@@ -1,16 +1,17 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
 using WatchParty.Worker.Tests.Verifying;
-using WatchParty.Worker.Tools;
 using static WatchParty.Worker.Tests.Verifying.AnsweringRunner;
 using static WatchParty.Worker.Tests.Verifying.StandingEngine;
 

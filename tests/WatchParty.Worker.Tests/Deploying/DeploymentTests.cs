@@ -1,7 +1,7 @@
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Tests.Planning;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Deploying;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Tests.Deploying;
 

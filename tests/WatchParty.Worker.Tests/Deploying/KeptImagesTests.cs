@@ -1,5 +1,5 @@
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Housekeeping;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Housekeeping;
 
 namespace WatchParty.Worker.Tests.Deploying;
 

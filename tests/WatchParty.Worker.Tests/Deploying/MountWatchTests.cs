@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Planning;
 
 namespace WatchParty.Worker.Tests.Deploying;

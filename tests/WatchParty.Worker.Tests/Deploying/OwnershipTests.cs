@@ -1,16 +1,17 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Files;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Files;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
 using WatchParty.Worker.Tests.Recording;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Deploying;
 
@@ -114,7 +115,7 @@ public sealed class OwnershipTests : IDisposable
     [Fact]
     public async Task AServiceThatTheModelHasNoMore_IsRemovedWhenAReleaseOfOursHadIt()
     {
-        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        _bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
         Runs("backend", App);
         Runs("frontend", App);
         Runs("frontend", App, files: Path.Combine(App, "docker-compose.yml"));
@@ -132,7 +133,7 @@ public sealed class OwnershipTests : IDisposable
     [Fact]
     public async Task WhatAPersonStartedFromAnotherFile_StaysAlsoWhenAReleaseOfOursOnceHadIt()
     {
-        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        _bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
         Write("app/monitoring.yml");
         Runs("redis", App, files: Path.Combine(App, "monitoring.yml"));
 
@@ -145,7 +146,7 @@ public sealed class OwnershipTests : IDisposable
     [Fact]
     public async Task AServiceBehindAProfile_StaysAndIsTold()
     {
-        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        _bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
         _services.All = "backend\nredis\n";
         Runs("redis", App);
         Runs("frontend", App);
@@ -160,7 +161,7 @@ public sealed class OwnershipTests : IDisposable
     [Fact]
     public async Task ContainersThatWereMadeByHandAndEnded_AreNeverTouched()
     {
-        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        _bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
         Runs("redis", App, oneOff: true, state: "exited");
 
         await Ownership.MakeRoomAsync(Model, "c1", default);
@@ -183,7 +184,7 @@ public sealed class OwnershipTests : IDisposable
     [Fact]
     public async Task OnTheWayBack_TheFilesCountThatTheReleaseWasMadeWith()
     {
-        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        _bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
         // Configured since, and not in the commit that is checked out again.
         Options.Files = ["deploy/compose.yaml"];
         var back = Model with { Source = new ModelSource([], [], [], null, "GIT_COMMIT_HASH", new Dictionary<string, string>()) };
@@ -199,7 +200,7 @@ public sealed class OwnershipTests : IDisposable
     [Fact]
     public async Task AContainerThatCannotBeRemoved_IsAComplaintAndNotTheEnd()
     {
-        _bench.Release(RecordBench.Commit, Worker.Recording.ReleaseOutcome.Succeeded);
+        _bench.Release(RecordBench.Commit, ReleaseOutcome.Succeeded);
         Runs("redis", App, stuck: true);
 
         Assert.Contains("refused DELETE", await Ownership.MakeRoomAsync(Model, "c1", default), StringComparison.Ordinal);

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Tests.Fakes;
 

@@ -1,6 +1,6 @@
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes.Docker;
 using WatchParty.Worker.Tests.Fakes.Git;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fakes;
 

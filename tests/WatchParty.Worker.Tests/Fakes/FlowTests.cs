@@ -1,13 +1,13 @@
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Deploying;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Housekeeping;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Verifying;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Hosting;
-using WatchParty.Worker.Housekeeping;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
-using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Tests.Fakes;
 

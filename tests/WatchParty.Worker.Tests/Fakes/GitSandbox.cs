@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Git;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes;
 

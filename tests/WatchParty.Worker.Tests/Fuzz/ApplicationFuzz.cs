@@ -1,13 +1,13 @@
 using System.Text;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Redacting;
+using WatchParty.Releases.Baking;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Tests.Baking;
 using WatchParty.Worker.Tests.Planning;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fuzz;
 
@@ -76,10 +76,10 @@ public sealed class ApplicationFuzz
     public Task Dockerfiles() => Fuzz.RunAsync(m =>
     {
         var text = m.Text(Dockerfile, "FROM a\nFROM b AS c\nCOPY --from=0 / /\n", "FROM scratch\nARG A=${B:+x}\n");
-        var file = WatchParty.Worker.Planning.Dockerfile.Parse(text);
+        var file = WatchParty.Releases.Planning.Dockerfile.Parse(text);
         file.BaseImages(new Dictionary<string, string> { ["VERSION"] = m.Text("3") }, m.Pick(null, "base", ""));
         file.NeededStages("base");
-        WatchParty.Worker.Planning.Dockerfile.WithNamedStages(text);
+        WatchParty.Releases.Planning.Dockerfile.WithNamedStages(text);
         foreach (var instruction in file.Stages.SelectMany(s => s.Instructions)) { instruction.Arguments(); }
     });
 

@@ -1,7 +1,7 @@
 using System.Text;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Git;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Fuzz;

@@ -1,11 +1,12 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Baking;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
+using WatchParty.Tools.Redacting;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Redacting;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Fuzz;
 

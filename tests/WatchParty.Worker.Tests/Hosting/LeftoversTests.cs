@@ -1,6 +1,6 @@
 using System.Diagnostics;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Hosting;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Hosting;
 

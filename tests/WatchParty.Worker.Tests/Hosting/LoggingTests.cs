@@ -4,7 +4,7 @@ using Serilog;
 using Serilog.Core;
 using Serilog.Events;
 using Serilog.Formatting;
-using WatchParty.Worker.Files;
+using WatchParty.Tools.Files;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Tests.Triggering;
 

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Notifying;
 using WatchParty.Worker.Tests.Fakes;
 

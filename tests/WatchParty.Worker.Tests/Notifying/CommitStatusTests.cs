@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Notifying;
-using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Recording;
 

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Notifying;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Triggering;

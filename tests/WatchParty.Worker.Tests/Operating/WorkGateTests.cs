@@ -1,4 +1,4 @@
-using WatchParty.Worker.Failures;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Operating;
 using WatchParty.Worker.Tests.Fakes;
 

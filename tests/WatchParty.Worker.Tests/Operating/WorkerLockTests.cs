@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using WatchParty.Worker.Failures;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Operating;
 

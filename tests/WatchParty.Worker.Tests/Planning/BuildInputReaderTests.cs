@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Triggering;
 

@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Tests.Planning;
 

@@ -1,4 +1,4 @@
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Planning;
 
 namespace WatchParty.Worker.Tests.Planning;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Planning;
+using WatchParty.Tools.Failures;
 
 namespace WatchParty.Worker.Tests.Planning;
 

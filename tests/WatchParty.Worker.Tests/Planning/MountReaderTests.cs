@@ -1,4 +1,4 @@
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Planning;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Planning;

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
 
 namespace WatchParty.Worker.Tests.Planning;
 

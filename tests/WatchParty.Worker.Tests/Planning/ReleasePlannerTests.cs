@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using WatchParty.Worker.Planning;
+using WatchParty.Releases.Planning;
 
 namespace WatchParty.Worker.Tests.Planning;
 

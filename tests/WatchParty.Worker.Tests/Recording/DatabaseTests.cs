@@ -1,7 +1,7 @@
 using Microsoft.Data.Sqlite;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Failures;
 
 namespace WatchParty.Worker.Tests.Recording;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Tests.Recording;
 

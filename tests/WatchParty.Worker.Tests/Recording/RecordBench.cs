@@ -1,5 +1,5 @@
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
 

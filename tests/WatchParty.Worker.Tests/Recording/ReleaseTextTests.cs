@@ -1,8 +1,8 @@
 using Spectre.Console;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Cli;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Tests.Recording;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
 
 namespace WatchParty.Worker.Tests.Recording;
 

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Redacting;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Processes;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Tests.Redacting;
 

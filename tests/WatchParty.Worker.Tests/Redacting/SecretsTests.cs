@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Redacting;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Tests.Redacting;
 

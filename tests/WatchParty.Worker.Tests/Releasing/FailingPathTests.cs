@@ -1,8 +1,8 @@
 using Microsoft.Data.Sqlite;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Releasing;
 

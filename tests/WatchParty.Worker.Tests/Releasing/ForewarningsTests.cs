@@ -1,10 +1,10 @@
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Releasing;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
 using WatchParty.Worker.Tests.Verifying;
-using WatchParty.Worker.Tools;
 using static WatchParty.Worker.Tests.Verifying.StandingEngine;
 
 namespace WatchParty.Worker.Tests.Releasing;

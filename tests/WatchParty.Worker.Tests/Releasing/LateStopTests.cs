@@ -1,4 +1,4 @@
-using WatchParty.Worker.Releasing;
+using WatchParty.Releases.Releasing;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Releasing;

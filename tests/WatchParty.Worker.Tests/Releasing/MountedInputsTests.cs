@@ -1,5 +1,6 @@
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Git;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Releasing;
@@ -359,10 +360,10 @@ public sealed class MountedInputsTests : IDisposable
     {
         await ReleaseFirstAsync($"\"volumes\": [{Bind("./conf")}, {Bind("./current.local/site.conf")}]");
         var commit = _flow.Git.Push(("conf/site.conf", "two\n"));
-        await _flow.RunAsync(() => _flow.Get<WatchParty.Worker.Tools.GitRepository>().FetchAsync(commit, _flow.Stop));
+        await _flow.RunAsync(() => _flow.Get<GitRepository>().FetchAsync(commit, _flow.Stop));
 
         var plan = await _flow.RunAsync(() =>
-            _flow.Get<WatchParty.Worker.Releasing.ReleasePlanning>().PlanAsync(commit, _flow.History.Deployed(), new("plan"), _flow.Stop));
+            _flow.Get<WatchParty.Releases.Releasing.ReleasePlanning>().PlanAsync(commit, _flow.History.Deployed(), new("plan"), _flow.Stop));
 
         Assert.Equal("it mounts conf/site.conf, which changed", plan.Services.Single(s => s.Name == "web").Reaction!.Reason);
     }

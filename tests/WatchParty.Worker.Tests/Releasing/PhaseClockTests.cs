@@ -1,5 +1,5 @@
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Releasing;

@@ -1,4 +1,4 @@
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Tests.Fakes;
 
 namespace WatchParty.Worker.Tests.Releasing;

@@ -1,10 +1,10 @@
 using Microsoft.Data.Sqlite;
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Tools;
-using WatchParty.Worker.Verifying;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Verifying;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Releasing;
 

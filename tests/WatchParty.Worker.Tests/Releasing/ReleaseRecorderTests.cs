@@ -1,11 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Building;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Building;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Releasing;

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Releasing;

@@ -1,7 +1,8 @@
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Releasing;
 

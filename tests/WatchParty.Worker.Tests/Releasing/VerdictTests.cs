@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Fakes.Docker;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Releasing;
 

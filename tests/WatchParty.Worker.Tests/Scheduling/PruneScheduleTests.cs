@@ -1,5 +1,5 @@
 using System.Globalization;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Scheduling;
 
 namespace WatchParty.Worker.Tests.Scheduling;

@@ -1,5 +1,5 @@
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Deploying;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Tests.Simulation;
 

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes.Git;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Simulation;
 

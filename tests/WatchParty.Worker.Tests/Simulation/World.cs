@@ -1,9 +1,10 @@
 using Microsoft.Data.Sqlite;
-using WatchParty.Worker.Failures;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
+using WatchParty.Tools.Processes;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Fakes.Docker;
 using WatchParty.Worker.Tests.Fakes.Git;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Simulation;
 

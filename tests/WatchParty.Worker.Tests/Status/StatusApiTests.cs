@@ -2,8 +2,8 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 using WatchParty.Worker.Tests.Recording;
 
 namespace WatchParty.Worker.Tests.Status;

@@ -3,17 +3,17 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Caching;
-using WatchParty.Worker.Configuration;
+using WatchParty.Releases.Caching;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Signals;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Control;
 using WatchParty.Worker.Hosting;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Signals;
 using WatchParty.Worker.Status;
 using WatchParty.Worker.Tests.Recording;
-using WatchParty.Worker.Tools;
 
 namespace WatchParty.Worker.Tests.Status;
 

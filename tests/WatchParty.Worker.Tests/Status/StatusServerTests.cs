@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Status;
 using WatchParty.Worker.Telemetry;
 using WatchParty.Worker.Tests.Fakes;

@@ -1,5 +1,6 @@
 using System.Text;
-using WatchParty.Worker.Files;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Files;
 
 namespace WatchParty.Worker.Tests.Triggering;
 
@@ -12,7 +13,7 @@ public sealed class DropFileRefusalTests : DropFileTests
         _ = Bench.Start();
         await Bench.UntilGone(Bench.Clear);
         await Bench.UntilGone(Bench.Rebuild);
-        Assert.Equal(["force-rebuild"], Bench.Handled.Select(h => h.Request.Kind == Worker.Configuration.DropFileKind.ForceRebuild ? "force-rebuild" : "clear-cache"));
+        Assert.Equal(["force-rebuild"], Bench.Handled.Select(h => h.Request.Kind == DropFileKind.ForceRebuild ? "force-rebuild" : "clear-cache"));
         var result = DropFileBench.Result(Bench.ClearResult);
         Assert.Equal("Refused", result.GetProperty("outcome").GetString());
         Assert.Contains(reason, result.GetProperty("error").GetString(), StringComparison.Ordinal);
@@ -45,7 +46,7 @@ public sealed class DropFileRefusalTests : DropFileTests
         Assert.Equal("secret", File.ReadAllText(Bench.Clear));
         File.WriteAllText(Bench.Clear, "changed");
         Assert.Equal("changed", File.ReadAllText(target));
-        Assert.Equal("it is a link", new Worker.Triggering.DropFile(Bench.Folder, Worker.Configuration.DropFileKind.ClearCache).Claim()!.Refusal);
+        Assert.Equal("it is a link", new Worker.Triggering.DropFile(Bench.Folder, DropFileKind.ClearCache).Claim()!.Refusal);
     }
 
     [Fact]

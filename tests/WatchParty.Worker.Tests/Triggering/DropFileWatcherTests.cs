@@ -1,5 +1,5 @@
 using System.Text.Json;
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Triggering;

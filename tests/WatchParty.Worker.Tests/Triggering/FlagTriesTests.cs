@@ -1,4 +1,4 @@
-using WatchParty.Worker.Configuration;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Triggering;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
-using WatchParty.Worker.Failures;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Triggering;
 

@@ -1,9 +1,9 @@
 using System.Threading.Channels;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Failures;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Releasing;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Failures;
 using WatchParty.Worker.Operating;
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Releasing;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Recording;
 using WatchParty.Worker.Triggering;

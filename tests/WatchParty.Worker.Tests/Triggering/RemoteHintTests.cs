@@ -1,5 +1,5 @@
+using WatchParty.Tools.Git;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Tools;
 using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Tests.Triggering;

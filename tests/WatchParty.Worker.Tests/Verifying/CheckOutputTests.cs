@@ -1,4 +1,4 @@
-using WatchParty.Worker.Verifying;
+using WatchParty.Releases.Verifying;
 
 namespace WatchParty.Worker.Tests.Verifying;
 

@@ -1,13 +1,13 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging.Abstractions;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Signals;
+using WatchParty.Releases.Deploying;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Signals;
+using WatchParty.Releases.Verifying;
+using WatchParty.Tools.Configuration;
+using WatchParty.Tools.Docker;
 using WatchParty.Worker.Tests.Fakes;
 using WatchParty.Worker.Tests.Planning;
-using WatchParty.Worker.Tools;
-using WatchParty.Worker.Verifying;
 using static WatchParty.Worker.Tests.Verifying.StandingEngine;
 
 namespace WatchParty.Worker.Tests.Verifying;

@@ -1,8 +1,8 @@
 using System.Net;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
+using WatchParty.Releases.Verifying;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Tests.Fakes;
-using WatchParty.Worker.Verifying;
 
 namespace WatchParty.Worker.Tests.Verifying;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
-using WatchParty.Worker.Deploying;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Deploying;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Verifying;
 

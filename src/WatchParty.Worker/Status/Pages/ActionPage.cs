@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Configuration;
 using WatchParty.Worker.Checking;
-using WatchParty.Worker.Configuration;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
 

@@ -1,5 +1,5 @@
+using WatchParty.Releases.Recording;
 using WatchParty.Worker.Control;
-using WatchParty.Worker.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
 

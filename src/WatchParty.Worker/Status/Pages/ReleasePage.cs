@@ -1,5 +1,5 @@
-using WatchParty.Worker.Recording;
-using WatchParty.Worker.Redacting;
+using WatchParty.Releases.Recording;
+using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Status.Pages;
 

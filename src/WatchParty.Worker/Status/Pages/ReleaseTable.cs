@@ -1,5 +1,5 @@
-using WatchParty.Worker.Planning;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Planning;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
 

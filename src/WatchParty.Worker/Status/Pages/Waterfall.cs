@@ -1,4 +1,4 @@
-using WatchParty.Worker.Recording;
+using WatchParty.Releases.Recording;
 
 namespace WatchParty.Worker.Status.Pages;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 

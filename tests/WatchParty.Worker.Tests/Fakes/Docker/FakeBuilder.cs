@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 

@@ -2,8 +2,9 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
-using WatchParty.Worker.Baking;
-using WatchParty.Worker.Tools;
+using WatchParty.Releases.Baking;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 

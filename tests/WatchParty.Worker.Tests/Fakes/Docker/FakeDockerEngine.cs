@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Failures;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Docker;
+using WatchParty.Tools.Failures;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 

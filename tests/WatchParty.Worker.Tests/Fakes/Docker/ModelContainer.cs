@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Docker;
 
 namespace WatchParty.Worker.Tests.Fakes.Docker;
 

@@ -2,7 +2,8 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using WatchParty.Worker.Tools;
+using WatchParty.Tools.Git;
+using WatchParty.Tools.Processes;
 
 namespace WatchParty.Worker.Tests.Fakes.Git;
 
