@@ -1,5 +1,8 @@
 namespace WatchParty.Worker.Operating;
 
+/// <summary>What is being done and since when.</summary>
+internal sealed record CurrentWork(string Work, DateTimeOffset Since);
+
 /// <summary>Lets one piece of work through at a time, in the order of asking: releases, prunes and clears never overlap.</summary>
 internal sealed class WorkGate(TimeProvider time) : IDisposable
 {
@@ -7,9 +10,10 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
     private readonly Lock _lock = new();
     private int _waiting;
     private CancellationTokenSource? _givesWay;
+    private volatile CurrentWork? _current;
 
-    /// <summary>What is being done and since when, or null when idle.</summary>
-    public (string Work, DateTimeOffset Since)? Current { get; private set; }
+    /// <summary>What is being done, or null when idle.</summary>
+    public CurrentWork? Current => _current;
 
     public int Waiting => Volatile.Read(ref _waiting);
 
@@ -34,12 +38,12 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
         }
         try
         {
-            Current = (name, time.GetUtcNow());
+            _current = new CurrentWork(name, time.GetUtcNow());
             return await work(cancellationToken);
         }
         finally
         {
-            Current = null;
+            _current = null;
             _gate.Release();
         }
     }
@@ -59,7 +63,7 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
                 if (_waiting > 0) { return false; }
                 _givesWay = giveWay;
             }
-            Current = (name, time.GetUtcNow());
+            _current = new CurrentWork(name, time.GetUtcNow());
             await work(giveWay.Token);
             return true;
         }
@@ -70,7 +74,7 @@ internal sealed class WorkGate(TimeProvider time) : IDisposable
         finally
         {
             lock (_lock) { _givesWay = null; }
-            Current = null;
+            _current = null;
             _gate.Release();
         }
     }

@@ -12,6 +12,7 @@ internal sealed partial class PrometheusText : IDisposable
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
     private readonly Lock _lock = new();
+    private readonly Lock _rendering = new();
     private readonly SortedDictionary<string, Family> _families = new(StringComparer.Ordinal);
     private readonly MeterListener _listener = new();
 
@@ -30,18 +31,22 @@ internal sealed partial class PrometheusText : IDisposable
 
     public string Render()
     {
-        lock (_lock)
+        // One at a time: another would clear what this one has looked up. Not under the other lock, which what is looked up may wait for.
+        lock (_rendering)
         {
-            // What is looked up now must not show what it no longer names.
-            foreach (var family in _families.Values.Where(f => f.IsObserved)) { family.Series.Clear(); }
+            lock (_lock)
+            {
+                // What is looked up now must not show what it no longer names.
+                foreach (var family in _families.Values.Where(f => f.IsObserved)) { family.Series.Clear(); }
+            }
+            _listener.RecordObservableInstruments();
+            var text = new StringBuilder();
+            lock (_lock)
+            {
+                foreach (var (name, family) in _families.Where(f => f.Value.Series.Count > 0)) { family.Write(name, text); }
+            }
+            return text.ToString();
         }
-        _listener.RecordObservableInstruments();
-        var text = new StringBuilder();
-        lock (_lock)
-        {
-            foreach (var (name, family) in _families.Where(f => f.Value.Series.Count > 0)) { family.Write(name, text); }
-        }
-        return text.ToString();
     }
 
     public void Dispose() => _listener.Dispose();

@@ -8,30 +8,38 @@ public sealed class LeftoversTests : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("leftovers-").FullName;
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    private readonly List<Process> _started = [];
+
+    public void Dispose()
+    {
+        foreach (var process in _started)
+        {
+            if (!process.HasExited) { process.Kill(); }
+            process.Dispose();
+        }
+        Directory.Delete(_root, recursive: true);
+    }
 
     [Fact]
     public async Task What_a_worker_on_the_same_state_folder_left_running_is_ended_and_nothing_else()
     {
         var (ours, others) = (StateFolder.Open(Path.Combine(_root, "ours")), StateFolder.Open(Path.Combine(_root, "others")));
-        using var leftover = Start(ours.Path);
-        using var foreign = Start(others.Path);
-        using var unmarked = Start(null);
+        var leftover = await StartAsync(ours.Path);
+        var foreign = await StartAsync(others.Path);
+        var unmarked = await StartAsync(null);
 
         Assert.Equal(1, await Leftovers.EndAsync(ours, TimeProvider.System));
 
         Assert.True(leftover.WaitForExit(TimeSpan.FromSeconds(5)));
         Assert.False(foreign.HasExited || unmarked.HasExited);
         Assert.Equal(0, await Leftovers.EndAsync(ours, TimeProvider.System));
-        foreach (var process in new[] { foreign, unmarked }) { process.Kill(); }
     }
 
     [Fact]
     public async Task What_does_not_end_when_asked_is_killed()
     {
         var state = StateFolder.Open(Path.Combine(_root, "state"));
-        using var stubborn = Start(state.Path, "trap '' TERM; echo deaf; while :; do sleep 0.1; done");
-        Assert.Equal("deaf", await stubborn.StandardOutput.ReadLineAsync());
+        var stubborn = await StartAsync(state.Path, "trap '' TERM; ");
 
         await Leftovers.EndAsync(state, TimeProvider.System);
 
@@ -39,11 +47,15 @@ public sealed class LeftoversTests : IDisposable
         Assert.Equal(137, stubborn.ExitCode);
     }
 
-    private static Process Start(string? state, string script = "exec sleep 300")
+    /// <summary>A shell that waits. It has said something, so its environment can be read: that of a process is empty while it becomes another program.</summary>
+    private async Task<Process> StartAsync(string? state, string first = "")
     {
         // As the runner does, in a process group of its own.
-        var info = new ProcessStartInfo("setsid", ["sh", "-c", script]) { RedirectStandardOutput = true };
+        var info = new ProcessStartInfo("setsid", ["sh", "-c", $"{first}echo up; read line"]) { RedirectStandardInput = true, RedirectStandardOutput = true };
         if (state is null) { info.Environment.Remove(Leftovers.Variable); } else { info.Environment[Leftovers.Variable] = state; }
-        return Process.Start(info)!;
+        var process = Process.Start(info)!;
+        _started.Add(process);
+        Assert.Equal("up", await process.StandardOutput.ReadLineAsync());
+        return process;
     }
 }

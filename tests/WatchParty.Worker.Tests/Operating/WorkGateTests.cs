@@ -46,7 +46,7 @@ public sealed class WorkGateTests : IDisposable
         await _gate.RunAsync("prune (schedule)", _ =>
         {
             _time.Advance(TimeSpan.FromMinutes(1));
-            Assert.Equal(("prune (schedule)", begun), _gate.Current);
+            Assert.Equal(new CurrentWork("prune (schedule)", begun), _gate.Current);
             return Task.FromResult(true);
         }, CancellationToken.None);
         Assert.Null(_gate.Current);
