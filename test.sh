@@ -10,7 +10,7 @@ PART: build       build without warnings, and the form of the source
       unit        tests without an engine
       overlay2    tests on the newer Docker Engine with the overlay2 image store
       containerd  the same with the containerd image store; together with overlay2 what does not depend on the store runs once
-      quick       build and unit together
+      quick       build and unit together; the first if there are others
       older       what has to go on working on the older engine (Engine=Older)
 No PART means all of them. Parts that need the programs build them. Where the newer engine is not to be had, its tests are counted as
 skipped, and all of them run on the older one.
@@ -34,7 +34,7 @@ main() {
   local part
   local -a parts=("$@")
   ((${#parts[@]})) || parts=(build unit overlay2 containerd older)
-  [[ ${parts[*]} != quick ]] || parts=(build unit)
+  if [[ ${parts[0]} == quick ]]; then parts=(build unit "${parts[@]:1}"); fi
   for part in "${parts[@]}"; do
     case $part in
       build | unit | overlay2 | containerd | older) ;;

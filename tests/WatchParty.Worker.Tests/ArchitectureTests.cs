@@ -14,8 +14,10 @@ public sealed partial class ArchitectureTests
 
     [Fact]
     public void Every_room_has_its_place_on_the_page() =>
-        Assert.Equal(Directory.EnumerateDirectories(Source).SelectMany(Directory.EnumerateDirectories).Select(f => Path.GetFileName(f)!)
-            .Where(f => f is not ("bin" or "obj")).Order(), Order.Order());
+        Assert.Equal(
+            Directory.EnumerateDirectories(Source).SelectMany(Directory.EnumerateDirectories).Where(f => Path.GetFileName(f) is not ("bin" or "obj"))
+                .Select(f => Path.GetRelativePath(Source, f).Replace(Path.DirectorySeparatorChar, '/')).Order(StringComparer.Ordinal),
+            Floors().Zip(Order, (floor, room) => $"{floor}/{room}").Order(StringComparer.Ordinal));
 
     [Fact]
     public void No_type_uses_one_of_a_room_above() => AssertNone(Against(Order, UsesOfTypes()));
@@ -40,6 +42,17 @@ public sealed partial class ArchitectureTests
         Assert.True(all.Length == 0, all);
     }
 
+    /// <summary>The project of each room, from the line above its table.</summary>
+    private static IEnumerable<string> Floors()
+    {
+        var floor = "";
+        foreach (var line in File.ReadLines(Path.Combine(DocumentationTests.Root, "docs", "architecture.md")))
+        {
+            if (line.StartsWith("`WatchParty.", StringComparison.Ordinal)) { floor = line.Split('`')[1]; }
+            if (RoomOfTheTable().IsMatch(line)) { yield return floor; }
+        }
+    }
+
     /// <summary>The rooms that the page's tables name in their first column, from the top.</summary>
     private static IEnumerable<string> Rooms(string page) => RoomOfTheTable().Matches(page).Select(m => m.Groups["room"].Value);
 
@@ -62,7 +75,7 @@ public sealed partial class ArchitectureTests
         from file in Directory.EnumerateFiles(Source, "*.cs", SearchOption.AllDirectories)
         let room = Path.GetRelativePath(Source, file).Split(Path.DirectorySeparatorChar)[1]
         where Order.Contains(room)
-        from use in NamespaceInText().Matches(File.ReadAllText(file))
+        from use in RoomInText().Matches(File.ReadAllText(file))
         where Order.Contains(use.Groups["room"].Value)
         select (room, use.Groups["room"].Value, $"{Path.GetFileName(file)} and {use.Value}");
 
@@ -71,6 +84,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"^\| `(?<room>[A-Z]\w+)` \|", RegexOptions.Multiline)]
     private static partial Regex RoomOfTheTable();
 
-    [GeneratedRegex(@"WatchParty\.(Tools|Releases|Worker)\.(?<room>\w+)")]
-    private static partial Regex NamespaceInText();
+    // With the namespace, or without where the floor is the same: Cli.ExitCode.
+    [GeneratedRegex(@"WatchParty\.(Tools|Releases|Worker)\.(?<room>\w+)|(?<![\w.""])(?<room>[A-Z]\w+)\.[A-Z]\w+")]
+    private static partial Regex RoomInText();
 }

@@ -31,6 +31,22 @@ public sealed partial class DocumentationTests
         Assert.InRange(named, 100, 1000);
     }
 
+    [Fact]
+    public void Source_files_that_the_pages_name_exist()
+    {
+        var files = Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Concat(Directory.EnumerateFiles(Path.Combine(Root, "tests"), "*.cs", SearchOption.AllDirectories));
+        var sources = files.Select(f => Path.GetRelativePath(Root, f).Replace(Path.DirectorySeparatorChar, '/')).Where(f => !f.Contains("/obj/", StringComparison.Ordinal)).ToList();
+        var pages = Directory.EnumerateFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories).Concat(Directory.EnumerateFiles(Root, "*.md"));
+        var named = pages.SelectMany(p => SourceFile().Matches(File.ReadAllText(p)).Select(m => (Page: Path.GetFileName(p), File: m.Value))).ToList();
+
+        Assert.DoesNotContain(named, n => sources.Count(s => $"/{s}".EndsWith($"/{n.File}", StringComparison.Ordinal)) != 1);
+        Assert.InRange(named.Count, 30, 1000);
+    }
+
+    [GeneratedRegex(@"(?<=`)[\w./]+\.cs(?=`)")]
+    private static partial Regex SourceFile();
+
     // A test's name has an underscore or is that of a class; what else stands there as code is a key or a command.
     [GeneratedRegex(@"(?<=`)(?:\w+Tests(?:\.[\w…]+)?|[A-Z…]\w*_[\w…]*)(?=`)")]
     private static partial Regex CodeWithATestsName();

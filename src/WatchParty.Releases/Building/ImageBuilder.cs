@@ -75,13 +75,8 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
         }
         var file = Bake.File(plan.Model, await definitions.OfAsync(plan.Model, cancellationToken), bake, options.Build);
         var targets = bake.ConvertAll(t => t.Name);
-        var report = new StepReport(targets);
         var started = time.GetTimestamp();
-        var result = await runner.RunAsync(
-            DockerCommands.Bake(project, options.Build, file, targets, withoutCache, pull: false),
-            (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log), token),
-            cancellationToken);
-        if (result.ExitCode != 0) { throw BuildFailedException.Of(report.FirstFailure, report.Text); }
+        var report = await RunAsync(DockerCommands.Bake(project, options.Build, file, targets, withoutCache, pull: false), targets, log, note, cancellationToken);
         foreach (var error in report.CacheImportErrors) { note($"a cache source could not be read: {error}"); }
 
         var elapsed = time.GetElapsedTime(started);
@@ -102,6 +97,20 @@ internal sealed class ImageBuilder(WorkerOptions options, ComposeProject project
             built.Add(new BuiltImage(service, image.Id, basis, ElapsedOf(steps, services.Count, elapsed), steps));
         }
         return built;
+    }
+
+    private async Task<StepReport> RunAsync(
+        ToolCommand command, IReadOnlyList<string> targets, BuildLog log, Action<string> note, CancellationToken cancellationToken)
+    {
+        for (var isAgain = false; ; isAgain = true)
+        {
+            var report = new StepReport(targets);
+            var result = await runner.RunAsync(command, (stream, token) => BuildTrace.ReadAsync(stream, e => Follow(e, report, log), token), cancellationToken);
+            if (result.ExitCode == 0) { return report; }
+            var failure = BuildFailedException.Of(report.FirstFailure, report.Text);
+            if (isAgain || !failure.IsLostLayer) { throw failure; }
+            note($"the build was run again, because BuildKit lost a layer of its own: {failure.Message.ReplaceLineEndings(" ")}");
+        }
     }
 
     /// <summary>How the note begins of an image that brings old results back after a clear.</summary>

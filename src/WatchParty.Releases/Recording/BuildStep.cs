@@ -26,7 +26,7 @@ internal enum StepState
 /// <param name="Instruction">RUN, COPY or ADD.</param>
 /// <param name="Text">The whole instruction, its first line if it has several.</param>
 /// <param name="Elapsed">Time it took; of all its runs if it started more than once.</param>
-/// <param name="LogTail">The last lines it printed, at most twenty.</param>
+/// <param name="LogTail">The last lines it printed, a few.</param>
 internal sealed record BuildStep(
     string Target, string Stage, int Number, int Of, string Instruction, string Text, StepState State, TimeSpan Elapsed, string Digest, string? Error, IReadOnlyList<string> LogTail)
 {

@@ -22,7 +22,7 @@ internal static class Metrics
     private static readonly Counter<double> Saved = Meter.CreateCounter<double>("watchparty.build.saved", "s", "What the cached steps took when they last ran");
     private static readonly Gauge<long> CacheSize = Meter.CreateGauge<long>("watchparty.cache.size", "By", "Size of the builder cache, as last looked at");
     private static readonly Gauge<long> CacheRecords = Meter.CreateGauge<long>("watchparty.cache.records", null, "Records in the builder cache, as last looked at");
-    private static readonly Counter<long> Housekeeping = Meter.CreateCounter<long>("watchparty.housekeeping.runs", null, "Prunes and clears of the cache, by outcome");
+    private static readonly Counter<long> HousekeepingRuns = Meter.CreateCounter<long>("watchparty.housekeeping.runs", null, "Prunes and clears of the cache, by outcome");
     private static readonly Counter<long> Freed = Meter.CreateCounter<long>("watchparty.housekeeping.freed", "By", "What prunes and clears freed");
     private static readonly Counter<long> PollFailures = Meter.CreateCounter<long>("watchparty.poll.failures", null, "Looks at the remote that brought no commit");
 
@@ -45,7 +45,7 @@ internal static class Metrics
     public static void Kept(HousekeepingReport report)
     {
         if (report.Outcome == "DryRun") { return; }
-        Housekeeping.Add(1, new("kind", report.Kind), new("outcome", report.Outcome));
+        HousekeepingRuns.Add(1, new("kind", report.Kind), new("outcome", report.Outcome));
         Freed.Add(report.FreedBytes, new KeyValuePair<string, object?>("kind", report.Kind));
     }
 

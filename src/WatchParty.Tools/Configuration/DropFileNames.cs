@@ -10,7 +10,7 @@ internal enum DropFileKind
 /// <summary>The names of drop files, which are part of the contract with the scripts that touch them.</summary>
 internal static class DropFileNames
 {
-    private static readonly Dictionary<DropFileKind, string> s_names = new()
+    private static readonly Dictionary<DropFileKind, string> Names = new()
     {
         [DropFileKind.ClearCache] = "clear-cache",
         [DropFileKind.ForceRebuild] = "force-rebuild",
@@ -18,8 +18,8 @@ internal static class DropFileNames
 
     /// <summary>Every name that drop files can leave in their folder, which often is the checkout: not part of the application.</summary>
     public static IReadOnlyList<string> All { get; } =
-        [.. s_names.Values.SelectMany(n => new[] { $"{n}.flag", $"{n}.result.json", $".{n}.flag.claimed", $".{n}.result.json.tmp" })];
+        [.. Names.Values.SelectMany(n => new[] { $"{n}.flag", $"{n}.result.json", $".{n}.flag.claimed", $".{n}.result.json.tmp" })];
 
     /// <summary>The name without what follows it, such as <c>.flag</c>.</summary>
-    public static string Of(DropFileKind kind) => s_names[kind];
+    public static string Of(DropFileKind kind) => Names[kind];
 }

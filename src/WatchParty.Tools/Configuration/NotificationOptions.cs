@@ -33,7 +33,7 @@ internal sealed class NotificationOptions
     /// <summary>How it travels. Needed.</summary>
     public NotificationChannel? Kind { get; set; }
 
-    /// <summary>What is told: names of <see cref="Notifying.NotificationKind"/>. Default: all but <c>Success</c>.</summary>
+    /// <summary>What is told: names of <see cref="NotificationKind"/>. Default: all but <c>Success</c>.</summary>
     public string[] On { get; set; } = [];
 
     /// <summary>Where to send to; for ntfy with the topic (<c>https://ntfy.sh/TOPIC</c>). It often is a secret: see <see cref="UrlFile"/>.</summary>

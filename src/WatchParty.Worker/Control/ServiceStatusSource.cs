@@ -14,10 +14,12 @@ internal sealed class ServiceStatusSource(WorkGate gate, ProgressFeed progress, 
     private readonly IReadOnlyList<(string File, DateTime Written)> _files = [.. options.Files.Select(f => (f, File.GetLastWriteTimeUtc(f)))];
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
 
-    public ServiceStatus Now() => Of(gate.Current);
-
-    private ServiceStatus Of(CurrentWork? work) => new(
-        Environment.ProcessId, _startedAt, work?.Work, work?.Since, work is null ? null : progress.Current, gate.Waiting,
-        poller.State.LastSuccess, poller.State.Error, schedule.Next(time.GetUtcNow()), newest.Next, newest.Trouble,
-        _files.FirstOrDefault(f => File.GetLastWriteTimeUtc(f.File) != f.Written).File);
+    public ServiceStatus Now()
+    {
+        var (work, poll) = (gate.Current, poller.State);
+        return new(
+            Environment.ProcessId, _startedAt, work?.Work, work?.Since, work is null ? null : progress.Current, gate.Waiting,
+            poll.LastSuccess, poll.Error, schedule.Next(time.GetUtcNow()), newest.Next, newest.Trouble,
+            _files.FirstOrDefault(f => File.GetLastWriteTimeUtc(f.File) != f.Written).File);
+    }
 }

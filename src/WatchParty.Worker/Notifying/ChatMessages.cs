@@ -109,7 +109,8 @@ internal static class ChatMessages
             NotificationChannel.Webhook => Webhook(notification, url, secret),
             NotificationChannel.Slack => Slack(notification, url),
             NotificationChannel.Discord => Discord(notification, url),
-            _ => Ntfy(notification, url, secret),
+            NotificationChannel.Ntfy => Ntfy(notification, url, secret),
+            _ => throw new InvalidOperationException($"There is no message for the channel {channel.Kind}."),
         };
     }
 

@@ -53,6 +53,8 @@ public sealed class BuildFailedExceptionTests
     [InlineData("ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock", Remedy.RetriedByItself)]
     [InlineData("rpc error: code = Unavailable desc = error reading from server: EOF", Remedy.RetriedByItself)]
     [InlineData("failed to receive status: rpc error", Remedy.RetriedByItself)]
+    [InlineData("failed to prepare sha256:802e as yy79: parent snapshot sha256:802e does not exist: not found", Remedy.RetriedByItself)]
+    [InlineData("failed to stat active key during commit: snapshot trl3 does not exist: not found", Remedy.RetriedByItself)]
     [InlineData("process \"/bin/sh -c make\" did not complete successfully: exit code: 2", Remedy.NeedsNewCommit)]
     [InlineData("failed to compute cache key: \"/app.py\": not found", Remedy.NeedsNewCommit)]
     [InlineData("dockerfile parse error on line 3: unknown instruction: RUM", Remedy.NeedsNewCommit)]

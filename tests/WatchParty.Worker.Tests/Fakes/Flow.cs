@@ -23,7 +23,7 @@ internal sealed class FlowKilledException : Exception;
 /// by itself.</summary>
 /// <remarks><c>flow.Get&lt;Rollback&gt;()</c> is any of its classes. Calls run by <see cref="RunAsync{T}"/>, which returns when they have
 /// ended.
-/// At every <see cref="Tools.Failpoints">point</see> a test can let something happen: <c>flow.At("after git fetch",
+/// At every <see cref="Failpoints">point</see> a test can let something happen: <c>flow.At("after git fetch",
 /// flow.StopWorker)</c>.</remarks>
 internal sealed class Flow : IDisposable
 {

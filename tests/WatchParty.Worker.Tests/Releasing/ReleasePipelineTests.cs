@@ -24,6 +24,22 @@ public sealed class ReleasePipelineTests
         Assert.Equal(ServiceAction.Built, report.Services.Single(s => s.Name == "web").Action);
     }
 
+    [Theory]
+    [InlineData(1, ReleaseOutcome.Succeeded)]
+    [InlineData(2, ReleaseOutcome.Failed)]
+    internal async Task A_build_for_which_BuildKit_lost_a_layer_of_its_own_is_run_once_more(int times, ReleaseOutcome outcome)
+    {
+        using var flow = Flow.OfWebAndDatabase(ImageStore.Containerd);
+        flow.Engine.LosesLayers = times;
+
+        var report = await flow.ReleaseAsync();
+
+        Assert.Equal(outcome, report.Outcome);
+        Assert.Contains(report.Notes!, n => n.StartsWith("the build was run again, because BuildKit lost a layer of its own: web", StringComparison.Ordinal));
+        // The commit is not to blame, so it is tried again.
+        if (outcome == ReleaseOutcome.Failed) { Assert.Equal(ReleaseOutcome.Succeeded, (await flow.ReleaseAsync()).Outcome); }
+    }
+
     [Fact]
     public async Task The_same_commit_again_is_nothing_to_do()
     {

@@ -22,6 +22,9 @@ internal sealed class EngineModel(ImageStore store, TimeProvider time)
 
     public ImageStore Store => store;
 
+    /// <summary>How many of the next steps fail because BuildKit lost a layer of its own.</summary>
+    public int LosesLayers { get; set; }
+
     public DateTimeOffset Now => time.GetUtcNow();
 
     /// <summary>Images by name that a registry has.</summary>

@@ -141,6 +141,14 @@ internal sealed class FakeBuilder(EngineModel engine, Func<string, CancellationT
                         cancellationToken.ThrowIfCancellationRequested();
                         await step($"build {target}", cancellationToken);
                         cancellationToken.ThrowIfCancellationRequested();
+                        if (word == "RUN" && engine.LosesLayers > 0)
+                        {
+                            engine.LosesLayers--;
+                            failure.Words = "parent snapshot sha256:1 does not exist: not found";
+                            yield return Event(vertex, started: true, error: failure.Words);
+                            yield return failure.Words + "\n";
+                            yield break;
+                        }
                         if (word == "RUN" && (rest.Contains("exit 1", StringComparison.Ordinal) || rest is "false"))
                         {
                             failure.Words = $"ERROR: failed to solve: process \"/bin/sh -c {rest}\" did not complete successfully: exit code: 1";

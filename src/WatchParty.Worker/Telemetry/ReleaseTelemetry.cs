@@ -4,7 +4,7 @@ using WatchParty.Releases.Recording;
 using WatchParty.Releases.Releasing;
 using WatchParty.Releases.Signals;
 
-namespace WatchParty.Worker.Notifying;
+namespace WatchParty.Worker.Telemetry;
 
 /// <summary>Counts releases, and makes a trace of each.</summary>
 internal sealed class ReleaseTelemetry : IReleaseListener
