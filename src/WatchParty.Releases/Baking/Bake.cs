@@ -24,7 +24,8 @@ internal sealed record BakeTarget(string Name, ComposeService Service, string Co
     /// <summary>A file that stands for the Dockerfile, with its ignore file beside it.</summary>
     public string? DockerfilePath { get; init; }
 
-    /// <summary>Where the cache is exported to; nowhere when null, and never where the compose file says unless it is a service's own build.</summary>
+    /// <summary>Where the cache is exported to; nowhere when null, and never where the compose file says unless it is a service's own
+    /// build.</summary>
     public string? CacheTo { get; init; }
 
     /// <summary>Whether its base images are looked up at their registries again.</summary>
@@ -37,7 +38,8 @@ internal sealed record BakeTarget(string Name, ComposeService Service, string Co
 /// <summary>The file that <c>docker buildx bake</c> reads: what compose builds by, with the worker's own commit, cache and label.</summary>
 internal static class Bake
 {
-    /// <summary>Label that every image built here carries, so that a prune removes nothing else. Its value is the compose project.</summary>
+    /// <summary>Label that every image built here carries, so that a prune removes nothing else. Its value is the compose
+    /// project.</summary>
     public const string ProjectLabel = "watchparty.worker.project";
 
     /// <summary>Compose's own labels have its version among them: every image would get another id when compose is updated.</summary>
@@ -51,7 +53,8 @@ internal static class Bake
 
     /// <param name="definitions">Those of the targets' services, by service.</param>
     public static BakeFile File(
-        ComposeModel model, IReadOnlyDictionary<string, BuildDefinition> definitions, IReadOnlyCollection<BakeTarget> targets, BuildOptions options)
+        ComposeModel model, IReadOnlyDictionary<string, BuildDefinition> definitions, IReadOnlyCollection<BakeTarget> targets,
+        BuildOptions options)
     {
         var file = new JsonObject();
         HashSet<string> entitlements = [];
@@ -75,7 +78,8 @@ internal static class Bake
                 file[name] = copy;
             }
         }
-        return new BakeFile(new JsonObject { ["target"] = file }.ToJsonString(), [.. entitlements.Order(StringComparer.Ordinal)], model.BuildSecrets);
+        return new BakeFile(new JsonObject { ["target"] = file }.ToJsonString(), [.. entitlements.Order(StringComparer.Ordinal)],
+            model.BuildSecrets);
     }
 
     /// <summary>The definition as compose resolves it with <paramref name="commit"/>: it may be part of any text.</summary>
@@ -85,7 +89,8 @@ internal static class Bake
 
     private static JsonObject Own(JsonObject definition, BakeTarget target)
     {
-        Set(definition, "cache-from", target.CacheFrom.Count == 0 ? null : new JsonArray([.. target.CacheFrom.Select(s => JsonValue.Create(s))]));
+        Set(definition, "cache-from",
+            target.CacheFrom.Count == 0 ? null : new JsonArray([.. target.CacheFrom.Select(s => JsonValue.Create(s))]));
         if (!target.KeepsCacheTo) { Set(definition, "cache-to", target.CacheTo is { } cacheTo ? new JsonArray(cacheTo) : null); }
         if (target.Stage is { } stage) { definition["target"] = stage; }
         if (target.Dockerfile is { } dockerfile)
@@ -112,10 +117,16 @@ internal static class Bake
     private static void AddOurs(JsonObject target, string commit, ComposeModel model, BuildOptions options)
     {
         if (target["args"] is not JsonObject) { target["args"] = new JsonObject(); }
-        foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, commit))) { target["args"]![name] = Escape(value); }
+        foreach (var (name, value) in options.Arguments.Append(new(options.CommitArgument, commit)))
+        {
+            target["args"]![name] = Escape(value);
+        }
         if (target["labels"] is not JsonObject) { target["labels"] = new JsonObject(); }
         var labels = target["labels"]!.AsObject();
-        foreach (var name in labels.Select(l => l.Key).Where(k => k.StartsWith(ComposeLabels, StringComparison.Ordinal)).ToList()) { labels.Remove(name); }
+        foreach (var name in labels.Select(l => l.Key).Where(k => k.StartsWith(ComposeLabels, StringComparison.Ordinal)).ToList())
+        {
+            labels.Remove(name);
+        }
         target["labels"]![ProjectLabel] = model.Project;
     }
 

@@ -18,7 +18,8 @@ internal sealed class BaseImages(IDockerEngine engine, IToolRunner runner, Compo
 {
     /// <summary>Those of <paramref name="built"/>, digest by name, that their registries have another digest for.</summary>
     /// <returns>Also the first registry's words that did not answer; its images count as not new.</returns>
-    public async Task<(IReadOnlyDictionary<string, string> Digests, string? Error)> NewDigestsAsync(IEnumerable<KeyValuePair<string, string>> built, CancellationToken cancellationToken)
+    public async Task<(IReadOnlyDictionary<string, string> Digests, string? Error)> NewDigestsAsync(
+        IEnumerable<KeyValuePair<string, string>> built, CancellationToken cancellationToken)
     {
         Dictionary<string, string> digests = [];
         string? error = null;
@@ -26,7 +27,8 @@ internal sealed class BaseImages(IDockerEngine engine, IToolRunner runner, Compo
         {
             try
             {
-                using var manifest = JsonDocument.Parse(await runner.OutputOfAsync(DockerCommands.RegistryManifest(project, image), cancellationToken));
+                using var manifest =
+                    JsonDocument.Parse(await runner.OutputOfAsync(DockerCommands.RegistryManifest(project, image), cancellationToken));
                 if (manifest.RootElement.GetProperty("digest").GetString() is { } found && found != digest) { digests[image] = found; }
             }
             catch (ToolFailedException e)

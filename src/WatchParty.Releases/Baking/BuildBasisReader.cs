@@ -18,16 +18,23 @@ internal sealed class BuildBasisReader(BuildOptions options, IDockerEngine engin
         foreach (var image in Dockerfile.Parse(text).BaseImages(arguments, build.Target))
         {
             // A name that cannot be known here is what BuildKit looked up.
-            if (!image.Contains('$', StringComparison.Ordinal)) { bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? ""; }
+            if (!image.Contains('$', StringComparison.Ordinal))
+            {
+                bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? "";
+            }
         }
         var named = bases.Keys.Select(ImageName.Full).ToHashSet();
-        foreach (var image in report.BaseNames.Where(n => !named.Contains(ImageName.Full(n)))) { bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? ""; }
+        foreach (var image in report.BaseNames.Where(n => !named.Contains(ImageName.Full(n))))
+        {
+            bases[image] = (await engine.FindImageAsync(image, cancellationToken))?.Id ?? "";
+        }
         // Values may be secrets; whether they changed is all that is asked later. The text is masked here and not on its way to the record,
         // because it is compared with the one from there.
         return new BuildBasis(commit, Redaction.Apply(text), arguments.ToDictionary(a => a.Key, a => ValueHash.Of(a.Value)), bases)
         {
             Outside = report.Outside is { } step ? $"{Redaction.Apply(step)} takes something from elsewhere" : null,
-            BaseDigests = bases.Keys.Where(b => resolved.ContainsKey(ImageName.Full(b))).ToDictionary(b => b, b => resolved[ImageName.Full(b)]),
+            BaseDigests = bases.Keys.Where(b => resolved.ContainsKey(ImageName.Full(b)))
+                .ToDictionary(b => b, b => resolved[ImageName.Full(b)]),
         };
     }
 

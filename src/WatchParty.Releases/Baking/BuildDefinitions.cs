@@ -22,7 +22,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
 
     private static readonly Version Prints = new(2, 35);
 
-    /// <summary>Keys that an older bake leaves out in silence, by compose's name. It does so in what it prints, too (json:"-" is only on others).</summary>
+    /// <summary>Keys that an older bake leaves out in silence, by compose's name. It does so in what it prints, too (json:"-" is only on
+    /// others).</summary>
     private static readonly (string Bake, string Compose)[] NotInEveryBake =
     [
         ("contexts", "additional_contexts"), ("entitlements", "entitlements"), ("extra-hosts", "extra_hosts"), ("platforms", "platforms"),
@@ -36,14 +37,16 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
     public static string TargetOf(string service) => service.Replace('.', '_');
 
     /// <summary>The definitions of all built services of the model, by service.</summary>
-    /// <exception cref="WorkerException">Compose or bake cannot build one of them as its file says; the message names service, key and fix.</exception>
+    /// <exception cref="WorkerException">Compose or bake cannot build one of them as its file says; the message names service, key and
+    /// fix.</exception>
     public async Task<ImmutableDictionary<string, BuildDefinition>> OfAsync(ComposeModel model, CancellationToken cancellationToken)
     {
         if (_last is { } last && last.Text == model.Text) { return last.Definitions; }
         var source = JsonNode.Parse(model.Text)!.AsObject();
         var definitions = ImmutableDictionary.CreateBuilder<string, BuildDefinition>();
         // Compose keeps only one of two services whose names differ in what bake does not allow in a name.
-        foreach (var group in model.Built.GroupBy(s => TargetOf(s.Name)).SelectMany(same => same.Index()).GroupBy(s => s.Index, s => s.Item))
+        foreach (var group in model.Built.GroupBy(s => TargetOf(s.Name)).SelectMany(same => same.Index())
+            .GroupBy(s => s.Index, s => s.Item))
         {
             var reduced = Reduced(source, [.. group]);
             var targets = Renamed(await TargetsAsync(reduced, cancellationToken), reduced["services"]!.AsObject().Select(s => s.Key));
@@ -79,7 +82,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
 
     private async Task<JsonObject> TargetsAsync(JsonObject model, CancellationToken cancellationToken)
     {
-        _composePrints ??= Version.TryParse((await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim().TrimStart('v').Split('-', '+')[0], out var version)
+        _composePrints ??= Version.TryParse((await runner.OutputOfAsync(DockerCommands.ComposeVersion(), cancellationToken)).Trim()
+            .TrimStart('v').Split('-', '+')[0], out var version)
             && version >= Prints;
         if (_composePrints.Value)
         {
@@ -90,7 +94,9 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
             // Compose gives bake leave for it on the command line.
             foreach (var (_, target) in definitions.Where(t => t.Value!["network"]?.ToString() == "host"))
             {
-                target!["entitlements"] = new JsonArray([.. (target["entitlements"] as JsonArray ?? []).Select(e => e!.ToString()).Append("network.host").Distinct().Select(e => JsonValue.Create(e))]);
+                target!["entitlements"] = new JsonArray(
+                    [.. (target["entitlements"] as JsonArray ?? []).Select(e => e!.ToString()).Append("network.host").Distinct()
+                        .Select(e => JsonValue.Create(e))]);
             }
             return definitions;
         }
@@ -101,9 +107,11 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
 
     private async Task CheckAsync(JsonObject targets, CancellationToken cancellationToken)
     {
-        var file = new JsonObject(targets.Select(t => KeyValuePair.Create(t.Key, (JsonNode?)Bake.Escaped(t.Value!.DeepClone().AsObject()))));
+        var file = new JsonObject(
+            targets.Select(t => KeyValuePair.Create(t.Key, (JsonNode?)Bake.Escaped(t.Value!.DeepClone().AsObject()))));
         var known = await runner.RunAsync(
-            DockerCommands.BakePrint(project, new JsonObject { ["target"] = file }.ToJsonString(), targets.Select(t => t.Key)), cancellationToken);
+            DockerCommands.BakePrint(project, new JsonObject { ["target"] = file }.ToJsonString(), targets.Select(t => t.Key)),
+            cancellationToken);
         if (known.ExitCode != 0) { throw Refused("docker buildx bake", known.ErrorTail); }
         var printed = JsonNode.Parse(known.Output)!["target"]!.AsObject();
         foreach (var (name, target) in targets)
@@ -111,7 +119,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
             if (NotInEveryBake.FirstOrDefault(k => target![k.Bake] is not null && printed[name]?[k.Bake] is null) is { Compose: { } key })
             {
                 throw new WorkerException(
-                    $"The installed buildx does not know build.{key}, which the service {target!["labels"]!["com.docker.compose.service"]} has. Update buildx, or take the key away",
+                    $"The installed buildx does not know build.{key}, which the service " +
+                    $"{target!["labels"]!["com.docker.compose.service"]} has. Update buildx, or take the key away",
                     Remedy.NeedsPerson);
             }
         }
@@ -131,7 +140,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
             if (services.ContainsKey(name) || source["services"]?[name] is not JsonObject service) { continue; }
             if (services.FirstOrDefault(s => TargetOf(s.Key) == TargetOf(name)) is { Key: { } same })
             {
-                throw new WorkerException($"The services {same} and {name} are built on each other, and compose cannot tell their names apart. Rename one", Remedy.NeedsPerson);
+                throw new WorkerException($"The services {same} and {name} are built on each other, and compose cannot tell their names " +
+                    $"apart. Rename one", Remedy.NeedsPerson);
             }
             var reduced = new JsonObject();
             foreach (var key in new[] { "build", "image", "platform" })
@@ -147,7 +157,10 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
             }
             foreach (var (_, context) in build["additional_contexts"] as JsonObject ?? [])
             {
-                if (context?.ToString() is { } text && text.StartsWith("service:", StringComparison.Ordinal)) { open.Enqueue(text["service:".Length..]); }
+                if (context?.ToString() is { } text && text.StartsWith("service:", StringComparison.Ordinal))
+                {
+                    open.Enqueue(text["service:".Length..]);
+                }
             }
         }
         // A service that is not built stands for its image.
@@ -155,7 +168,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
         {
             foreach (var (context, value) in (service!["build"]?["additional_contexts"] as JsonObject ?? []).ToList())
             {
-                if (value?.ToString() is { } text && text.StartsWith("service:", StringComparison.Ordinal) && services[text["service:".Length..]] is JsonObject { } named && named["build"] is null)
+                if (value?.ToString() is { } text && text.StartsWith("service:", StringComparison.Ordinal)
+                    && services[text["service:".Length..]] is JsonObject { } named && named["build"] is null)
                 {
                     service!["build"]!["additional_contexts"]![context] = $"docker-image://{named["image"]}";
                 }
@@ -171,7 +185,8 @@ internal sealed class BuildDefinitions(ComposeProject project, IToolRunner runne
         var open = new Queue<string>([target]);
         while (open.TryDequeue(out var name))
         {
-            foreach (var link in (targets[name]?["contexts"] as JsonObject ?? []).Select(c => c.Value!.ToString()).Where(c => c.StartsWith(LinkPrefix, StringComparison.Ordinal)))
+            foreach (var link in (targets[name]?["contexts"] as JsonObject ?? []).Select(c => c.Value!.ToString())
+                .Where(c => c.StartsWith(LinkPrefix, StringComparison.Ordinal)))
             {
                 var other = link[LinkPrefix.Length..];
                 if (targets[other] is not JsonObject found || !linked.TryAdd(other, found)) { continue; }

@@ -6,7 +6,8 @@ namespace WatchParty.Releases.Baking;
 /// <summary>Reads what <c>buildx --progress=rawjson</c> writes, while it is written.</summary>
 /// <remarks>A sequence of JSON values, one a line or (buildx 0.13) printed over several, with text of other origin between and
 /// after them. What is not a value is given line by line as <see cref="TextEvent"/>. No input makes it fail, and it holds
-/// no more than one value of at most 8 MiB (BuildKit divides logs at 1 MiB, <c>client/graph.go</c>); of a longer line of text the first 64 KiB are kept.</remarks>
+/// no more than one value of at most 8 MiB (BuildKit divides logs at 1 MiB, <c>client/graph.go</c>); of a longer line of text the first 64
+/// KiB are kept.</remarks>
 internal sealed class BuildTrace
 {
     private const int ValueLimit = 8 * 1024 * 1024;

@@ -5,7 +5,8 @@ namespace WatchParty.Releases.Baking;
 
 /// <summary>One value of a rawjson trace, as it is written. How far its statuses are (bytes of transfers) is not read.</summary>
 internal sealed record SolveStatus(
-    IReadOnlyList<SolveStatus.Vertex?>? Vertexes, IReadOnlyList<SolveStatus.Status?>? Statuses, IReadOnlyList<SolveStatus.Log?>? Logs, IReadOnlyList<SolveStatus.Warning?>? Warnings)
+    IReadOnlyList<SolveStatus.Vertex?>? Vertexes, IReadOnlyList<SolveStatus.Status?>? Statuses, IReadOnlyList<SolveStatus.Log?>? Logs,
+    IReadOnlyList<SolveStatus.Warning?>? Warnings)
 {
     public IEnumerable<TraceEvent> Events()
     {
@@ -14,7 +15,8 @@ internal sealed record SolveStatus(
             if (vertex is not { Digest: { } digest, Name: { } name }) { continue; }
             var inputs = vertex.Inputs?.OfType<string>().ToArray() ?? [];
             yield return new VertexEvent(
-                digest, name, inputs, vertex.Started, vertex.Completed, vertex.Cached, string.IsNullOrEmpty(vertex.Error) ? null : vertex.Error);
+                digest, name, inputs, vertex.Started, vertex.Completed, vertex.Cached,
+                string.IsNullOrEmpty(vertex.Error) ? null : vertex.Error);
         }
         foreach (var status in Statuses ?? [])
         {
@@ -26,12 +28,16 @@ internal sealed record SolveStatus(
         }
         foreach (var warning in Warnings ?? [])
         {
-            if (warning is { Vertex: { } digest, Short: { } text }) { yield return new WarningEvent(digest, Encoding.UTF8.GetString(text)); }
+            if (warning is { Vertex: { } digest, Short: { } text })
+            {
+                yield return new WarningEvent(digest, Encoding.UTF8.GetString(text));
+            }
         }
     }
 
     internal sealed record Vertex(
-        string? Digest, IReadOnlyList<string?>? Inputs, string? Name, DateTimeOffset? Started, DateTimeOffset? Completed, bool Cached, string? Error);
+        string? Digest, IReadOnlyList<string?>? Inputs, string? Name, DateTimeOffset? Started, DateTimeOffset? Completed, bool Cached,
+        string? Error);
 
     internal sealed record Status(string? Vertex, string? Id);
 

@@ -32,7 +32,8 @@ internal sealed class StepLog
     }
 
     public IReadOnlyList<string> Tail() =>
-        [.. _lines.Concat(_open.Values.Where(o => o.Count > 0).Select(o => o.ToArray())).TakeLast(LineLimit).Select(l => Encoding.UTF8.GetString(l).TrimEnd('\r'))];
+        [.. _lines.Concat(_open.Values.Where(o => o.Count > 0).Select(o => o.ToArray())).TakeLast(LineLimit)
+            .Select(l => Encoding.UTF8.GetString(l).TrimEnd('\r'))];
 
     /// <summary>Where the last <see cref="LineLimit"/> whole lines begin, 0 when there are not more.</summary>
     private static int LastLines(ReadOnlySpan<byte> text)
@@ -42,7 +43,8 @@ internal sealed class StepLog
         return end + 1;
     }
 
-    /// <summary>Adds to a line as a terminal would: what follows a carriage return paints over what stands before it, as progress bars do.</summary>
+    /// <summary>Adds to a line as a terminal would: what follows a carriage return paints over what stands before it, as progress bars
+    /// do.</summary>
     private static void Paint(List<byte> line, ReadOnlySpan<byte> text)
     {
         var shown = text.TrimEnd((byte)'\r');

@@ -25,7 +25,8 @@ internal sealed class StepReport
     public IReadOnlyList<string> CacheImportErrors =>
         [.. _inOrder.Where(v => v.Error is not null && v.ImportedFrom is not null).Select(v => $"{v.ImportedFrom}: {v.Error}").Distinct()];
 
-    /// <summary>Digest of each base image by its full name, for those that were resolved to one (an image that exists only locally has none).</summary>
+    /// <summary>Digest of each base image by its full name, for those that were resolved to one (an image that exists only locally has
+    /// none).</summary>
     public IReadOnlyDictionary<string, string> BaseDigests => _inOrder
         .Select(v => v.Name.Text.StartsWith("FROM ", StringComparison.Ordinal) ? v.Name.Text[5..].Split('@') : [])
         .Where(parts => parts is [_, ['s', 'h', 'a', ..]])
@@ -33,11 +34,14 @@ internal sealed class StepReport
         .ToDictionary(parts => parts[0], parts => parts[1]);
 
     /// <summary>Full names of all images that were looked up for <c>FROM</c>, <c>COPY --from</c> and contexts, of any target.</summary>
-    public IReadOnlyList<string> BaseNames => [.. _inOrder.Where(v => v.Name.Text.StartsWith(LookUp, StringComparison.Ordinal)).Select(v => v.Name.Text[LookUp.Length..]).Distinct()];
+    public IReadOnlyList<string> BaseNames =>
+        [.. _inOrder.Where(v => v.Name.Text.StartsWith(LookUp, StringComparison.Ordinal)).Select(v => v.Name.Text[LookUp.Length..])
+            .Distinct()];
 
     /// <summary>The first step that took something from an address by itself; null when none did.</summary>
     public string? Outside => _inOrder.Select(v => v.Name.Text).FirstOrDefault(t =>
-        t.StartsWith("ADD ", StringComparison.Ordinal) && (t.Contains("://", StringComparison.Ordinal) || t.Contains("git@", StringComparison.Ordinal)));
+        t.StartsWith("ADD ", StringComparison.Ordinal)
+        && (t.Contains("://", StringComparison.Ordinal) || t.Contains("git@", StringComparison.Ordinal)));
 
     /// <summary>The last lines that were not of the trace, at most 100: the words of buildx after a failure.</summary>
     public IReadOnlyList<string> Text => [.. _text];
@@ -45,7 +49,8 @@ internal sealed class StepReport
     /// <summary>The step that failed first, not one that was stopped because of it; null when none did. A failure without any
     /// step, such as a fault in the Dockerfile, is only in <see cref="Text"/>.</summary>
     public BuildStep? FirstFailure => _failed
-        .Select(f => f.Name.IsCounted ? StepsOf(Target(f)).FirstOrDefault(s => s.Digest == f.Digest && s.State == StepState.Failed) : Step(f, f))
+        .Select(f => f.Name.IsCounted ? StepsOf(Target(f)).FirstOrDefault(s => s.Digest == f.Digest && s.State == StepState.Failed)
+            : Step(f, f))
         .FirstOrDefault(s => s is not null);
 
     public void Add(TraceEvent traceEvent)
@@ -69,7 +74,8 @@ internal sealed class StepReport
         }
     }
 
-    /// <summary>Whether BuildKit wrote the cache into the image of the target. Such an image brings old results back after a clear.</summary>
+    /// <summary>Whether BuildKit wrote the cache into the image of the target. Such an image brings old results back after a
+    /// clear.</summary>
     public bool HasInlineCache(string target) => _inOrder.Exists(v => Target(v) == target && _inlineCaches.Contains(v.Digest));
 
     /// <summary>The counted steps (<see cref="StepName.IsCounted"/>) of a target, stage by stage in the order the stages began.</summary>
@@ -139,7 +145,9 @@ internal sealed class StepReport
 
     // Once a digest has run here, who came after it and found it done has not been served an old result.
     private StepState StateOf(Vertex vertex) =>
-        vertex.State == StepState.Cached && _inOrder.Exists(v => v.Digest == vertex.Digest && v.State == StepState.Executed) ? StepState.Executed : vertex.State;
+        vertex.State == StepState.Cached && _inOrder.Exists(v => v.Digest == vertex.Digest && v.State == StepState.Executed)
+        ? StepState.Executed
+        : vertex.State;
 
     private BuildStep Step(Vertex own, Vertex shown) => new(
         Target(own), own.Name.Stage, own.Name.Number, own.Name.Of, own.Name.Instruction, own.Name.Text, StateOf(shown),

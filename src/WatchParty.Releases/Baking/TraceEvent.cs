@@ -3,11 +3,13 @@ namespace WatchParty.Releases.Baking;
 /// <summary>One thing that a build said. Source: <c>SolveStatus</c> in BuildKit's client/graph.go.</summary>
 internal abstract record TraceEvent;
 
-/// <summary>The state of one vertex of the build graph. It comes again with every change, and under several names when targets share it.</summary>
+/// <summary>The state of one vertex of the build graph. It comes again with every change, and under several names when targets share
+/// it.</summary>
 /// <param name="Inputs">Digests of the vertices it is made from.</param>
 /// <param name="Started">Null while it waits. A vertex can start more than once.</param>
 internal sealed record VertexEvent(
-    string Digest, string Name, IReadOnlyList<string> Inputs, DateTimeOffset? Started, DateTimeOffset? Completed, bool Cached, string? Error) : TraceEvent;
+    string Digest, string Name, IReadOnlyList<string> Inputs, DateTimeOffset? Started, DateTimeOffset? Completed, bool Cached,
+    string? Error) : TraceEvent;
 
 /// <summary>Output of a step; a chunk ends anywhere, also within a line or a character.</summary>
 /// <param name="Stream">1 for standard output, 2 for standard error.</param>

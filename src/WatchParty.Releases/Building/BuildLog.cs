@@ -6,7 +6,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Releases.Building;
 
-/// <summary>The log of a build in a file of at most 16 MiB: its beginning and its end, and between them how much is missing. Secrets are masked.</summary>
+/// <summary>The log of a build in a file of at most 16 MiB: its beginning and its end, and between them how much is missing. Secrets are
+/// masked.</summary>
 internal sealed class BuildLog(string file) : IDisposable
 {
     private const int Mebibyte = 1024 * 1024;
@@ -14,7 +15,9 @@ internal sealed class BuildLog(string file) : IDisposable
     private const int TailLimit = Mebibyte - 1024;
     private const int LineLimit = 64 * 1024;
 
-    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0), new UTF8Encoding(false)) { AutoFlush = true };
+    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0),
+        new UTF8Encoding(false))
+    { AutoFlush = true };
     private readonly Dictionary<(string Step, int Stream), List<byte>> _open = [];
     private readonly TailBuffer _tail = new(TailLimit);
     private long _written;
@@ -27,7 +30,8 @@ internal sealed class BuildLog(string file) : IDisposable
 
     public void Write(string line) => Write(Encoding.UTF8.GetBytes(line));
 
-    /// <summary>Writes what a step printed. The beginning of a line waits for its end, or for 64 KiB: a secret may come in two pieces.</summary>
+    /// <summary>Writes what a step printed. The beginning of a line waits for its end, or for 64 KiB: a secret may come in two
+    /// pieces.</summary>
     public void Write(string step, int stream, ReadOnlySpan<byte> text)
     {
         if (!_open.TryGetValue((step, stream), out var open)) { _open[(step, stream)] = open = []; }

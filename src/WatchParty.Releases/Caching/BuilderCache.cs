@@ -37,8 +37,8 @@ internal sealed class BuilderCache(BuildOptions options, IDockerEngine engine, I
     }
 
     /// <summary>Removes these records as far as no other was made from them; everything when <paramref name="records"/> is null.</summary>
-    /// <remarks>Never by age: BuildKit counts it anew in each pass of a prune, and with large layers a pass takes so long that what was marked
-    /// before the first has become old enough in a later one.</remarks>
+    /// <remarks>Never by age: BuildKit counts it anew in each pass of a prune, and with large layers a pass takes so long that what was
+    /// marked before the first has become old enough in a later one.</remarks>
     public async Task RemoveAsync(IReadOnlyList<CacheRecord>? records, CancellationToken cancellationToken)
     {
         IReadOnlyCollection<string>?[] calls = records is null ? [null] : [.. records.Select(r => r.ID).Chunk(IdsAtOnce)];
@@ -58,8 +58,8 @@ internal sealed class BuilderCache(BuildOptions options, IDockerEngine engine, I
         return after.Where(r => !then.TryGetValue(r.ID, out var use) || use != (r.UsageCount, r.LastUsedAt));
     }
 
-    /// <summary>What a mark did not touch: records that were there <paramref name="before"/> it, are as they were <paramref name="after"/> it, and
-    /// from which nothing was made that stays.</summary>
+    /// <summary>What a mark did not touch: records that were there <paramref name="before"/> it, are as they were <paramref name="after"/>
+    /// it, and from which nothing was made that stays.</summary>
     /// <param name="usedBefore">Only what was last used before then; whenever, if null.</param>
     public static IReadOnlyList<CacheRecord> Untouched(
         IReadOnlyList<CacheRecord> before, IReadOnlyList<CacheRecord> after, DateTimeOffset? usedBefore, bool keepCacheMounts)
@@ -90,19 +90,24 @@ internal sealed class BuilderCache(BuildOptions options, IDockerEngine engine, I
     /// <summary>The blocks of <c>buildx du --verbose</c>, one for each record.</summary>
     internal static IReadOnlyList<CacheRecord> ParseUsage(string text) =>
     [
-        .. text.ReplaceLineEndings("\n").Split("\n\n").Select(block => block.Split('\n').Select(line => line.Split(':', 2)).Where(p => p.Length == 2)
+        .. text.ReplaceLineEndings("\n").Split("\n\n")
+            .Select(block => block.Split('\n').Select(line => line.Split(':', 2)).Where(p => p.Length == 2)
                 .DistinctBy(p => p[0]).ToDictionary(p => p[0].Trim(), p => p[1].Trim()))
             .Where(block => block.ContainsKey("ID"))
             // A star after the id says that the record can still be written to; the id is without it.
-            .Select(block => new CacheRecord(block["ID"].TrimEnd('*'), block.GetValueOrDefault("Type", ""), block.GetValueOrDefault("Description"),
-                block.GetValueOrDefault("Reclaimable") == "false", block.GetValueOrDefault("Shared") == "true", Bytes(block.GetValueOrDefault("Size", "0B")), null)
-            { UsageCount = long.TryParse(block.GetValueOrDefault("Usage count"), CultureInfo.InvariantCulture, out var count) ? count : 0 }),
+            .Select(block =>
+                new CacheRecord(block["ID"].TrimEnd('*'), block.GetValueOrDefault("Type", ""), block.GetValueOrDefault("Description"),
+                block.GetValueOrDefault("Reclaimable") == "false", block.GetValueOrDefault("Shared") == "true",
+                Bytes(block.GetValueOrDefault("Size", "0B")), null)
+            { UsageCount = long.TryParse(block.GetValueOrDefault("Usage count"), CultureInfo.InvariantCulture, out var count) ? count
+                : 0 }),
     ];
 
     private static long Bytes(string size)
     {
         var digits = size.TakeWhile(c => char.IsAsciiDigit(c) || c == '.').Count();
         var factor = size[digits..].ToUpperInvariant() switch { "KB" => 1e3, "MB" => 1e6, "GB" => 1e9, "TB" => 1e12, _ => 1.0 };
-        return double.TryParse(size[..digits], NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? (long)(number * factor) : 0;
+        return double.TryParse(size[..digits], NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? (long)(number * factor)
+            : 0;
     }
 }

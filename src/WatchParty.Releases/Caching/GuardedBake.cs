@@ -7,7 +7,8 @@ using WatchParty.Tools.Processes;
 
 namespace WatchParty.Releases.Caching;
 
-/// <summary>A step that ran to its end in a bake that must not run anything. The next build finds it in the cache, but nobody was saved it.</summary>
+/// <summary>A step that ran to its end in a bake that must not run anything. The next build finds it in the cache, but nobody was saved
+/// it.</summary>
 internal sealed record EndedStep(StepName Name, TimeSpan Elapsed);
 
 /// <summary>What came of a bake that must not run anything.</summary>
@@ -18,7 +19,8 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
     /// <summary>What began to run before the stop reached BuildKit.</summary>
     public IReadOnlyCollection<StepName> Begun { get; init; } = [];
 
-    /// <summary>Those of <see cref="Begun"/> that the stop did not break off: what is quick, such as a COPY, ends and is in the cache now.</summary>
+    /// <summary>Those of <see cref="Begun"/> that the stop did not break off: what is quick, such as a COPY, ends and is in the cache
+    /// now.</summary>
     public IReadOnlyCollection<EndedStep> Ran { get; init; } = [];
 
     /// <summary>All that the trace has told.</summary>
@@ -31,13 +33,15 @@ internal sealed record GuardedBakeResult(string? WouldRun, string? Error)
 }
 
 /// <summary>Bakes what should all be cached, and stops at the first step that is not.</summary>
-internal sealed class GuardedBake(BuildOptions options, ComposeProject project, BuildDefinitions definitions, StateFolder state, IToolRunner runner)
+internal sealed class GuardedBake(BuildOptions options, ComposeProject project, BuildDefinitions definitions, StateFolder state,
+    IToolRunner runner)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
     /// <summary>It may be stopped for a commit that waits, and what it was about is worth nothing by itself.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
-    /// <summary>The options of the build, without BuildKit's linter: it is the commit's file that it judges, not ours, and its findings are no part of what is cached.</summary>
+    /// <summary>The options of the build, without BuildKit's linter: it is the commit's file that it judges, not ours, and its findings are
+    /// no part of what is cached.</summary>
     private readonly BuildOptions _options = new()
     {
         CommitArgument = options.CommitArgument,
@@ -48,12 +52,14 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
     };
 
     /// <param name="makesImages">Whether the targets' images are made; otherwise nothing is exported but the cache.</param>
-    public async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, CancellationToken cancellationToken)
+    public async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages,
+        CancellationToken cancellationToken)
     {
         var folder = Path.Combine(state.Work, $"bake-{Guid.NewGuid():N}");
         try
         {
-            return await RunAsync(model, [.. targets.Select(t => WithIgnoreFile(t, folder))], makesImages, new Trace(targets), cancellationToken);
+            return await RunAsync(model, [.. targets.Select(t => WithIgnoreFile(t, folder))], makesImages, new Trace(targets),
+                cancellationToken);
         }
         finally
         {
@@ -61,7 +67,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         }
     }
 
-    private async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, Trace trace, CancellationToken cancellationToken)
+    private async Task<GuardedBakeResult> RunAsync(ComposeModel model, IReadOnlyList<BakeTarget> targets, bool makesImages, Trace trace,
+        CancellationToken cancellationToken)
     {
         var file = Bake.File(model, await definitions.OfAsync(model, cancellationToken), targets, _options);
         var command = (makesImages
@@ -88,7 +95,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
         }
     }
 
-    /// <summary>BuildKit looks for the ignore file of a Dockerfile beside it, under its name, so a text that stands for it is given the same neighbour.</summary>
+    /// <summary>BuildKit looks for the ignore file of a Dockerfile beside it, under its name, so a text that stands for it is given the
+    /// same neighbour.</summary>
     private static BakeTarget WithIgnoreFile(BakeTarget target, string folder)
     {
         var build = target.Service.Build!;
@@ -132,7 +140,8 @@ internal sealed class GuardedBake(BuildOptions options, ComposeProject project, 
             if (vertex.Error is not null)
             {
                 _failed.Add(vertex.Digest);
-                // Of a step that was only being looked up BuildKit tells a start and an error in one moment (CalcSlowCache in solver/jobs.go).
+                // Of a step that was only being looked up BuildKit tells a start and an error in one moment (CalcSlowCache in
+                // solver/jobs.go).
                 if (vertex.Completed - vertex.Started < LookedUp && name.Text != WouldRun) { _begun.Remove(vertex.Digest); }
             }
             // A step from the cache is cached from its first event on; one that starts without that would run.

@@ -13,8 +13,8 @@ internal static partial class LocalCache
     /// <returns>Null when the cache is whole.</returns>
     public static string? FaultOf(string folder) => Read(folder, []);
 
-    /// <summary>Gives the new cache <paramref name="to"/> the blobs that the one in <paramref name="from"/> has, without a copy of their bytes, so that
-    /// an export writes only what is new. Where the file system has no hard links it writes everything.</summary>
+    /// <summary>Gives the new cache <paramref name="to"/> the blobs that the one in <paramref name="from"/> has, without a copy of their
+    /// bytes, so that an export writes only what is new. Where the file system has no hard links it writes everything.</summary>
     public static void Share(string from, string to)
     {
         if (!OperatingSystem.IsLinux() || !Directory.Exists(Path.Combine(from, Blobs))) { return; }
@@ -26,7 +26,8 @@ internal static partial class LocalCache
         }
     }
 
-    /// <summary>Removes what the index does not name. BuildKit's export only ever adds (client/solve.go; from buildx 0.35 on it can be told to).</summary>
+    /// <summary>Removes what the index does not name. BuildKit's export only ever adds (client/solve.go; from buildx 0.35 on it can be told
+    /// to).</summary>
     /// <returns>Null, or why the cache is not whole; then nothing was removed.</returns>
     public static string? Collect(string folder)
     {
@@ -59,12 +60,16 @@ internal static partial class LocalCache
                     var blob = new FileInfo(Path.Combine(folder, Blobs, digest.Replace(':', Path.DirectorySeparatorChar)));
                     if (!named.Add(blob.FullName)) { continue; }
                     if (!blob.Exists || blob.Length != size) { return $"{digest} is missing or cut short"; }
-                    if (type.Contains("image.index", StringComparison.Ordinal) || type.Contains("manifest", StringComparison.Ordinal)) { open.Push(File.ReadAllText(blob.FullName)); }
+                    if (type.Contains("image.index", StringComparison.Ordinal) || type.Contains("manifest", StringComparison.Ordinal))
+                    {
+                        open.Push(File.ReadAllText(blob.FullName));
+                    }
                 }
             }
             return null;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or KeyNotFoundException
+            or InvalidOperationException or FormatException)
         {
             return e.Message;
         }
@@ -88,5 +93,7 @@ internal static partial class LocalCache
     private static partial Regex Digest();
 
     private static (string Digest, long Size, string Type) Of(JsonElement item) =>
-        (item.GetProperty("digest").GetString() ?? "", item.GetProperty("size").GetInt64(), item.TryGetProperty("mediaType", out var type) ? type.GetString() ?? "" : "");
+        (item.GetProperty("digest").GetString() ?? "", item.GetProperty("size").GetInt64(), item.TryGetProperty("mediaType", out var type)
+            ? type.GetString() ?? ""
+            : "");
 }

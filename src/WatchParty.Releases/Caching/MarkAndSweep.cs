@@ -11,12 +11,13 @@ internal sealed record ColdService(string Name, string Step);
 
 /// <summary>Collects the builder cache by mark and sweep.</summary>
 /// <remarks>The mark builds the live set again. All of it is cached, so it takes a fraction of a second and touches exactly the records
-/// that the next build needs; the sweep removes, by their ids, what was there before and the mark did not touch. A mark never runs a step: it is
-/// stopped at the first that would, so that a night's prune never becomes a night's rebuild.</remarks>
+/// that the next build needs; the sweep removes, by their ids, what was there before and the mark did not touch. A mark never runs a step:
+/// it is stopped at the first that would, so that a night's prune never becomes a night's rebuild.</remarks>
 internal sealed class MarkAndSweep(GuardedBake bake, BuilderCache cache, CacheSeals seals, ProgressFeed progress)
 {
     /// <returns>The services of <paramref name="live"/> that are not warm.</returns>
-    public async Task<IReadOnlyList<ColdService>> MarkAsync(ComposeModel model, IReadOnlyList<LiveService> live, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ColdService>> MarkAsync(ComposeModel model, IReadOnlyList<LiveService> live,
+        CancellationToken cancellationToken)
     {
         List<ColdService> cold = [];
         foreach (var service in live)
@@ -30,9 +31,11 @@ internal sealed class MarkAndSweep(GuardedBake bake, BuilderCache cache, CacheSe
         return cold;
     }
 
-    /// <summary>Every stage; or the service's own target alone where each build imports a seal, for that has every stage in one source.</summary>
+    /// <summary>Every stage; or the service's own target alone where each build imports a seal, for that has every stage in one
+    /// source.</summary>
     private IEnumerable<BakeTarget> TargetsOf(LiveService service) =>
-        seals.SourcesFor(service.Service.Name) is { Count: > 0 } sources ? [service.Targets().Last() with { CacheFrom = sources }] : service.Targets();
+        seals.SourcesFor(service.Service.Name) is { Count: > 0 } sources ? [service.Targets().Last() with { CacheFrom = sources }]
+        : service.Targets();
 
     /// <param name="records">What goes; everything when null.</param>
     public Task SweepAsync(IReadOnlyList<CacheRecord>? records, CancellationToken cancellationToken)

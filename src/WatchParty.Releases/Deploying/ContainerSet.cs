@@ -8,7 +8,8 @@ namespace WatchParty.Releases.Deploying;
 /// <param name="Image">Id of the image it runs.</param>
 /// <param name="Configuration">Hash that compose gave its configuration.</param>
 /// <param name="StartedAt">When it was last started, as the engine writes it.</param>
-internal sealed record SeenContainer(string Service, string Name, string Id, string Image, string Configuration, string Status, int ExitCode, string StartedAt, int Restarts)
+internal sealed record SeenContainer(string Service, string Name, string Id, string Image, string Configuration, string Status,
+    int ExitCode, string StartedAt, int Restarts)
 {
     public static SeenContainer Of(ContainerSummary summary, ContainerDetails details) => new(
         summary.Service, details.Name, summary.Id, summary.ImageID, summary.Labels.GetValueOrDefault("com.docker.compose.config-hash", ""),
@@ -47,7 +48,8 @@ internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
     public IEnumerable<string> Services => All.Select(c => c.Service).Where(s => s.Length > 0).Distinct();
 
     /// <summary>Those of <paramref name="service"/>, in the order in which compose counts them.</summary>
-    public IReadOnlyList<SeenContainer> Of(string service) => [.. All.Where(c => c.Service == service).OrderBy(c => c.Name, StringComparer.Ordinal)];
+    public IReadOnlyList<SeenContainer> Of(string service) =>
+        [.. All.Where(c => c.Service == service).OrderBy(c => c.Name, StringComparer.Ordinal)];
 
     /// <summary>Whether a service has other containers than in <paramref name="before"/>, or one that was started since.</summary>
     public bool Touched(string service, ContainerSet before)
@@ -56,7 +58,8 @@ internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
         return now.Count != then.Count || now.Any(c => !then.TryGetValue(c.Id, out var known) || !c.IsUntouchedSince(known));
     }
 
-    /// <summary>Whether a container of a service goes on as it was in <paramref name="before"/>: of several compose may have made only one anew.</summary>
+    /// <summary>Whether a container of a service goes on as it was in <paramref name="before"/>: of several compose may have made only one
+    /// anew.</summary>
     public bool GoesOn(string service, ContainerSet before) =>
         Of(service).Any(c => before.Of(service).FirstOrDefault(b => b.Id == c.Id) is { } known && c.IsUntouchedSince(known));
 
@@ -68,13 +71,16 @@ internal sealed record ContainerSet(ImmutableArray<SeenContainer> All)
         return All.Length == then.Count && All.All(c => then.TryGetValue(c.Id, out var known) && c.IsUntouchedSince(known)
             && (c.Status == known.Status || c.Restarts > known.Restarts) && Networks(c).SetEquals(Networks(known)));
 
-        static HashSet<string?> Networks(SeenContainer container) => [.. container.Details?.NetworkSettings?.Networks?.Values.Select(n => n.NetworkID) ?? []];
+        static HashSet<string?> Networks(SeenContainer container) =>
+            [.. container.Details?.NetworkSettings?.Networks?.Values.Select(n => n.NetworkID) ?? []];
     }
 
     /// <summary>Whether the containers of a service differ from those of <paramref name="before"/> in <paramref name="value"/>.</summary>
     public bool Differs(string service, ContainerSet before, Func<SeenContainer, string> value) =>
         !Of(service).Select(value).ToHashSet().SetEquals(before.Of(service).Select(value));
 
-    /// <summary>Whether a service has as many containers as it should have, each of them in a state of which <paramref name="isRight"/> holds.</summary>
-    public bool IsUp(ComposeService service, Func<SeenContainer, bool> isRight) => Of(service.Name) is var own && own.Count == service.Replicas && own.All(isRight);
+    /// <summary>Whether a service has as many containers as it should have, each of them in a state of which <paramref name="isRight"/>
+    /// holds.</summary>
+    public bool IsUp(ComposeService service, Func<SeenContainer, bool> isRight) =>
+        Of(service.Name) is var own && own.Count == service.Replicas && own.All(isRight);
 }

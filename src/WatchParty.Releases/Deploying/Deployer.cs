@@ -14,7 +14,8 @@ internal sealed class Deployer(
 {
     private (string? Model, Task<IReadOnlyDictionary<string, string>?>? Hashes) _ahead;
 
-    /// <summary>Asks compose already now, while images are built, what <see cref="DecideAsync"/> will need of it. Does not wait for the answer.</summary>
+    /// <summary>Asks compose already now, while images are built, what <see cref="DecideAsync"/> will need of it. Does not wait for the
+    /// answer.</summary>
     public async Task AskAheadAsync(ReleasePlan plan, CancellationToken cancellationToken)
     {
         if (plan.Builds.Count == 0) { return; }
@@ -33,7 +34,8 @@ internal sealed class Deployer(
     }
 
     /// <param name="whole">Whether compose has to look at the whole application whatever the containers are.</param>
-    /// <param name="images">Id of the image that each service has to run; those that the image names of the model stand for when null.</param>
+    /// <param name="images">Id of the image that each service has to run; those that the image names of the model stand for when
+    /// null.</param>
     public async Task<Deployment> DecideAsync(
         ComposeModel model, bool whole, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? images = null)
     {
@@ -41,16 +43,18 @@ internal sealed class Deployer(
         var seen = await mounts.ReadAsync(model, [], cancellationToken);
         var reactions = mounts.Reactions(model, seen, before);
         // Compose up to 2.29.2 hashes what a service depends on, and differently when that is not in the model (profiles).
-        var all = whole || before.All.IsEmpty || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d)));
+        var all = whole || before.All.IsEmpty
+            || model.Services.Any(s => s.DependsOn.Any(d => model.Services.All(other => other.Name != d)));
         var differing = !all && await HashesAsync(model, before, cancellationToken) is { } hashes
             ? Deployment.Differing(model, before, await ExpectedAsync(model, images, cancellationToken) with { Hashes = hashes })
             : null;
         return new Deployment(model, differing, reactions, before) { Images = images, Mounts = seen };
     }
 
-    /// <summary>In what the containers are not what the model and the images of <paramref name="deployment"/> say; asked after compose has ended.</summary>
-    /// <remarks>Without the hashes of configurations: those compose has compared itself by then, and better, since ours cannot be had exactly
-    /// for every service (<see cref="Deployment.Differing"/>).</remarks>
+    /// <summary>In what the containers are not what the model and the images of <paramref name="deployment"/> say; asked after compose has
+    /// ended.</summary>
+    /// <remarks>Without the hashes of configurations: those compose has compared itself by then, and better, since ours cannot be had
+    /// exactly for every service (<see cref="Deployment.Differing"/>).</remarks>
     public async Task<IReadOnlyList<Difference>> DifferencesAsync(Deployment deployment, CancellationToken cancellationToken)
     {
         var expected = await ExpectedAsync(deployment.Model, deployment.Images, cancellationToken);
@@ -93,7 +97,8 @@ internal sealed class Deployer(
             await calls.UpAsync(deployment.Services ?? [], recreate: false);
             if (calls.Complaint is not null && (await LookAsync(deployment.Model, hardStop)).IsUntouchedSince(deployment.Before))
             {
-                throw new WorkerException($"Docker compose refused, and no container was touched: {calls.Complaint}", Remedy.RetriedByItself);
+                throw new WorkerException($"Docker compose refused, and no container was touched: {calls.Complaint}",
+                    Remedy.RetriedByItself);
             }
         }
         await calls.ReactAsync(deployment.Reactions, deployment.Before);
@@ -128,18 +133,23 @@ internal sealed class Deployer(
     public async Task RememberAsync(ComposeModel model, CancellationToken cancellationToken)
     {
         var seen = await mounts.ReadAsync(model, [], cancellationToken);
-        await RememberAsync(new Deployment(model, [], Deployment.NoReactions, new ContainerSet([])), UpAnswer.Nothing with { Mounts = seen }, cancellationToken);
+        await RememberAsync(new Deployment(model, [], Deployment.NoReactions, new ContainerSet([])),
+            UpAnswer.Nothing with { Mounts = seen }, cancellationToken);
     }
 
-    private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers, CancellationToken cancellationToken)
+    private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(ComposeModel model, ContainerSet containers,
+        CancellationToken cancellationToken)
     {
         var asked = WithSharedContainers(model, containers);
         // That of a build which was cancelled was cancelled with it.
-        return asked == _ahead.Model && _ahead.Hashes is { IsCanceled: false, IsFaulted: false } ? await _ahead.Hashes.WaitAsync(cancellationToken) : await HashesAsync(model.Project, asked, cancellationToken);
+        return asked == _ahead.Model && _ahead.Hashes is { IsCanceled: false, IsFaulted: false }
+            ? await _ahead.Hashes.WaitAsync(cancellationToken)
+            : await HashesAsync(model.Project, asked, cancellationToken);
     }
 
     /// <summary>What compose makes of the configuration of each service; null when it does not say.</summary>
-    /// <remarks>The resolved model is what goes in, because compose leaves out env files when it is asked for hashes of its own files.</remarks>
+    /// <remarks>The resolved model is what goes in, because compose leaves out env files when it is asked for hashes of its own
+    /// files.</remarks>
     private async Task<IReadOnlyDictionary<string, string>?> HashesAsync(string name, string model, CancellationToken cancellationToken)
     {
         try
@@ -154,7 +164,8 @@ internal sealed class Deployer(
         }
     }
 
-    /// <summary>The model with containers in the place of services whose namespaces are shared, as compose has it when it hashes a service.</summary>
+    /// <summary>The model with containers in the place of services whose namespaces are shared, as compose has it when it hashes a
+    /// service.</summary>
     private static string WithSharedContainers(ComposeModel model, ContainerSet containers)
     {
         var root = JsonNode.Parse(model.Text)!.AsObject();
@@ -162,7 +173,10 @@ internal sealed class Deployer(
         {
             foreach (var kind in ComposeService.SharedNamespaces)
             {
-                if (ComposeService.SharedWith(service[kind]?.GetValue<string>()) is { } other && containers.Of(other) is [var first, ..]) { service[kind] = $"container:{first.Id}"; }
+                if (ComposeService.SharedWith(service[kind]?.GetValue<string>()) is { } other && containers.Of(other) is [var first, ..])
+                {
+                    service[kind] = $"container:{first.Id}";
+                }
             }
         }
         return root.ToJsonString();
@@ -185,6 +199,7 @@ internal sealed record UpAnswer(string? Complaint, IReadOnlyList<Difference> Dif
 
 internal static partial class DeployerLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Compose looks at the whole application, because it does not say what differs: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Compose looks at the whole application, because it does not say what differs: {Reason}")]
     public static partial void NoHashes(this ILogger logger, string reason);
 }

@@ -43,13 +43,16 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
     private static partial Regex Tag();
 
     /// <summary>The images with a name of ours of <paramref name="project"/>, by that name.</summary>
-    public async Task<IReadOnlyList<(KeptName Name, string Text, string Id)>> AllAsync(string project, CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<(KeptName Name, string Text, string Id)>> AllAsync(string project,
+        CancellationToken cancellationToken) =>
     [
         .. (await engine.ImagesAsync($"{Repository}:{project}.*", cancellationToken))
-            .SelectMany(i => (i.RepoTags ?? []).Select(t => (Name: Parse(t), Text: t, i.Id))).Where(t => t.Name?.Project == project).Select(t => (t.Name!, t.Text, t.Id)),
+            .SelectMany(i => (i.RepoTags ?? []).Select(t => (Name: Parse(t), Text: t, i.Id))).Where(t => t.Name?.Project == project)
+            .Select(t => (t.Name!, t.Text, t.Id)),
     ];
 
-    /// <summary>What serves now: the images that the containers of each service run, whoever started them; of a service without containers the recorded one.</summary>
+    /// <summary>What serves now: the images that the containers of each service run, whoever started them; of a service without containers
+    /// the recorded one.</summary>
     public async Task<Served> ServingAsync(Served recorded, ComposeModel model, CancellationToken cancellationToken)
     {
         var project = recorded.Project ?? model.Project;
@@ -57,7 +60,8 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
         foreach (var (service, container) in await ContainersAsync(project, cancellationToken))
         {
             // A container that went back under a kept name does not tell the one of its file.
-            var name = recorded.Services.GetValueOrDefault(service)?.Image ?? model.Services.FirstOrDefault(s => s.Name == service)?.Image ?? container.Image;
+            var name = recorded.Services.GetValueOrDefault(service)?.Image ?? model.Services.FirstOrDefault(s => s.Name == service)?.Image
+                ?? container.Image;
             services[service] = new ServedService(name, container.ImageID);
         }
         return recorded with { Project = project, Services = services };
@@ -65,7 +69,8 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
 
     /// <summary>Keeps what served before <paramref name="release"/> as long as that may be taken back.</summary>
     public Task KeepBeforeAsync(long release, Served served, CancellationToken cancellationToken) =>
-        KeepAsync(served.Services.ToDictionary(s => s.Key, s => s.Value.ImageId), service => NameOf(served.Project!, release, service, before: true), cancellationToken);
+        KeepAsync(served.Services.ToDictionary(s => s.Key, s => s.Value.ImageId),
+            service => NameOf(served.Project!, release, service, before: true), cancellationToken);
 
     /// <summary>Records and keeps the images that <paramref name="release"/> runs now that it serves.</summary>
     public async Task KeepAsync(ComposeModel model, long release, CancellationToken cancellationToken)
@@ -74,12 +79,16 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
         var names = await engine.ImageIdsAsync(model.Built.Select(s => s.Image), cancellationToken);
         foreach (var service in model.Built) { if (names.TryGetValue(service.Image, out var id)) { images[service.Name] = id; } }
         var own = model.Services.Select(s => s.Name).ToHashSet();
-        foreach (var (service, container) in await ContainersAsync(model.Project, cancellationToken)) { if (own.Contains(service)) { images[service] = container.ImageID; } }
+        foreach (var (service, container) in await ContainersAsync(model.Project, cancellationToken))
+        {
+            if (own.Contains(service)) { images[service] = container.ImageID; }
+        }
         history.SaveImages(release, images);
         await KeepAsync(images, service => NameOf(model.Project, release, service), cancellationToken);
     }
 
-    /// <summary>Services whose containers run an image that is gone from the engine, so that nothing brings them back as they are.</summary>
+    /// <summary>Services whose containers run an image that is gone from the engine, so that nothing brings them back as they
+    /// are.</summary>
     public async Task<IReadOnlyList<string>> GoneAsync(string project, CancellationToken cancellationToken)
     {
         var containers = await ContainersAsync(project, cancellationToken);
@@ -87,9 +96,10 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
         return [.. containers.Where(c => !images.ContainsKey(c.Value.ImageID)).Select(c => c.Key).Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>Gives the image names of <paramref name="model"/> back to the images of <paramref name="goal"/>; names that are right are left alone.</summary>
-    /// <remarks>The name of an image that was not built here is moved only when no container of somebody else was made with it. Otherwise the service runs its
-    /// image under a kept name.</remarks>
+    /// <summary>Gives the image names of <paramref name="model"/> back to the images of <paramref name="goal"/>; names that are right are
+    /// left alone.</summary>
+    /// <remarks>The name of an image that was not built here is moved only when no container of somebody else was made with it. Otherwise
+    /// the service runs its image under a kept name.</remarks>
     public async Task<GivenBack> GiveBackAsync(ComposeModel model, Served goal, CancellationToken cancellationToken)
     {
         List<string> gone = [], notes = [];
@@ -130,7 +140,8 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
         return new GivenBack(model.WithImages(under), gone, notes);
     }
 
-    /// <summary>Whether the name of an image that was built here stands for another image now than <paramref name="served"/> has, or for none.</summary>
+    /// <summary>Whether the name of an image that was built here stands for another image now than <paramref name="served"/> has, or for
+    /// none.</summary>
     public async Task<bool> DifferAsync(ComposeModel model, Served served, CancellationToken cancellationToken)
     {
         var built = model.Built.Where(s => served.Services.ContainsKey(s.Name)).ToList();
@@ -138,9 +149,11 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
         return built.Exists(s => now.GetValueOrDefault(s.Image) != served.Services[s.Name].ImageId);
     }
 
-    /// <summary>Gives the names in <paramref name="names"/> back to the images that served, after a build that gave them to others. No container is touched.</summary>
+    /// <summary>Gives the names in <paramref name="names"/> back to the images that served, after a build that gave them to others. No
+    /// container is touched.</summary>
     /// <returns>The services whose image is gone.</returns>
-    public async Task<IReadOnlyList<string>> GiveNamesBackAsync(Served served, IReadOnlySet<string> names, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<string>> GiveNamesBackAsync(Served served, IReadOnlySet<string> names,
+        CancellationToken cancellationToken)
     {
         List<string> gone = [];
         foreach (var (service, image) in served.Services.Where(s => names.Contains(s.Value.Image)).DistinctBy(s => s.Value.Image))
@@ -162,14 +175,16 @@ internal sealed partial class KeptImages(IDockerEngine engine, History history)
         return name;
     }
 
-    private async Task KeepAsync(IReadOnlyDictionary<string, string> images, Func<string, string> nameOf, CancellationToken cancellationToken)
+    private async Task KeepAsync(IReadOnlyDictionary<string, string> images, Func<string, string> nameOf,
+        CancellationToken cancellationToken)
     {
         var there = await engine.ImageIdsAsync(images.Values, cancellationToken);
         await engine.TagAsync(images.Where(i => there.ContainsKey(i.Value)).Select(i => (i.Value, nameOf(i.Key))), cancellationToken);
     }
 
     /// <summary>One container a service; one that runs goes before one that does not.</summary>
-    private async Task<IReadOnlyDictionary<string, ContainerSummary>> ContainersAsync(string project, CancellationToken cancellationToken) =>
+    private async Task<IReadOnlyDictionary<string, ContainerSummary>> ContainersAsync(string project,
+        CancellationToken cancellationToken) =>
         (await engine.ContainersAsync(project, cancellationToken)).Where(c => c.Service.Length > 0)
             .GroupBy(c => c.Service).ToDictionary(g => g.Key, g => g.OrderByDescending(c => c.State == "running").First());
 }

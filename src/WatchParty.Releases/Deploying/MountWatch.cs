@@ -128,7 +128,10 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
                 if (seen.MayBeOwn) { continue; }
                 changed.UnionWith(seen.ChangedSince(started));
                 // The times of what is there do not tell of what is gone.
-                if (with?.Mounts.GetValueOrDefault(source) is { } known) { changed.UnionWith(known.Files.Keys.Except(seen.State.Files.Keys)); }
+                if (with?.Mounts.GetValueOrDefault(source) is { } known)
+                {
+                    changed.UnionWith(known.Files.Keys.Except(seen.State.Files.Keys));
+                }
             }
         }
         // A container that has ended will see what is there when it starts.
@@ -144,7 +147,9 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         foreach (var service in model.Services.Where(s => !s.Mounts.IsEmpty || !s.Copies.IsEmpty))
         {
             var all = compare(service).ToList();
-            if (ReactionOf(service, new Difference(Joined(d => d.Changed), Joined(d => d.Replaced), Joined(d => d.Texts), all.TrueForAll(d => d.IsKnown))) is { } reaction)
+            if (ReactionOf(service,
+                new Difference(Joined(d => d.Changed), Joined(d => d.Replaced), Joined(d => d.Texts),
+                    all.TrueForAll(d => d.IsKnown))) is { } reaction)
             {
                 reactions[service.Name] = reaction;
             }
@@ -158,7 +163,8 @@ internal sealed class MountWatch(DeployOptions options, MountReader reader, Moun
         var more = difference.Changed.Count > 1 ? $" and {difference.Changed.Count - 1} more that" : ", which";
         var reason = difference.Changed.Count > 0
             ? $"it mounts {difference.Changed.First()}{more} changed"
-            : difference.Texts.Count > 0 ? $"its {difference.Texts.First()} {(difference.IsKnown ? "changed" : "is not known to be as it was")}"
+            : difference.Texts.Count > 0
+            ? $"its {difference.Texts.First()} {(difference.IsKnown ? "changed" : "is not known to be as it was")}"
             : difference.Replaced.Count > 0
             ? $"it mounts {difference.Replaced.First()}, which was replaced, so that it still has the one of before"
             : null;

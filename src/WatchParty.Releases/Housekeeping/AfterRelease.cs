@@ -7,11 +7,13 @@ using WatchParty.Tools.Processes;
 
 namespace WatchParty.Releases.Housekeeping;
 
-/// <summary>What follows a healthy release, off its critical path: old rollback images go, and the cache of what changed is sealed.</summary>
-/// <remarks>None of it can make the release fail: the site serves already. It can be cut short at any point; what is left to do follows from the
-/// record, and is done the next time.</remarks>
+/// <summary>What follows a healthy release, off its critical path: old rollback images go, and the cache of what changed is
+/// sealed.</summary>
+/// <remarks>None of it can make the release fail: the site serves already. It can be cut short at any point; what is left to do follows
+/// from the record, and is done the next time.</remarks>
 internal sealed class AfterRelease(
-    ImageRetention retention, ReleasePlanning planning, LiveSet liveSet, CacheSeals seals, FreshMarks freshMarks, History history, ILogger<AfterRelease> logger)
+    ImageRetention retention, ReleasePlanning planning, LiveSet liveSet, CacheSeals seals, FreshMarks freshMarks, History history,
+    ILogger<AfterRelease> logger)
 {
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -21,11 +23,14 @@ internal sealed class AfterRelease(
             await retention.ApplyAsync(dryRun: false, cancellationToken);
             // What waits for a fresh build must not be kept.
             var fresh = freshMarks.All();
-            var images = deployed.Services.Values.Where(s => s.Basis is not null && !fresh.Contains(s.Name)).ToDictionary(s => s.Name, s => s.ImageId);
+            var images = deployed.Services.Values.Where(s => s.Basis is not null && !fresh.Contains(s.Name))
+                .ToDictionary(s => s.Name, s => s.ImageId);
             if (!images.Any(i => seals.IsDue(i.Key, i.Value))) { return; }
             var model = await planning.ModelAsync(deployed.Commit, cancellationToken);
             var live = await liveSet.ReadAsync(model, deployed.Services, cancellationToken);
-            await seals.SealAsync(model, live.Where(l => images.TryGetValue(l.Service.Name, out var image) && seals.IsDue(l.Service.Name, image)), images, deployed.Id, cancellationToken);
+            await seals.SealAsync(model,
+                live.Where(l => images.TryGetValue(l.Service.Name, out var image) && seals.IsDue(l.Service.Name, image)), images,
+                deployed.Id, cancellationToken);
         }
         catch (Exception e) when (e is WorkerException or ToolFailedException or IOException or UnauthorizedAccessException)
         {

@@ -10,9 +10,10 @@ using WatchParty.Tools.Git;
 namespace WatchParty.Releases.Housekeeping;
 
 /// <summary>Takes away the images, and the commits kept for them, of releases that are too old to go back to.</summary>
-/// <remarks>Releases count that differ in their images: commits of documents alone push nothing out. Only names are removed that this worker
-/// gave, or under which a release of its own built that very image; and never an image that a container runs.</remarks>
-internal sealed partial class ImageRetention(PruneOptions options, IDockerEngine engine, KeptImages kept, GitRepository repository, History history)
+/// <remarks>Releases count that differ in their images: commits of documents alone push nothing out. Only names are removed that this
+/// worker gave, or under which a release of its own built that very image; and never an image that a container runs.</remarks>
+internal sealed partial class ImageRetention(PruneOptions options, IDockerEngine engine, KeptImages kept, GitRepository repository,
+    History history)
 {
     /// <summary>Releases that are looked at; what is older than all of them is not kept.</summary>
     private const int Considered = 1000;
@@ -43,25 +44,31 @@ internal sealed partial class ImageRetention(PruneOptions options, IDockerEngine
     }
 
     /// <summary>The names to remove, with the release whose commit need not be kept any more.</summary>
-    private async Task<IReadOnlyList<(string Name, long? Release)>> GoingAsync(string project, List<ReleasedImages> releases, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<(string Name, long? Release)>> GoingAsync(string project, List<ReleasedImages> releases,
+        CancellationToken cancellationToken)
     {
         var numbers = releases.Select(r => r.Id).ToHashSet();
         // What served before a release that is not over may still have to come back.
         var unfinished = history.Unfinished().Select(r => r.Id).ToHashSet();
         List<(string, long?)> going =
         [
-            .. (await kept.AllAsync(project, cancellationToken)).Where(k => k.Name.Before ? !unfinished.Contains(k.Name.Release) : !numbers.Contains(k.Name.Release))
+            .. (await kept.AllAsync(project, cancellationToken)).Where(
+                k => k.Name.Before ? !unfinished.Contains(k.Name.Release) : !numbers.Contains(k.Name.Release))
                 .Select(k => (k.Text, k.Name.Before ? (long?)null : k.Name.Release)),
         ];
         var needed = releases.SelectMany(r => r.Images.Values).OfType<string>().ToHashSet();
         var running = (await engine.ContainersAsync(null, cancellationToken)).Select(c => c.ImageID).ToHashSet();
-        foreach (var image in (await engine.ImagesAsync(null, cancellationToken)).Where(i => i.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project))
+        foreach (var image in (await engine.ImagesAsync(null, cancellationToken)).Where(
+            i => i.Labels?.GetValueOrDefault(Bake.ProjectLabel) == project))
         {
             var isNeeded = needed.Contains(image.Id) || running.Contains(image.Id);
             var built = isNeeded ? [] : history.NamesOf(image.Id).Select(ImageName.Full).ToHashSet();
             foreach (var name in image.RepoTags ?? [])
             {
-                if (EarlierRelease(name) is { } earlier) { if (!numbers.Contains(earlier) && history.HadImage(earlier, image.Id)) { going.Add((name, earlier)); } }
+                if (EarlierRelease(name) is { } earlier)
+                {
+                    if (!numbers.Contains(earlier) && history.HadImage(earlier, image.Id)) { going.Add((name, earlier)); }
+                }
                 else if (built.Contains(ImageName.Full(name))) { going.Add((name, null)); }
             }
         }
@@ -80,7 +87,8 @@ internal sealed partial class ImageRetention(PruneOptions options, IDockerEngine
         return releases;
     }
 
-    /// <summary>The release of a name that earlier versions of the worker gave, <c>repository:watchparty-RELEASE</c>; null for any other.</summary>
+    /// <summary>The release of a name that earlier versions of the worker gave, <c>repository:watchparty-RELEASE</c>; null for any
+    /// other.</summary>
     internal static long? EarlierRelease(string name) =>
         EarlierTag().Match(ImageName.Split(name).Tag) is { Success: true } tag
             && long.TryParse(tag.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var release) ? release : null;

@@ -9,8 +9,10 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Releases.Planning;
 
-/// <summary>Gathers the inputs of a service's build from the commit and the working tree: all of its build context, whatever the build takes of it.</summary>
-/// <remarks>Ignore files, <c>COPY</c> and <c>ONBUILD</c> are not read here: what they leave out is what BuildKit says when it is asked.</remarks>
+/// <summary>Gathers the inputs of a service's build from the commit and the working tree: all of its build context, whatever the build
+/// takes of it.</summary>
+/// <remarks>Ignore files, <c>COPY</c> and <c>ONBUILD</c> are not read here: what they leave out is what BuildKit says when it is
+/// asked.</remarks>
 internal sealed class BuildInputReader(WorkerOptions options, GitRepository repository)
 {
     // Above this size the time and the size of an untracked file stand for its content.
@@ -26,7 +28,8 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     private sealed record Files(IReadOnlyList<TreeEntry> Tracked, IReadOnlyList<string> Others);
 
     /// <summary>Inputs by service name.</summary>
-    public async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    public async Task<IReadOnlyDictionary<string, BuildInputs>> ReadAsync(ComposeModel model, string commit,
+        CancellationToken cancellationToken)
     {
         var files = await ListAsync(model, commit, cancellationToken);
         return model.Built.ToDictionary(s => s.Name, s => Read(s.Build!, commit, model.BuildSecrets, files));
@@ -35,7 +38,8 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     /// <summary>The files of all build contexts, with one call of git for each kind, however many services there are.</summary>
     private async Task<Files> ListAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
     {
-        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(PrefixOf).OfType<string>().Select(p => p.TrimEnd('/')).Distinct()];
+        List<string> folders = [.. model.Built.SelectMany(s => ContextsOf(s.Build!)).Select(PrefixOf).OfType<string>()
+            .Select(p => p.TrimEnd('/')).Distinct()];
         if (folders.Count == 0) { return new Files([], []); }
         var tracked = repository.FilesAsync(commit, folders, cancellationToken);
         var untracked = repository.UntrackedAsync(folders, cancellationToken);
@@ -44,18 +48,25 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         return new Files(await tracked, [.. (await untracked).Where(p => !IsOurs(p)), .. await unwatched]);
     }
 
-    private static IEnumerable<string> ContextsOf(BuildSection build) => build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c));
+    private static IEnumerable<string> ContextsOf(BuildSection build) =>
+        build.AdditionalContexts.Values.Prepend(build.Context).Where(c => Path.IsPathFullyQualified(c));
 
     private BuildInputs Read(BuildSection build, string commit, ImmutableDictionary<string, string> secrets, Files files)
     {
         var tracked = new List<TreeEntry>();
         var others = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         string? outside = null;
-        foreach (var context in build.AdditionalContexts.Values.Prepend(build.Context)) { outside = ReadContext(context, files, tracked, others) ?? outside; }
+        foreach (var context in build.AdditionalContexts.Values.Prepend(build.Context))
+        {
+            outside = ReadContext(context, files, tracked, others) ?? outside;
+        }
         var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : _root);
         if (build.DockerfileInline is null)
         {
-            foreach (var file in new[] { dockerfile, $"{dockerfile}.dockerignore" }.Where(File.Exists)) { others[Shown(file)] = ContentIdentity(file); }
+            foreach (var file in new[] { dockerfile, $"{dockerfile}.dockerignore" }.Where(File.Exists))
+            {
+                others[Shown(file)] = ContentIdentity(file);
+            }
         }
         foreach (var variable in build.SecretVariables)
         {
@@ -72,8 +83,10 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             if (IsSource(key) && value!.ToJsonString().Contains(commit, StringComparison.Ordinal)) { section.Add(value.ToJsonString()); }
             else { keys[$"build.{key}"] = ValueHash.Of(WithoutCommit(own, commit)); }
         }
-        keys["Build:Arguments"] = ValueHash.Of(options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value}"));
-        return new BuildInputs(ValueHash.Of(section), ValueHash.Of(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")), others.ToImmutable())
+        keys["Build:Arguments"] = ValueHash.Of(options.Build.Arguments.OrderBy(p => p.Key, StringComparer.Ordinal)
+            .Select(p => $"{p.Key}={p.Value}"));
+        return new BuildInputs(ValueHash.Of(section), ValueHash.Of(tracked.Select(e => $"{e.Mode} {e.Object} {e.Path}")),
+            others.ToImmutable())
         {
             Keys = keys.ToImmutable(),
             TrackedPaths = [.. tracked.Select(e => e.Path)],
@@ -85,13 +98,18 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
     private static bool IsSource(string key) => key is "additional_contexts" or "context" or "dockerfile_inline";
 
     /// <summary>What the file makes of the commit differs with every one, as the argument does.</summary>
-    private static string WithoutCommit(JsonNode? value, string commit) => (value?.ToJsonString() ?? "").Replace(commit, "(commit)", StringComparison.Ordinal);
+    private static string WithoutCommit(JsonNode? value, string commit) =>
+        (value?.ToJsonString() ?? "").Replace(commit, "(commit)", StringComparison.Ordinal);
 
     /// <returns>What git cannot tell of it, in words; null when that is nothing.</returns>
-    private string? ReadContext(string context, Files files, List<TreeEntry> tracked, ImmutableSortedDictionary<string, string>.Builder others)
+    private string? ReadContext(string context, Files files, List<TreeEntry> tracked,
+        ImmutableSortedDictionary<string, string>.Builder others)
     {
         // The image of a service is looked at with that service, and any other image with the base images.
-        if (context.StartsWith("service:", StringComparison.Ordinal) || context.StartsWith("docker-image://", StringComparison.Ordinal)) { return null; }
+        if (context.StartsWith("service:", StringComparison.Ordinal) || context.StartsWith("docker-image://", StringComparison.Ordinal))
+        {
+            return null;
+        }
         if (!Path.IsPathFullyQualified(context)) { return $"its build context {Redaction.Apply(context)} is not in the repository"; }
         if (PrefixOf(context) is not { } prefix) { return $"its build context {context} is not in the repository"; }
         bool IsIn(string path) => path.StartsWith(prefix, StringComparison.Ordinal);
@@ -103,10 +121,13 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         if (seen.Count > MostUntracked) { return $"git does not watch {seen.Count} files of its build context"; }
         foreach (var path in seen) { others[path] = FileIdentity(Path.Combine(_root, path)); }
         return seen.Find(p => p.EndsWith('/')) is { } nested ? $"{nested} is a repository of its own"
-            : files.Tracked.FirstOrDefault(e => IsIn(e.Path) && e.Mode == TreeEntry.Submodule) is { } submodule ? $"{submodule.Path} is a submodule" : null;
+            : files.Tracked.FirstOrDefault(e => IsIn(e.Path) && e.Mode == TreeEntry.Submodule) is { } submodule
+            ? $"{submodule.Path} is a submodule"
+            : null;
     }
 
-    /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of it.</summary>
+    /// <summary>The folder within the repository, with a slash at its end and empty for the repository itself; null outside of
+    /// it.</summary>
     private string? PrefixOf(string folder)
     {
         var relative = Path.GetRelativePath(_root, Physical(folder)).Replace('\\', '/');
@@ -114,7 +135,8 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         return relative == "." ? "" : relative + "/";
     }
 
-    /// <summary>One that is not there may come with a commit that is not checked out yet; whether it does is for the build to say.</summary>
+    /// <summary>One that is not there may come with a commit that is not checked out yet; whether it does is for the build to
+    /// say.</summary>
     private static string Physical(string folder)
     {
         try
@@ -139,7 +161,11 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
             var mode = OperatingSystem.IsWindows() ? "" : Convert.ToString((int)File.GetUnixFileMode(path), 8);
             if ((file.Attributes & FileAttributes.Directory) != 0) { return $"folder {mode}"; }
             // A FIFO or a device looks like a file of length 0, and reading one could wait for ever.
-            if (file.Length is 0 or > HashedWhole) { return string.Create(CultureInfo.InvariantCulture, $"{mode} {file.Length} {(file.Length == 0 ? 0 : file.LastWriteTimeUtc.Ticks)}"); }
+            if (file.Length is 0 or > HashedWhole)
+            {
+                return string.Create(
+                    CultureInfo.InvariantCulture, $"{mode} {file.Length} {(file.Length == 0 ? 0 : file.LastWriteTimeUtc.Ticks)}");
+            }
             using var stream = file.OpenRead();
             return $"{mode} {Convert.ToHexStringLower(SHA256.HashData(stream))}";
         }
@@ -162,5 +188,7 @@ internal sealed class BuildInputReader(WorkerOptions options, GitRepository repo
         }
     }
 
-    private string Shown(string path) => Path.GetRelativePath(_root, Path.Combine(PhysicalPath.Of(Path.GetDirectoryName(path)!), Path.GetFileName(path))) is var relative && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
+    private string Shown(string path) =>
+        Path.GetRelativePath(_root, Path.Combine(PhysicalPath.Of(Path.GetDirectoryName(path)!), Path.GetFileName(path))) is var relative
+            && !relative.StartsWith("..", StringComparison.Ordinal) ? relative : path;
 }

@@ -11,17 +11,23 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
 {
     /// <summary>Hash by name of the other keys, and of the worker's own build arguments; the commit argument is left out.</summary>
     // The serializer sets what an older record lacks to null.
-    public ImmutableSortedDictionary<string, string> Keys { get; init => field = value ?? ImmutableSortedDictionary<string, string>.Empty; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> Keys
+    {
+        get; init =>
+        field = value ?? ImmutableSortedDictionary<string, string>.Empty;
+    } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <summary>Repository paths of the tracked files, to name what changed. Not kept.</summary>
     [JsonIgnore]
     public ImmutableHashSet<string> TrackedPaths { get; init; } = [];
 
-    /// <summary>Folder of the build context within the repository, with a slash at its end; empty for the repository itself. Not kept.</summary>
+    /// <summary>Folder of the build context within the repository, with a slash at its end; empty for the repository itself. Not
+    /// kept.</summary>
     [JsonIgnore]
     public string ContextPrefix { get; init; } = "";
 
-    /// <summary>What of the build context cannot be known here, so that BuildKit has to be asked each time; null when that is nothing. Not kept.</summary>
+    /// <summary>What of the build context cannot be known here, so that BuildKit has to be asked each time; null when that is nothing. Not
+    /// kept.</summary>
     [JsonIgnore]
     public string? Outside { get; init; }
 
@@ -31,9 +37,12 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
     /// <summary>Whether a key changed that is in no cache key, so that BuildKit cannot be asked.</summary>
     public bool IsBeyondCache(BuildInputs before) => Section != before.Section || ChangedOthers(before).Any(IsSecret);
 
-    /// <summary>A secret with another value, in words: what was made with the old one is in the cache under the same key. Null when there is none.</summary>
+    /// <summary>A secret with another value, in words: what was made with the old one is in the cache under the same key. Null when there
+    /// is none.</summary>
     public string? ChangedSecret(BuildInputs before) =>
-        ChangedOthers(before).FirstOrDefault(p => IsSecret(p) && Others.ContainsKey(p) && before.Others.ContainsKey(p)) is { } secret ? $"{secret} changed" : null;
+        ChangedOthers(before).FirstOrDefault(p => IsSecret(p) && Others.ContainsKey(p) && before.Others.ContainsKey(p)) is { } secret
+        ? $"{secret} changed"
+        : null;
 
     private static bool IsSecret(string other) => other.StartsWith(Secret(""), StringComparison.Ordinal);
 
@@ -41,7 +50,8 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
 
     private IEnumerable<string> ChangedOthers(BuildInputs before) => Changed(before.Others, Others);
 
-    private static IEnumerable<string> Changed(ImmutableSortedDictionary<string, string> before, ImmutableSortedDictionary<string, string> after) =>
+    private static IEnumerable<string> Changed(ImmutableSortedDictionary<string, string> before,
+        ImmutableSortedDictionary<string, string> after) =>
         after.Keys.Union(before.Keys).Where(p => after.GetValueOrDefault(p) != before.GetValueOrDefault(p));
 
     /// <summary>Files of the build context, relative to it, that differ from <paramref name="before"/>.</summary>
@@ -52,7 +62,8 @@ internal sealed record BuildInputs(string Section, string Tracked, ImmutableSort
     ];
 
     /// <summary>What differs from <paramref name="before"/> in words, or null when nothing does.</summary>
-    /// <param name="changedPaths">Repository paths changed since the commit of <paramref name="before"/>; null when they cannot be known.</param>
+    /// <param name="changedPaths">Repository paths changed since the commit of <paramref name="before"/>; null when they cannot be
+    /// known.</param>
     public string? DifferenceFrom(BuildInputs before, IReadOnlyCollection<string>? changedPaths)
     {
         if (Tracked != before.Tracked)

@@ -2,9 +2,11 @@ using System.Text.RegularExpressions;
 
 namespace WatchParty.Releases.Planning;
 
-/// <summary>How far each stage of a Dockerfile is the same for every commit: up to its first step that an argument with the commit reaches.</summary>
-/// <remarks>A RUN is reached by every ARG in force, used or not (it is in its environment, and so in its cache key); any other instruction by what its
-/// text refers to; a stage by what it begins with or copies from. Where that is uncertain, a step counts as not reached.</remarks>
+/// <summary>How far each stage of a Dockerfile is the same for every commit: up to its first step that an argument with the commit
+/// reaches.</summary>
+/// <remarks>A RUN is reached by every ARG in force, used or not (it is in its environment, and so in its cache key); any other instruction
+/// by what its text refers to; a stage by what it begins with or copies from. Where that is uncertain, a step counts as not
+/// reached.</remarks>
 internal sealed class CommitReach
 {
     private readonly string[] _lines;
@@ -65,15 +67,20 @@ internal sealed class CommitReach
         return new Reach(first, names);
     }
 
-    private bool CopiesReached(DockerfileInstruction instruction, DockerfileStage stage) => new DockerfileStage(stage.Index, null, "", [instruction]).From.Any(from =>
-        _stages.Take(stage.Index).LastOrDefault(s => from.Equals(s.Name, StringComparison.OrdinalIgnoreCase) || from == $"{s.Index}") is { } source
+    private bool CopiesReached(DockerfileInstruction instruction, DockerfileStage stage) =>
+        new DockerfileStage(stage.Index, null, "", [instruction]).From.Any(from =>
+        _stages.Take(stage.Index)
+        .LastOrDefault(s => from.Equals(s.Name, StringComparison.OrdinalIgnoreCase) || from == $"{s.Index}") is { } source
         && _reach[source.Index].First is not null);
 
-    private static bool Refers(string text, IEnumerable<string> names) => names.Any(n => Regex.IsMatch(text, $@"\$(\{{{Regex.Escape(n)}\b|{Regex.Escape(n)}\b)"));
+    private static bool Refers(string text, IEnumerable<string> names) =>
+        names.Any(n => Regex.IsMatch(text, $@"\$(\{{{Regex.Escape(n)}\b|{Regex.Escape(n)}\b)"));
 
     /// <summary>Names that an ARG or ENV declares.</summary>
     private static IEnumerable<string> NamesIn(DockerfileInstruction instruction) =>
-        instruction.Words.Take(instruction.Keyword == "ENV" && !instruction.Words.FirstOrDefault("").Contains('=', StringComparison.Ordinal) ? 1 : int.MaxValue).Select(w => w.Split('=', 2)[0]);
+        instruction.Words.Take(instruction.Keyword == "ENV" && !instruction.Words.FirstOrDefault("").Contains('=', StringComparison.Ordinal)
+            ? 1
+            : int.MaxValue).Select(w => w.Split('=', 2)[0]);
 
     /// <param name="First">Index of the first instruction that the commit reaches, 0 when it is the FROM; null when none is.</param>
     /// <param name="Names">Names in force at the end of the stage that have the commit in their value.</param>

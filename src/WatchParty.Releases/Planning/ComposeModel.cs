@@ -8,11 +8,13 @@ using WatchParty.Tools.Failures;
 
 namespace WatchParty.Releases.Planning;
 
-/// <summary>The application as <c>docker compose config</c> resolves it. Compose is the only interpreter of compose files; this reads its answer.</summary>
+/// <summary>The application as <c>docker compose config</c> resolves it. Compose is the only interpreter of compose files; this reads its
+/// answer.</summary>
 /// <param name="Text">The JSON document. It holds the services' environment, secrets included, and is never logged or kept.</param>
 internal sealed record ComposeModel(string Project, ImmutableArray<ComposeService> Services, string Text)
 {
-    /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its configuration.</summary>
+    /// <summary>Identity of everything but the build sections: when it stays, no container has to be created again for its
+    /// configuration.</summary>
     public string ConfigurationHash { get; } = HashWithoutBuilds(Text);
 
     /// <summary>Identity of everything beside the services: networks, volumes, secrets, configs.</summary>
@@ -21,7 +23,8 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
     /// <summary>What it was resolved with.</summary>
     public ModelSource? Source { get; init; }
 
-    /// <summary>A compose file that gives services other images than their own files do, to be read after these; null when there is none.</summary>
+    /// <summary>A compose file that gives services other images than their own files do, to be read after these; null when there is
+    /// none.</summary>
     public string? Override { get; init; }
 
     /// <summary>The model in which services run other images, by service.</summary>
@@ -50,7 +53,8 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
     /// <summary>The commit that it was resolved with; null when that is not known.</summary>
     public string? Commit { get; init; }
 
-    /// <summary>Values of the variables that secrets and configs are taken from, as compose has them; one that nobody set is missing. Never logged or kept.</summary>
+    /// <summary>Values of the variables that secrets and configs are taken from, as compose has them; one that nobody set is missing. Never
+    /// logged or kept.</summary>
     public ImmutableDictionary<string, string> Values { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>Those that builds need.</summary>
@@ -74,7 +78,8 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
         {
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var project = document.RootElement.GetProperty("name").GetString()!;
-            var (secrets, secretVariables) = (Texts(document.RootElement, "secrets", "file"), Texts(document.RootElement, "secrets", "environment"));
+            var (secrets, secretVariables) = (Texts(document.RootElement, "secrets", "file"),
+                Texts(document.RootElement, "secrets", "environment"));
             var volumes = Sections(document.RootElement, "volumes", VolumeSection.Parse);
             var files = new FileSources(document.RootElement, volumes);
             var services = document.RootElement.TryGetProperty("services", out var section) && section.ValueKind == JsonValueKind.Object
@@ -82,14 +87,20 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
                     ? ComposeService.Parse(project, s.Name, s.Value, secrets, secretVariables, files)
                     : throw new FormatException($"the service {s.Name} is not a map")).ToImmutableArray()
                 : [];
-            if (services.FirstOrDefault(s => !Names.IsService(s.Name)) is { } odd) { throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _", Remedy.NeedsPerson); }
+            if (services.FirstOrDefault(s => !Names.IsService(s.Name)) is { } odd)
+            {
+                throw new WorkerException($"The service name '{odd.Name}' cannot be used. Begin it with a letter, a digit or _",
+                    Remedy.NeedsPerson);
+            }
             var awaited = services.SelectMany(s => s.AwaitsEndOf).ToHashSet();
             var bases = services.SelectMany(s => s.Build?.Links ?? []).ToHashSet();
             return new ComposeModel(
                 project,
                 [
                     .. services.Select(s => awaited.Contains(s.Name) ? s with { OneShot = true, IsAwaited = true }
-                        : bases.Contains(s.Name) && s is { IsKeptRunning: false, Ports.IsEmpty: true, Health: null } ? s with { OneShot = true } : s),
+                        : bases.Contains(s.Name) && s is { IsKeptRunning: false, Ports.IsEmpty: true, Health: null }
+                        ? s with { OneShot = true }
+                        : s),
                 ],
                 text)
             {
@@ -111,7 +122,8 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
 
     private static ImmutableDictionary<string, T> Sections<T>(JsonElement root, string section, Func<JsonElement, T> parse) =>
         ComposeService.Section(root, section) is { ValueKind: JsonValueKind.Object } entries
-            ? entries.EnumerateObject().Where(e => e.Value.ValueKind == JsonValueKind.Object).ToImmutableDictionary(e => e.Name, e => parse(e.Value))
+            ? entries.EnumerateObject().Where(e => e.Value.ValueKind == JsonValueKind.Object)
+            .ToImmutableDictionary(e => e.Name, e => parse(e.Value))
             : ImmutableDictionary<string, T>.Empty;
 
     private static string HashWithoutBuilds(string text)
@@ -128,18 +140,20 @@ internal sealed record ComposeModel(string Project, ImmutableArray<ComposeServic
         return Hash(root);
     }
 
-    private static string Hash(JsonObject content) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(content.ToJsonString())));
+    private static string Hash(JsonObject content) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(content.ToJsonString())));
 }
 
 /// <param name="Image">Name of the image it runs; <c>project-service</c> when the file names none, as compose has it.</param>
 /// <param name="Replicas">Containers wanted.</param>
-/// <param name="OneShot">Whether it is a job, which is to end with 0: others await its end, or its file writes a restart policy of <c>no</c> or
+/// <param name="OneShot">Whether it is a job, which is to end with 0: others await its end, or its file writes a restart policy of
+/// <c>no</c> or
 /// <c>on-failure</c> and no port, or others are built on its image and nothing says that it keeps running. A policy that is not written is
 /// no word about that otherwise.</param>
 internal sealed record ComposeService(string Name, string Image, BuildSection? Build, int Replicas, bool OneShot)
 {
-    /// <summary>Services that it has to follow when they are replaced or restarted: it shares a namespace or the volumes of their containers,
-    /// or <c>depends_on</c> says <c>restart: true</c>.</summary>
+    /// <summary>Services that it has to follow when they are replaced or restarted: it shares a namespace or the volumes of their
+    /// containers, or <c>depends_on</c> says <c>restart: true</c>.</summary>
     public ImmutableHashSet<string> Follows { get; init; } = [];
 
     /// <summary>Everything it depends on; compose adds what shared namespaces and volumes imply.</summary>
@@ -154,7 +168,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
     /// <summary>Whether others await its end.</summary>
     public bool IsAwaited { get; init; }
 
-    /// <summary>Keys of the networks that its containers are attached to; none when it uses that of another container or of the host.</summary>
+    /// <summary>Keys of the networks that its containers are attached to; none when it uses that of another container or of the
+    /// host.</summary>
     public ImmutableArray<string> Networks { get; init; } = [];
 
     /// <summary>Where the named volumes of the file are mounted, by their key.</summary>
@@ -185,7 +200,9 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         string project, string name, JsonElement service, IReadOnlyDictionary<string, string> secretFiles,
         IReadOnlyDictionary<string, string> secretVariables, FileSources files)
     {
-        var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends ? depends.EnumerateObject().ToList() : [];
+        var dependencies = Section(service, "depends_on") is { ValueKind: JsonValueKind.Object } depends
+            ? depends.EnumerateObject().ToList()
+            : [];
         var deploy = Section(service, "deploy");
         var replicas = Section(service, "scale") is { ValueKind: JsonValueKind.Number } scale ? scale.GetInt32()
             : Section(deploy, "replicas") is { ValueKind: JsonValueKind.Number } wanted ? wanted.GetInt32() : 1;
@@ -197,15 +214,20 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
         return new ComposeService(
             name,
             Section(service, "image") is { ValueKind: JsonValueKind.String } image ? Plain(image.GetString()!) : $"{project}-{name}",
-            Section(service, "build") is { ValueKind: JsonValueKind.Object } build ? BuildSection.Parse(build, Section(service, "platform"), secretFiles, secretVariables) : null,
+            Section(service, "build") is { ValueKind: JsonValueKind.Object } build
+                ? BuildSection.Parse(build, Section(service, "platform"), secretFiles, secretVariables)
+                : null,
             replicas,
             OneShot: ports.IsEmpty && (restart is "no" or "none" || restart?.StartsWith("on-failure", StringComparison.Ordinal) == true))
         {
             IsKeptRunning = restart is not (null or "no" or "none"),
-            Networks = Section(service, "networks") is { ValueKind: JsonValueKind.Object } networks ? [.. networks.EnumerateObject().Select(n => n.Name)] : [],
+            Networks = Section(service, "networks") is { ValueKind: JsonValueKind.Object } networks
+                ? [.. networks.EnumerateObject().Select(n => n.Name)]
+                : [],
             Volumes =
             [
-                .. Items(service, "volumes").Where(v => Section(v, "type")?.GetString() == "volume" && Section(v, "source") is { ValueKind: JsonValueKind.String })
+                .. Items(service, "volumes")
+                    .Where(v => Section(v, "type")?.GetString() == "volume" && Section(v, "source") is { ValueKind: JsonValueKind.String })
                     .Select(v => new MountedVolume(v.GetProperty("source").GetString()!, Plain(Section(v, "target")?.GetString() ?? ""))),
             ],
             Ports = ports,
@@ -218,7 +240,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
                 .. dependencies.Where(d => Section(d.Value, "restart") is { ValueKind: JsonValueKind.True }).Select(d => d.Name),
             ],
             DependsOn = [.. dependencies.Select(d => d.Name)],
-            AwaitsEndOf = [.. dependencies.Where(d => Section(d.Value, "condition")?.GetString() == "service_completed_successfully").Select(d => d.Name)],
+            AwaitsEndOf = [.. dependencies.Where(d => Section(d.Value, "condition")?.GetString() == "service_completed_successfully")
+                .Select(d => d.Name)],
             Mounts = files.MountsOf(service),
             Copies = files.CopiesOf(service),
         };
@@ -260,7 +283,8 @@ internal sealed record ComposeService(string Name, string Image, BuildSection? B
 /// <param name="Context">Folder or URL; compose prints folders as full paths.</param>
 /// <param name="Dockerfile">Relative to the context, or a full path.</param>
 /// <param name="CacheFrom">Cache sources as the file has them.</param>
-/// <param name="SecretFiles">Files of its build secrets. BuildKit leaves their content out of the cache key, so it has to be looked at here.</param>
+/// <param name="SecretFiles">Files of its build secrets. BuildKit leaves their content out of the cache key, so it has to be looked at
+/// here.</param>
 /// <param name="Content">The keys that decide what is built, as canonical JSON: everything but cache sources, tags and the commit.</param>
 internal sealed record BuildSection(
     string Context, string Dockerfile, string? DockerfileInline, string? Target,
@@ -268,13 +292,15 @@ internal sealed record BuildSection(
     ImmutableArray<string> CacheFrom, ImmutableArray<string> SecretFiles, JsonObject Content)
 {
     private static readonly string[] NotContent = ["cache_from", "cache_to", "tags", "no_cache", "no_cache_filter", "pull"];
-    private static readonly string[] InCacheKey = ["additional_contexts", "args", "context", "dockerfile", "dockerfile_inline", "labels", "target"];
+    private static readonly string[] InCacheKey = ["additional_contexts", "args", "context", "dockerfile", "dockerfile_inline", "labels",
+        "target"];
 
     /// <summary>Where the file exports the cache to.</summary>
     public ImmutableArray<string> CacheTo { get; init; } = [];
 
     /// <summary>Services whose images are build contexts of it.</summary>
-    public IEnumerable<string> Links => AdditionalContexts.Values.Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]);
+    public IEnumerable<string> Links =>
+        AdditionalContexts.Values.Where(v => v.StartsWith("service:", StringComparison.Ordinal)).Select(v => v["service:".Length..]);
 
     /// <summary>Variables that its build secrets are taken from.</summary>
     public ImmutableArray<string> SecretVariables { get; init; } = [];
@@ -282,11 +308,15 @@ internal sealed record BuildSection(
     /// <param name="platform">The service's key of this name.</param>
     /// <param name="secretVariables">Variable by secret of the model.</param>
     public static BuildSection Parse(
-        JsonElement build, JsonElement? platform, IReadOnlyDictionary<string, string> secretFiles, IReadOnlyDictionary<string, string> secretVariables)
+        JsonElement build, JsonElement? platform, IReadOnlyDictionary<string, string> secretFiles,
+        IReadOnlyDictionary<string, string> secretVariables)
     {
         var content = JsonNode.Parse(build.GetRawText())!.AsObject();
         // The service's own key counts where the section has none.
-        if (platform is { ValueKind: JsonValueKind.String } wanted && content["platforms"] is null) { content["platforms"] = new JsonArray(wanted.GetString()); }
+        if (platform is { ValueKind: JsonValueKind.String } wanted && content["platforms"] is null)
+        {
+            content["platforms"] = new JsonArray(wanted.GetString());
+        }
         string[] secrets = ComposeService.Section(build, "secrets") is { ValueKind: JsonValueKind.Array } used
             ? [.. used.EnumerateArray().Select(s => ComposeService.Section(s, "source")?.GetString() ?? s.ToString())] : [];
         foreach (var key in NotContent) { content.Remove(key); }
@@ -302,14 +332,18 @@ internal sealed record BuildSection(
             [.. secrets.Where(secretFiles.ContainsKey).Select(s => secretFiles[s])],
             content)
         {
-            CacheTo = ComposeService.Section(build, "cache_to") is { ValueKind: JsonValueKind.Array } exports ? [.. exports.EnumerateArray().Select(e => ComposeService.Plain(e.ToString()))] : [],
+            CacheTo = ComposeService.Section(build, "cache_to") is { ValueKind: JsonValueKind.Array } exports
+                ? [.. exports.EnumerateArray().Select(e => ComposeService.Plain(e.ToString()))]
+                : [],
             SecretVariables = [.. secrets.Where(secretVariables.ContainsKey).Select(s => secretVariables[s])],
         };
     }
 
-    /// <summary>The keys of <see cref="Content"/> that BuildKit's cache keys or the configuration of the image have, with their values.</summary>
+    /// <summary>The keys of <see cref="Content"/> that BuildKit's cache keys or the configuration of the image have, with their
+    /// values.</summary>
     public IEnumerable<KeyValuePair<string, JsonNode?>> Asked => Content.Where(k => InCacheKey.Contains(k.Key));
 
     /// <summary>The other keys of <see cref="Content"/>: BuildKit takes a result from the cache although they differ.</summary>
-    public JsonObject BeyondCache => new(Content.Where(k => !InCacheKey.Contains(k.Key)).Select(k => KeyValuePair.Create(k.Key, k.Value?.DeepClone())));
+    public JsonObject BeyondCache =>
+        new(Content.Where(k => !InCacheKey.Contains(k.Key)).Select(k => KeyValuePair.Create(k.Key, k.Value?.DeepClone())));
 }

@@ -29,7 +29,8 @@ internal sealed class Dockerfile
 
     public IReadOnlyList<DockerfileStage> Stages { get; }
 
-    /// <summary>The image of the frontend (<c># syntax=</c>), which is resolved like a base image; null for the one built into the engine.</summary>
+    /// <summary>The image of the frontend (<c># syntax=</c>), which is resolved like a base image; null for the one built into the
+    /// engine.</summary>
     public string? Syntax { get; }
 
     public static Dockerfile Parse(string text) => new(DockerfileText.Read(text));
@@ -38,7 +39,8 @@ internal sealed class Dockerfile
     public static string NameFor(int index) => $"{Prefix}stage-{index}";
 
     /// <summary>What BuildKit calls the stage in the Dockerfile as it is.</summary>
-    public static string OwnName(string stage) => stage.StartsWith($"{Prefix}stage-", StringComparison.Ordinal) ? stage[Prefix.Length..] : stage;
+    public static string OwnName(string stage) =>
+        stage.StartsWith($"{Prefix}stage-", StringComparison.Ordinal) ? stage[Prefix.Length..] : stage;
 
     /// <summary>The text with a name for every stage. The name of a stage is no part of what BuildKit caches.</summary>
     public static string WithNamedStages(string text)

@@ -23,7 +23,8 @@ internal sealed record DockerfileStage(int Index, string? Name, string Base, IRe
         }
         if (instruction.Keyword is not ("COPY" or "ADD") || instruction.Flag("from") is { Length: > 0 }) { return []; }
         var arguments = instruction.Arguments();
-        return arguments.SkipLast(1).Where(a => !a.StartsWith("<<", StringComparison.Ordinal) && !(instruction.Keyword == "ADD" && IsRemote(a)));
+        return arguments.SkipLast(1)
+            .Where(a => !a.StartsWith("<<", StringComparison.Ordinal) && !(instruction.Keyword == "ADD" && IsRemote(a)));
     }
 
     private static IEnumerable<string> FromOf(DockerfileInstruction instruction)
@@ -42,5 +43,6 @@ internal sealed record DockerfileStage(int Index, string? Name, string Base, IRe
         .Select(f => f.Value.Split(',').Select(p => p.Split('=', 2)).GroupBy(p => p[0].Trim().ToLowerInvariant())
             .ToDictionary(g => g.Key, g => g.Last() is [_, var value] ? value.Trim('"') : ""));
 
-    private static bool IsRemote(string source) => source.Contains("://", StringComparison.Ordinal) || source.StartsWith("git@", StringComparison.Ordinal);
+    private static bool IsRemote(string source) =>
+        source.Contains("://", StringComparison.Ordinal) || source.StartsWith("git@", StringComparison.Ordinal);
 }

@@ -33,7 +33,8 @@ internal sealed partial class DockerfileVariables
 
     // These have a value that depends on the platform that is built, unless it is given as an argument.
     private static bool IsOfPlatform(string name) =>
-        (name.StartsWith("TARGET", StringComparison.Ordinal) ? name[6..] : name.StartsWith("BUILD", StringComparison.Ordinal) ? name[5..] : "")
+        (name.StartsWith("TARGET", StringComparison.Ordinal) ? name[6..]
+            : name.StartsWith("BUILD", StringComparison.Ordinal) ? name[5..] : "")
             is "PLATFORM" or "OS" or "OSVERSION" or "ARCH" or "VARIANT" or "STAGE";
 
     private string? Expand(string word, int depth)

@@ -77,7 +77,10 @@ internal sealed class MountReader(RepositoryOptions options, GitRepository repos
         {
             files[submodule.Path] = submodule.Object;
         }
-        foreach (var changing in path is null ? [] : pending.Where(p => IsIn(p, path) || files.ContainsKey(p))) { files[changing] = Pending; }
+        foreach (var changing in path is null ? [] : pending.Where(p => IsIn(p, path) || files.ContainsKey(p)))
+        {
+            files[changing] = Pending;
+        }
         var single = own.Where(e => e.Mode != TreeEntry.Submodule).Select(e => e.Path).ToList();
         return Seen(files, false, since => single.Where(p => FileStamp.Of(Path.Combine(Root, p))?.Changed > since));
 

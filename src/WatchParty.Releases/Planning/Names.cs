@@ -20,7 +20,8 @@ internal static partial class Names
     public static bool IsService(string name) => Service().IsMatch(name);
 
     /// <summary>Bake's name for a target (<c>validTargetName</c> in bake/bake.go).</summary>
-    public static string Target(string service) => Mapped([service], new('_', int.MaxValue, c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
+    public static string Target(string service) =>
+        Mapped([service], new('_', int.MaxValue, c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
 
     /// <summary>A folder, also where the file system does not tell upper from lower case.</summary>
     public static string Folder(string service) => Mapped([service], new('_', LongestFolder, c => IsLower(c) || c is '-' or '_' or '.'));
@@ -31,8 +32,8 @@ internal static partial class Names
     /// <summary>The tag, cut where it is too long.</summary>
     public static string Tag(string tag) => tag.Length <= LongestTag ? tag : $"{tag[..(LongestTag - 17)]}-{Hash(tag)[..16]}";
 
-    /// <summary><c>PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. One that is too long, or whose parts have dots of
-    /// their own, is cut and ends with two dots, which no other has, and a hash.</summary>
+    /// <summary><c>PROJECT.SERVICE.STAGE</c>, without a stage for the service's own target. One that is too long, or whose parts have dots
+    /// of their own, is cut and ends with two dots, which no other has, and a hash.</summary>
     public static string CacheTag(string project, string service, string? stage)
     {
         // BuildKit does not tell upper from lower case in the name of a stage.

@@ -18,13 +18,15 @@ internal sealed record ServicePlan(ComposeService Service, ServiceAction Action,
     /// <summary>Whether BuildKit is asked before it is built: it may find that nothing of it is what the build reads.</summary>
     public bool AsksFirst { get; init; }
 
-    /// <summary>The image that is to get the service's image name though nothing is built; null when the name is the image's already.</summary>
+    /// <summary>The image that is to get the service's image name though nothing is built; null when the name is the image's
+    /// already.</summary>
     public string? Retag { get; init; }
 
     /// <summary>Files of its build context, relative to it, that differ from that build.</summary>
     public IReadOnlyList<string> ChangedFiles { get; init; } = [];
 
-    /// <summary>What it gets because of what its containers mount, if they may stay otherwise; null when that is as they were started with.</summary>
+    /// <summary>What it gets because of what its containers mount, if they may stay otherwise; null when that is as they were started
+    /// with.</summary>
     public MountReaction? Reaction { get; init; }
 
     public string Name => Service.Name;

@@ -12,13 +12,20 @@ internal sealed record DeployedService(string Name, string? ImageId, BuildInputs
 /// <param name="Dockerfile">Text of the Dockerfile.</param>
 /// <param name="Arguments">Hash of each build argument's value.</param>
 /// <param name="BaseImages">Id of each base image by its name; empty for one that this engine has no image of.</param>
-internal sealed record BuildBasis(string Commit, string Dockerfile, IReadOnlyDictionary<string, string> Arguments, IReadOnlyDictionary<string, string> BaseImages)
+internal sealed record BuildBasis(string Commit, string Dockerfile, IReadOnlyDictionary<string, string> Arguments,
+    IReadOnlyDictionary<string, string> BaseImages)
 {
-    /// <summary>Digest of each base image by its name, as BuildKit resolved it. One that exists only on this engine may have none.</summary>
+    /// <summary>Digest of each base image by its name, as BuildKit resolved it. One that exists only on this engine may have
+    /// none.</summary>
     // The serializer sets what an older record lacks to null.
-    public IReadOnlyDictionary<string, string> BaseDigests { get; init => field = value ?? ImmutableDictionary<string, string>.Empty; } = ImmutableDictionary<string, string>.Empty;
+    public IReadOnlyDictionary<string, string> BaseDigests
+    {
+        get; init =>
+        field = value ?? ImmutableDictionary<string, string>.Empty;
+    } = ImmutableDictionary<string, string>.Empty;
 
-    /// <summary>What the build took from elsewhere by itself, so that nothing here tells when it changes; null when that is nothing.</summary>
+    /// <summary>What the build took from elsewhere by itself, so that nothing here tells when it changes; null when that is
+    /// nothing.</summary>
     public string? Outside { get; init; }
 }
 
@@ -71,16 +78,20 @@ internal static class ReleasePlanner
     /// <summary>The plan after BuildKit was asked.</summary>
     /// <param name="same">Services whose build would give the image that they have, with what it would have been built with.</param>
     /// <param name="wouldRun">Of the others: the first step that would run, where that is known.</param>
-    public static ReleasePlan Answered(ReleasePlan plan, IReadOnlyDictionary<string, BuildBasis> same, IReadOnlyDictionary<string, string> wouldRun) => plan with
-    {
-        Services =
+    public static ReleasePlan Answered(ReleasePlan plan, IReadOnlyDictionary<string, BuildBasis> same,
+        IReadOnlyDictionary<string, string> wouldRun) => plan with
+        {
+            Services =
         [
             .. plan.Services.Select(s => !s.AsksFirst ? s
                 : same.TryGetValue(s.Name, out var basis)
-                    ? s with { Action = ServiceAction.Unchanged, Before = basis, Reason = s.Reaction?.Reason ?? "nothing changed that its build reads" }
-                : IsUnknown(s) && wouldRun.GetValueOrDefault(s.Name) is { } step ? s with { Reason = $"{s.Reason}, and {step} would run again" } : s),
+                    ? s with { Action = ServiceAction.Unchanged, Before = basis, Reason = s.Reaction?.Reason
+                        ?? "nothing changed that its build reads" }
+                : IsUnknown(s) && wouldRun.GetValueOrDefault(s.Name) is { } step
+                ? s with { Reason = $"{s.Reason}, and {step} would run again" }
+                : s),
         ],
-    };
+        };
 
     /// <summary>Whether its reason is no change, but that nobody can tell.</summary>
     private static bool IsUnknown(ServicePlan plan) => plan.Reason == plan.Inputs?.Outside || plan.Reason == plan.Before?.Outside;
@@ -101,7 +112,12 @@ internal static class ReleasePlanner
                 found = true;
 
                 ServicePlan On(ServicePlan basis) =>
-                    plan with { Action = ServiceAction.Built, Reason = plan.Action == ServiceAction.Built ? plan.Reason : $"it is built on {basis.Name}" };
+                    plan with
+                    {
+                        Action = ServiceAction.Built,
+                        Reason = plan.Action == ServiceAction.Built ? plan.Reason
+                        : $"it is built on {basis.Name}"
+                    };
             }
         }
         return plans;
@@ -123,7 +139,8 @@ internal static class ReleasePlanner
         if (facts.FreshMarks.Contains(service.Name)) { return Build("its cache was cleared", fresh: true); }
         if (before?.Inputs is null || before.ImageId is null) { return Build(FirstBuild); }
         if (!facts.CurrentImages.ContainsKey(before.ImageId)) { return Build($"image {service.Image} is missing"); }
-        if (before.Basis?.BaseDigests.FirstOrDefault(b => facts.NewBaseDigests.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } renewed })
+        if (before.Basis?.BaseDigests.FirstOrDefault(
+            b => facts.NewBaseDigests.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } renewed })
         {
             return Build($"base image {renewed} is new in its registry") with { Pull = true };
         }
@@ -133,11 +150,14 @@ internal static class ReleasePlanner
         ServicePlan Ask(string reason) => Build(reason) with { AsksFirst = mayAsk, Retag = retag };
         if (inputs.DifferenceFrom(before.Inputs, changedPaths) is { } difference) { return Ask(difference); }
         // What the build takes from a registry by itself is looked for on a schedule, not on every commit.
-        if (before.Basis?.BaseImages.FirstOrDefault(b => facts.BaseImages.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } replaced })
+        if (before.Basis?.BaseImages.FirstOrDefault(
+            b => facts.BaseImages.GetValueOrDefault(b.Key, b.Value) != b.Value) is { Key: { } replaced })
         {
             return Ask($"base image {replaced} was replaced on this engine");
         }
         if ((inputs.Outside ?? before.Basis?.Outside) is { } outside) { return Ask(outside); }
-        return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false, inputs) { Before = before.Basis, Retag = retag };
+        return new ServicePlan(service, ServiceAction.Unchanged, "no input changed", false,
+            inputs)
+        { Before = before.Basis, Retag = retag };
     }
 }

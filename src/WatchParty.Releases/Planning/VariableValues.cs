@@ -20,7 +20,8 @@ internal static partial class VariableValues
         List<string> names =
         [
             .. model.Built.SelectMany(s => s.Build!.SecretVariables)
-                .Concat(model.Services.SelectMany(s => s.Copies).Select(c => c.Variable).OfType<string>()).Distinct().Where(n => VariableName().IsMatch(n)),
+                .Concat(model.Services.SelectMany(s => s.Copies).Select(c => c.Variable).OfType<string>()).Distinct()
+                .Where(n => VariableName().IsMatch(n)),
         ];
         if (names.Count == 0) { return ImmutableDictionary<string, string>.Empty; }
         var asking = new JsonObject
@@ -38,7 +39,8 @@ internal static partial class VariableValues
         var command = DockerCommands.ComposeConfigOf(project, asking.ToJsonString()).With(project.CommitArgument, commit);
         var answer = JsonNode.Parse(await runner.OutputOfAsync(command, cancellationToken))!;
         var values = answer["services"]!["values"]!["environment"]!;
-        return names.Select(n => (Name: n, Value: ComposeService.Plain(values[n]!.ToString()))).Where(v => v.Value != Unset).ToImmutableDictionary(v => v.Name, v => v.Value);
+        return names.Select(n => (Name: n, Value: ComposeService.Plain(values[n]!.ToString()))).Where(v => v.Value != Unset)
+            .ToImmutableDictionary(v => v.Name, v => v.Value);
     }
 
     [GeneratedRegex(@"\A[A-Za-z_][A-Za-z0-9_]*\z")]

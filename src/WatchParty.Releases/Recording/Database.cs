@@ -97,10 +97,12 @@ internal sealed class Database : IDisposable
     /// <summary>Seconds.</summary>
     public const int BusyTimeout = 30;
 
-    /// <summary>Parameters by which rows are found, and what is compared with the like of it later. All other text is words, and no secret of it is kept.</summary>
+    /// <summary>Parameters by which rows are found, and what is compared with the like of it later. All other text is words, and no secret
+    /// of it is kept.</summary>
     private static readonly FrozenSet<string> Identities = FrozenSet.ToFrozenSet(
     [
-        "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis", "$digest", "$hash",
+        "$id", "$commit", "$previous", "$prefix", "$deployed", "$name", "$service", "$image", "$imageName", "$imageId", "$inputs", "$basis",
+        "$digest", "$hash",
         "$resources", "$project", "$source", "$before", "$seal", "$file", "$mounts", "$kind", "$state", "$outcome", "$action", "$stage",
     ]);
 
@@ -112,11 +114,13 @@ internal sealed class Database : IDisposable
     private Database(SqliteConnection connection, Failpoints? failpoints) => (_connection, _failpoints) = (connection, failpoints);
 
     /// <exception cref="WorkerException">The file is no database, or its disk is full.</exception>
-    /// <exception cref="ConfigurationFaultsException">A newer version of the worker wrote it: no restart changes that, so none is made.</exception>
+    /// <exception cref="ConfigurationFaultsException">A newer version of the worker wrote it: no restart changes that, so none is
+    /// made.</exception>
     /// <param name="busyTimeout">Seconds for which another program's lock is waited for, at each statement.</param>
     public static Database Open(string file, int busyTimeout = BusyTimeout, Failpoints? failpoints = null)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
+        var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder { DataSource = file, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
         try
         {
             connection.Open();
@@ -130,9 +134,12 @@ internal sealed class Database : IDisposable
             connection.Dispose();
             var fault = e as SqliteException ?? (SqliteException)e.InnerException!;
             throw fault.SqliteErrorCode is SQLitePCL.raw.SQLITE_BUSY or SQLitePCL.raw.SQLITE_LOCKED
-                ? new WorkerException($"The history {file} is locked by another program. End that (`fuser {file}` names it)", Remedy.RetriedByItself, e)
-                : OfTheDisk(file, fault) is { } advice ? new WorkerException($"The history {file} cannot be opened: {fault.Message} {advice}", Remedy.RetriedByItself, e)
-                : new WorkerException($"The history {file} cannot be opened: {fault.Message}. Move it aside to start a new one.", Remedy.NeedsPerson, e);
+                ? new WorkerException($"The history {file} is locked by another program. End that (`fuser {file}` names it)",
+                    Remedy.RetriedByItself, e)
+                : OfTheDisk(file, fault) is { } advice
+                ? new WorkerException($"The history {file} cannot be opened: {fault.Message} {advice}", Remedy.RetriedByItself, e)
+                : new WorkerException($"The history {file} cannot be opened: {fault.Message}. Move it aside to start a new one.",
+                    Remedy.NeedsPerson, e);
         }
         catch
         {
@@ -211,7 +218,8 @@ internal sealed class Database : IDisposable
     private static string? OfTheDisk(string file, SqliteException e) => e.SqliteErrorCode switch
     {
         SQLitePCL.raw.SQLITE_FULL => $"Free some space on the disk of {Path.GetDirectoryName(file)}; the worker then goes on by itself",
-        SQLitePCL.raw.SQLITE_IOERR => $"See whether the disk of {Path.GetDirectoryName(file)} is full or broken (df, dmesg); the worker goes on by itself when it is well",
+        SQLitePCL.raw.SQLITE_IOERR => $"See whether the disk of {Path.GetDirectoryName(file)} is full or broken (df, dmesg); the worker " +
+            $"goes on by itself when it is well",
         _ => null,
     };
 
@@ -223,7 +231,8 @@ internal sealed class Database : IDisposable
 #pragma warning restore CA2100
         foreach (var (name, value) in values)
         {
-            command.Parameters.AddWithValue(name, value is string text && !Identities.Contains(name) ? Redaction.ApplyToDocument(text) : value ?? DBNull.Value);
+            command.Parameters.AddWithValue(name,
+                value is string text && !Identities.Contains(name) ? Redaction.ApplyToDocument(text) : value ?? DBNull.Value);
         }
         return command;
     }
@@ -234,7 +243,9 @@ internal sealed class Database : IDisposable
         if (version > Formats.Length)
         {
             throw new ConfigurationFaultsException([new ConfigurationFault(
-                "State:Folder", file, $"the history was written by a newer version of the worker (format {version}, this one knows {Formats.Length})", "Install that version again, or move the file aside")]);
+                "State:Folder",
+                file, $"the history was written by a newer version of the worker (format {version}, this one knows {Formats.Length})",
+                "Install that version again, or move the file aside")]);
         }
         if (version == Formats.Length) { return; }
         foreach (var format in Formats[(int)version..]) { Execute(format); }

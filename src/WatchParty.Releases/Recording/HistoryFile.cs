@@ -13,10 +13,13 @@ internal static class HistoryFile
     private static readonly string[] Parts = ["-wal", "-shm", ""];
 
     /// <summary>Histories that were set aside; a person looks at them and deletes them.</summary>
-    public static IEnumerable<string> SetAside(string file) => Directory.EnumerateFiles(Path.GetDirectoryName(file)!, Path.GetFileName(file) + Mark + "*")
-        .Where(f => !f.EndsWith("-wal", StringComparison.Ordinal) && !f.EndsWith("-shm", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+    public static IEnumerable<string> SetAside(string file) =>
+        Directory.EnumerateFiles(Path.GetDirectoryName(file)!, Path.GetFileName(file) + Mark + "*")
+        .Where(f => !f.EndsWith("-wal", StringComparison.Ordinal) && !f.EndsWith("-shm", StringComparison.Ordinal))
+        .Order(StringComparer.Ordinal);
 
-    /// <summary>Moves a history that is no database any more, or a damaged one, out of the way of a new one. Only the holder of the lock may.</summary>
+    /// <summary>Moves a history that is no database any more, or a damaged one, out of the way of a new one. Only the holder of the lock
+    /// may.</summary>
     /// <returns>Where it is now, or null when all is well.</returns>
     /// <exception cref="WorkerException">It is damaged and cannot be moved.</exception>
     public static string? SetAsideIfBroken(string file, TimeProvider time, int busyTimeout = Database.BusyTimeout)
@@ -30,7 +33,8 @@ internal static class HistoryFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new WorkerException($"The history {file} is damaged and cannot be moved aside: {e.Message.TrimEnd('.')}. Move it to another folder", Remedy.NeedsPerson, e);
+            throw new WorkerException($"The history {file} is damaged and cannot be moved aside: {e.Message.TrimEnd('.')}. Move it to " +
+                $"another folder", Remedy.NeedsPerson, e);
         }
     }
 
@@ -38,7 +42,8 @@ internal static class HistoryFile
     {
         try
         {
-            using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
+            using var connection = new SqliteConnection(
+                new SqliteConnectionStringBuilder { DataSource = file, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = busyTimeout }.ToString());
             connection.Open();
             using var command = connection.CreateCommand();
             command.CommandText = "PRAGMA quick_check(1)";

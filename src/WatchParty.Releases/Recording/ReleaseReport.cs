@@ -25,7 +25,8 @@ internal enum ReleaseOutcome
     /// <summary>The commit failed before; it is not tried again without a new commit or a person.</summary>
     Quarantined,
 
-    /// <summary>Something other than building or deploying stood in the way. It is tried again, save for a commit that was refused for its signature.</summary>
+    /// <summary>Something other than building or deploying stood in the way. It is tried again, save for a commit that was refused for its
+    /// signature.</summary>
     Failed,
 
     /// <summary>A newer commit came before it was released. No container was touched.</summary>
@@ -57,10 +58,12 @@ internal sealed record MissedStep(string Step, double Seconds, string? Reason, M
 
 /// <summary>One step of one build.</summary>
 /// <param name="StartedAt">Null when it never began, or when an earlier version of the worker recorded it.</param>
-internal sealed record StepRecord(string Service, string Stage, string Text, string State, double Seconds, string? Error, DateTimeOffset? StartedAt);
+internal sealed record StepRecord(string Service, string Stage, string Text, string State, double Seconds, string? Error,
+    DateTimeOffset? StartedAt);
 
 internal sealed record ServiceReport(
-    string Name, ServiceAction Action, string Reason, bool Fresh, StepCounts Steps, double Seconds, string? Image, IReadOnlyList<MissedStep> Missed)
+    string Name, ServiceAction Action, string Reason, bool Fresh, StepCounts Steps, double Seconds, string? Image,
+    IReadOnlyList<MissedStep> Missed)
 {
     /// <summary>What the cached steps took when they last ran.</summary>
     public double SecondsSaved { get; init; }
@@ -78,8 +81,8 @@ internal sealed record ReleaseReport(
 {
     public static string SupersededBy(string newer) => $"commit {newer[..7]} came before it was released";
 
-    /// <summary>By address of <c>Deploy:Probes</c>: for how long it gave no good answer while this was deployed. Null when nothing was deployed;
-    /// without an address that did not answer before either.</summary>
+    /// <summary>By address of <c>Deploy:Probes</c>: for how long it gave no good answer while this was deployed. Null when nothing was
+    /// deployed; without an address that did not answer before either.</summary>
     public IReadOnlyDictionary<string, double>? SecondsWithoutAnswer { get; init; }
 
     /// <summary>The longest of these times in one piece.</summary>
@@ -111,7 +114,8 @@ internal sealed record ReleaseReport(
 internal sealed partial class RecordJson : JsonSerializerContext
 {
     /// <summary>For people and scripts: text is printed as it is, so that a commit's subject stays readable.</summary>
-    public static RecordJson Readable => field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static RecordJson Readable =>
+        field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 }
 
 /// <summary>One prune or clear.</summary>

@@ -15,14 +15,22 @@ internal static class ReleaseText
             {
                 ReleaseOutcome.NothingToDo => $"Nothing to do: commit {Short(report.Commit)} is deployed.",
                 ReleaseOutcome.Quarantined => $"Quarantined: {report.Error}",
-                _ => $"Release {report.Release} of commit {Short(report.Commit)}: {report.Outcome} in {Seconds(report.Seconds.Total)} ({report.Trigger})",
+                _ => $"Release {report.Release} of commit {Short(report.Commit)}: {report.Outcome} in {Seconds(report.Seconds.Total)} " +
+                    $"({report.Trigger})",
             },
         };
         if (report.Outcome is not (ReleaseOutcome.NothingToDo or ReleaseOutcome.Quarantined))
         {
             var width = report.Services.Select(s => s.Name.Length).DefaultIfEmpty(0).Max();
-            lines.AddRange(report.Services.Select(s => $"  {s.Name.PadRight(width)}  {(s.Action == ServiceAction.Built && s.Image is null ? "Not built" : s.Action),-9}  {Steps(s)}{EventText.OneLine(s.Reason)}"));
-            lines.AddRange((report.SecondsWithoutAnswer ?? new Dictionary<string, double>()).Select(a => $"  {a.Key} {WithoutAnswer(a.Value, report.LongestWithoutAnswer![a.Key])}"));
+            lines.AddRange(
+                report.Services.Select(
+                    s => $"  {s.Name.PadRight(width)}  " +
+                        $"{(s.Action == ServiceAction.Built && s.Image is null ? "Not built" : s.Action),-9}  " +
+                        $"{Steps(s)}{EventText.OneLine(s.Reason)}"));
+            lines.AddRange(
+                (report.SecondsWithoutAnswer
+                    ?? new Dictionary<string, double>()).Select(
+                        a => $"  {a.Key} {WithoutAnswer(a.Value, report.LongestWithoutAnswer![a.Key])}"));
             lines.AddRange((report.Notes ?? []).Select(n => $"  note: {EventText.OneLine(n)}"));
             if (report.Error is not null) { lines.Add($"  error: {report.Error.ReplaceLineEndings(Environment.NewLine + "  ")}"); }
             if (report.Error is not null && report.Log is not null) { lines.Add($"  log: {report.Log}"); }
@@ -39,5 +47,6 @@ internal static class ReleaseText
         : $"gave no answer for {Seconds(seconds)}{(longest < seconds ? $", {Seconds(longest)} in one piece" : "")}";
 
     private static string Steps(ServiceReport service) => service.Steps.Total == 0 ? ""
-        : $"{service.Steps.Cached}/{service.Steps.Total} steps cached, {Seconds(service.Seconds)}{(service.SecondsSaved > 0 ? $", {Seconds(service.SecondsSaved)} saved" : "")}{(service.Fresh ? ", fresh" : "")}; ";
+        : $"{service.Steps.Cached}/{service.Steps.Total} steps cached, " +
+            $"{Seconds(service.Seconds)}{(service.SecondsSaved > 0 ? $", {Seconds(service.SecondsSaved)} saved" : "")}{(service.Fresh ? ", fresh" : "")}; ";
 }

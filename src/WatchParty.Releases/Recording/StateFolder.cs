@@ -45,25 +45,32 @@ internal sealed class StateFolder
             MakeFolder(folder.Logs);
             MakeFolder(folder.Work);
             // Empty, so that a full disk does not keep a verb from saying what is wrong.
-            using (new FileStream(folder.In($"{Probe}{Environment.ProcessId}"), FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose)) { return folder; }
+            using (new FileStream(folder.In($"{Probe}{Environment.ProcessId}"), FileMode.Create, FileAccess.Write, FileShare.None, 1,
+                FileOptions.DeleteOnClose))
+            {
+                return folder;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new WorkerException(
                 $"State:Folder {path} cannot be used: {e.Message.TrimEnd('.')}. " +
-                $"Make it a folder that {Environment.UserName} can write (mkdir -p {path} && chown {Environment.UserName} {path}) with space left, or set State:Folder to another one",
+                $"Make it a folder that {Environment.UserName} can write (mkdir -p {path} && chown {Environment.UserName} {path}) with " +
+                $"space left, or set State:Folder to another one",
                 Remedy.NeedsPerson,
                 e);
         }
     }
 
-    /// <summary>Removes what earlier work left in <see cref="Work"/>, and what a process left that was killed while it opened this folder. Only the holder of the
-    /// lock may: it may be another's work under way. What cannot be removed stays; links are removed, not followed.</summary>
+    /// <summary>Removes what earlier work left in <see cref="Work"/>, and what a process left that was killed while it opened this folder.
+    /// Only the holder of the lock may: it may be another's work under way. What cannot be removed stays; links are removed, not
+    /// followed.</summary>
     public void EmptyWork()
     {
         if (new DirectoryInfo(Work).LinkTarget is not null) { File.Delete(Work); }
         MakeFolder(Work);
-        foreach (var entry in new DirectoryInfo(Work).EnumerateFileSystemInfos().Concat(new DirectoryInfo(Path).EnumerateFiles($"{Probe}*")))
+        foreach (var entry in new DirectoryInfo(Work).EnumerateFileSystemInfos()
+            .Concat(new DirectoryInfo(Path).EnumerateFiles($"{Probe}*")))
         {
             try
             {

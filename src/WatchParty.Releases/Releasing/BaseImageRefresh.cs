@@ -7,7 +7,8 @@ namespace WatchParty.Releases.Releasing;
 
 /// <summary>Builds the deployed commit again when a base image is new in its registry.</summary>
 /// <remarks>Asked only on a schedule: what a tag stands for changes some times a month, commits come by the minute.</remarks>
-internal sealed class BaseImageRefresh(ReleasePipeline pipeline, BaseImages baseImages, History history, ProgressFeed progress, ILogger<BaseImageRefresh> logger)
+internal sealed class BaseImageRefresh(ReleasePipeline pipeline, BaseImages baseImages, History history, ProgressFeed progress,
+    ILogger<BaseImageRefresh> logger)
 {
     /// <returns>Null when nothing is new.</returns>
     public async Task<ReleaseReport?> RunAsync(string trigger, CancellationToken cancellationToken)
@@ -17,7 +18,8 @@ internal sealed class BaseImageRefresh(ReleasePipeline pipeline, BaseImages base
         var (digests, error) = await baseImages.NewDigestsAsync(built, cancellationToken);
         if (error is not null) { logger.NotAsked(error); }
         logger.Looked(digests.Count);
-        return digests.Count == 0 ? null : await pipeline.RunAsync(new ReleaseRequest(trigger) { NewBaseDigests = digests }, cancellationToken);
+        return digests.Count == 0 ? null
+            : await pipeline.RunAsync(new ReleaseRequest(trigger) { NewBaseDigests = digests }, cancellationToken);
     }
 }
 

@@ -11,7 +11,8 @@ namespace WatchParty.Releases.Releasing;
 /// <param name="Quarantine">The release that failed with this commit, and why, when it is not tried again.</param>
 internal sealed record Detection(string Commit, DeployedRelease? Deployed, bool IsNew, (long Release, string Reason)? Quarantine);
 
-/// <summary>Finds out which commit is to be released, with one <c>git ls-remote</c>, or none when a poll has found it, and no docker process.</summary>
+/// <summary>Finds out which commit is to be released, with one <c>git ls-remote</c>, or none when a poll has found it, and no docker
+/// process.</summary>
 internal sealed class CommitDetection(GitRepository repository, History history, ILogger<CommitDetection> logger)
 {
     public async Task<Detection> DetectAsync(ReleaseRequest request, CancellationToken cancellationToken)
@@ -33,7 +34,8 @@ internal sealed class CommitDetection(GitRepository repository, History history,
         try
         {
             return await repository.RemoteHeadAsync(cancellationToken)
-                ?? throw new WorkerException($"The branch {await repository.BranchAsync(cancellationToken)} does not exist at the remote. Set Repository:Branch, or push it again.", Remedy.NeedsPerson);
+                ?? throw new WorkerException($"The branch {await repository.BranchAsync(cancellationToken)} does not exist at the " +
+                    $"remote. Set Repository:Branch, or push it again.", Remedy.NeedsPerson);
         }
         catch (WorkerException e) when (mayStay && e.Remedy == Remedy.RetriedByItself)
         {
@@ -45,6 +47,7 @@ internal sealed class CommitDetection(GitRepository repository, History history,
 
 internal static partial class CommitDetectionLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Releasing the commit that is checked out, because the remote does not answer: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Releasing the commit that is checked out, because the remote does not answer: {Reason}")]
     public static partial void ReleasingWhatIsCheckedOut(this ILogger logger, string reason);
 }

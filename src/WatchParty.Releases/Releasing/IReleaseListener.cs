@@ -46,6 +46,7 @@ internal sealed class ReleaseListeners(IEnumerable<IReleaseListener> listeners, 
 
 internal static partial class ReleaseListenersLog
 {
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Listener} could not be told of a release; the release itself is not touched by that")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "{Listener} could not be told of a release; the release itself is not touched by that")]
     public static partial void NotTold(this ILogger logger, string listener, Exception exception);
 }

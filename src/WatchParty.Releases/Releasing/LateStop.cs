@@ -1,6 +1,7 @@
 namespace WatchParty.Releases.Releasing;
 
-/// <summary>A token that follows a stop only after a grace: a <c>compose up</c> cut short leaves services down, so it may finish within that.</summary>
+/// <summary>A token that follows a stop only after a grace: a <c>compose up</c> cut short leaves services down, so it may finish within
+/// that.</summary>
 internal sealed class LateStop : IDisposable
 {
     /// <summary>Below the host's own limit for stopping, so that the record can still be written.</summary>

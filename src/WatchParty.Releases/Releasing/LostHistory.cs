@@ -8,10 +8,11 @@ using WatchParty.Tools.Git;
 namespace WatchParty.Releases.Releasing;
 
 /// <summary>Takes up what an empty history does not know of: the releases whose images and commits were kept for a rollback.</summary>
-/// <remarks>The names of <see cref="KeptImages"/> and the ref <c>refs/watchparty/release/RELEASE</c> are written when a release was healthy, so
-/// the newest release that has both is the deployed one. What only the history knew is gone: which commits failed, whose cache
+/// <remarks>The names of <see cref="KeptImages"/> and the ref <c>refs/watchparty/release/RELEASE</c> are written when a release was
+/// healthy, so the newest release that has both is the deployed one. What only the history knew is gone: which commits failed, whose cache
 /// was cleared, and the seals, which are made again.</remarks>
-internal sealed class LostHistory(StateFolder state, KeptImages kept, GitRepository repository, ReleasePlanning planning, History history, ILogger<LostHistory> logger)
+internal sealed class LostHistory(StateFolder state, KeptImages kept, GitRepository repository, ReleasePlanning planning, History history,
+    ILogger<LostHistory> logger)
 {
     private const string Note = "taken up from the images and commits that were kept, because the history was lost";
 
@@ -28,7 +29,8 @@ internal sealed class LostHistory(StateFolder state, KeptImages kept, GitReposit
             // The newest may be one whose images a prune by somebody else took; it is no release to go on from.
             if (!images.Contains(release) && model.Services.Any()) { continue; }
             found.Add((release, commit, model.Project, images[release].ToDictionary(
-                k => ServiceOf(k.Name, k.Text, model)?.Name ?? k.Name.Service, k => (ServiceOf(k.Name, k.Text, model)?.Image ?? "", (string?)k.Id))));
+                k => ServiceOf(k.Name, k.Text, model)?.Name ?? k.Name.Service,
+                k => (ServiceOf(k.Name, k.Text, model)?.Image ?? "", (string?)k.Id))));
         }
         history.TakeUp(found, LastNumber(commits.Keys.Concat(images.Select(i => i.Key))), Note);
         // A seal without its record would be in nobody's way but the disk's.
@@ -50,6 +52,8 @@ internal sealed class LostHistory(StateFolder state, KeptImages kept, GitReposit
 
 internal static partial class LostHistoryLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The history is empty; {Count} releases were taken up from the images and commits that were kept, and release {Release} ({Commit}) counts as the deployed one")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "The history is empty; {Count} releases were taken up from the images and commits that were kept, and release " +
+            "{Release} ({Commit}) counts as the deployed one")]
     public static partial void TakenUp(this ILogger logger, int count, long release, string commit);
 }

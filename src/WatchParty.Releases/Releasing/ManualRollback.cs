@@ -8,13 +8,15 @@ using WatchParty.Tools.Git;
 namespace WatchParty.Releases.Releasing;
 
 /// <summary>A rollback that a person asks for. It is a release of its own in the record.</summary>
-internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning, KeptImages kept, Ownership ownership, GitRepository repository, Deployer deployer, TimeProvider time)
+internal sealed class ManualRollback(History history, ReleaseRecorder recorder, Rollback rollback, ReleasePlanning planning,
+    KeptImages kept, Ownership ownership, GitRepository repository, Deployer deployer, TimeProvider time)
 {
     /// <param name="target">A healthy release; the one before the deployed one when null.</param>
     /// <exception cref="WorkerException">There is no such release to go back to.</exception>
     public async Task<ReleaseReport> RunAsync(long? target, string trigger, CancellationToken stop)
     {
-        var deployed = history.Deployed() ?? throw new WorkerException("Nothing was released yet, so there is nothing to go back from.", Remedy.NeedsPerson);
+        var deployed = history.Deployed()
+            ?? throw new WorkerException("Nothing was released yet, so there is nothing to go back from.", Remedy.NeedsPerson);
         var goal = (target is { } id ? history.FindHealthy(id) : history.Healthy(100).FirstOrDefault(r => r.Commit != deployed.Commit))
             ?? throw new WorkerException(target is null
                 ? "There is no earlier healthy release to go back to."
@@ -23,7 +25,9 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
         var clock = new PhaseClock(time);
         var found = new Detection(goal.Commit, deployed, true, null);
         var before = new ReleaseBefore(deployed.Served);
-        using var release = recorder.Begin(found, new ReleaseRequest(string.Create(CultureInfo.InvariantCulture, $"rollback to {goal.Id} ({trigger})")), clock);
+        using var release =
+            recorder.Begin(found, new ReleaseRequest(string.Create(CultureInfo.InvariantCulture, $"rollback to {goal.Id} ({trigger})")),
+                clock);
         try
         {
             release.Enter(ReleaseState.Deploying, "deploy");
@@ -33,7 +37,11 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             before = await rollback.KeepAsync(before, model, model.Built, release, stop);
             release.WatchSite();
             var whole = goal.ResourcesHash is null || goal.ResourcesHash != deployed.ResourcesHash;
-            before = before with { Deployment = new Deployment(model, whole ? null : [], Deployment.NoReactions, await deployer.LookAsync(model, stop)) };
+            before = before with
+            {
+                Deployment = new Deployment(model, whole ? null : [], Deployment.NoReactions,
+                await deployer.LookAsync(model, stop))
+            };
             var deployment = await rollback.BringBackAsync(goal.Served, model, whole, release.Note, late.Token);
 
             // What the planner says now is what stands: every image is the one of that release, or the reason why not.
@@ -57,7 +65,10 @@ internal sealed class ManualRollback(History history, ReleaseRecorder recorder, 
             await kept.KeepAsync(plan.Model, release.Id, CancellationToken.None);
             await repository.KeepAsync(goal.Commit, release.Id, CancellationToken.None);
             // Otherwise the next poll would bring back what a person has just taken away.
-            if (deployed.Commit != goal.Commit) { history.Quarantine(deployed.Commit, release.Id, $"a person went back to release {goal.Id}"); }
+            if (deployed.Commit != goal.Commit)
+            {
+                history.Quarantine(deployed.Commit, release.Id, $"a person went back to release {goal.Id}");
+            }
             return release.Succeeded();
         }
         catch (Exception e)

@@ -14,7 +14,8 @@ namespace WatchParty.Releases.Releasing;
 internal sealed class NewestCommit(BuildOptions options, History history) : IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly Channel<bool> _seen = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _seen =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private string? _newest;
     private string? _taken;
     private string? _supersededBy;

@@ -23,7 +23,8 @@ internal sealed class PhaseClock(TimeProvider time)
             _phases[running.Name] = _phases.GetValueOrDefault(running.Name) + time.GetElapsedTime(running.Since);
             _running = null;
         }
-        return new PhaseSeconds(Seconds("detect"), Seconds("plan"), Seconds("build"), Seconds("deploy"), Seconds("verify"), Math.Round(time.GetElapsedTime(_started).TotalSeconds, 3));
+        return new PhaseSeconds(Seconds("detect"), Seconds("plan"), Seconds("build"), Seconds("deploy"), Seconds("verify"),
+            Math.Round(time.GetElapsedTime(_started).TotalSeconds, 3));
     }
 
     private double Seconds(string phase) => Math.Round(_phases.GetValueOrDefault(phase).TotalSeconds, 3);

@@ -10,9 +10,11 @@ using WatchParty.Tools.Processes;
 namespace WatchParty.Releases.Releasing;
 
 /// <summary>The first act after a start: what a killed worker left is settled, and the deployed release is brought up again.</summary>
-/// <remarks>A <c>compose up</c> that was killed leaves services down in two of three cases; the same command again heals every one.</remarks>
+/// <remarks>A <c>compose up</c> that was killed leaves services down in two of three cases; the same command again heals every
+/// one.</remarks>
 internal sealed class Recovery(
-    LostHistory lost, History history, Rollback rollback, ReleasePlanning planning, Deployer deployer, HealthVerifier verifier, KeptImages kept,
+    LostHistory lost, History history, Rollback rollback, ReleasePlanning planning, Deployer deployer, HealthVerifier verifier,
+    KeptImages kept,
     GitRepository repository, ProgressFeed progress, ReleaseListeners listeners, ILogger<Recovery> logger)
 {
     /// <summary>Times that a worker may end while it releases a commit before that is taken for the reason.</summary>
@@ -27,12 +29,16 @@ internal sealed class Recovery(
         var resumed = unfinished is [{ State: ReleaseState.Verifying } newest, ..] && await ResumeAsync(newest, stop) ? newest : null;
         if (resumed is not null) { unfinished = [.. unfinished.Skip(1)]; }
         var isUp = true;
-        if (ToBringUp(unfinished) is { } served && (always || unfinished.Count > 0)) { isUp = await BringUpAsync(served, whole: unfinished.Any(WasTouching), stop); }
+        if (ToBringUp(unfinished) is { } served && (always || unfinished.Count > 0))
+        {
+            isUp = await BringUpAsync(served, whole: unfinished.Any(WasTouching), stop);
+        }
         foreach (var release in unfinished) { Settle(release, isUp); }
         return resumed is null ? null : history.Find(resumed.Id);
     }
 
-    /// <summary>What served before a release that had begun to touch containers, also what a person had put there; otherwise the deployed release.</summary>
+    /// <summary>What served before a release that had begun to touch containers, also what a person had put there; otherwise the deployed
+    /// release.</summary>
     private Served? ToBringUp(IReadOnlyList<UnfinishedRelease> unfinished) =>
         unfinished.FirstOrDefault(r => WasTouching(r) && r.Before is { Services.Count: > 0 })?.Before ?? history.Deployed()?.Served;
 
@@ -50,7 +56,8 @@ internal sealed class Recovery(
         }
     }
 
-    /// <summary>Ends a release that was deployed already when the worker was killed, so that its containers need not be made twice.</summary>
+    /// <summary>Ends a release that was deployed already when the worker was killed, so that its containers need not be made
+    /// twice.</summary>
     /// <returns>False when it does not run as it should; then it is undone like every other.</returns>
     private async Task<bool> ResumeAsync(UnfinishedRelease release, CancellationToken stop)
     {
@@ -103,7 +110,8 @@ internal sealed class Recovery(
     {
         if (release.State == ReleaseState.RollingBack)
         {
-            var blame = history.Quarantined(release.Commit) is { } quarantine && quarantine.Release == release.Id ? quarantine.Reason : "it was not healthy";
+            var blame = history.Quarantined(release.Commit) is { } quarantine && quarantine.Release == release.Id ? quarantine.Reason
+                : "it was not healthy";
             history.Finish(release.Id, isUp ? ReleaseOutcome.RolledBack : ReleaseOutcome.DeployFailed, blame, PhaseSeconds.Zero);
             logger.WentBack(release.Id, blame);
             return;
@@ -121,16 +129,20 @@ internal sealed class Recovery(
 
 internal static partial class RecoveryLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Ended {Count} processes that a worker before this one had started and that outlived it")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Ended {Count} processes that a worker before this one had started and that outlived it")]
     public static partial void EndedLeftovers(this ILogger logger, int count);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The history was damaged and is now {File}; a new one is begun. Delete the file when nobody wants to look at it any more")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "The history was damaged and is now {File}; a new one is begun. Delete the file when nobody wants to look at it any " +
+            "more")]
     public static partial void HistorySetAside(this ILogger logger, string file);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "What was deployed before this history could not be looked for: {Reason}")]
     public static partial void NotTakenUp(this ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} ({Commit}) was interrupted while it was verified, and is healthy")]
+    [LoggerMessage(Level = LogLevel.Information,
+        Message = "Release {Release} ({Commit}) was interrupted while it was verified, and is healthy")]
     public static partial void Resumed(this ILogger logger, long release, string commit);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted while it was verified, and is undone: {Reason}")]
@@ -151,6 +163,7 @@ internal static partial class RecoveryLog
     [LoggerMessage(Level = LogLevel.Warning, Message = "Release {Release} was interrupted during {State}, try {Tries} of its commit")]
     public static partial void Interrupted(this ILogger logger, long release, string state, long tries);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} is not tried again by itself: the worker ended {Tries} times while it released it")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "Commit {Commit} is not tried again by itself: the worker ended {Tries} times while it released it")]
     public static partial void GivenUp(this ILogger logger, string commit, long tries);
 }

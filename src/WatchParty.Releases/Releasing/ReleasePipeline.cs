@@ -63,7 +63,8 @@ internal sealed class ReleasePipeline(
         }
         catch (Exception e)
         {
-            return release.Failed(await rollback.GoBackAsync(before, ReleaseFailure.Of(e, before.Deploying, stop, request.Newest?.SupersededBy), release));
+            return release.Failed(
+                await rollback.GoBackAsync(before, ReleaseFailure.Of(e, before.Deploying, stop, request.Newest?.SupersededBy), release));
         }
     }
 }

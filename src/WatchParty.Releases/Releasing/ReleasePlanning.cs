@@ -14,11 +14,14 @@ namespace WatchParty.Releases.Releasing;
 
 /// <summary>Gathers what the planner needs from compose, git, the engine and the record.</summary>
 internal sealed class ReleasePlanning(
-    WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader, IDockerEngine engine, KeptImages kept,
+    WorkerOptions options, ComposeProject project, IToolRunner runner, GitRepository repository, BuildInputReader inputReader,
+    IDockerEngine engine, KeptImages kept,
     FreshMarks freshMarks, SameImage sameImage, MountWatch mounts, Ownership ownership, Forewarnings forewarnings)
 {
-    /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not ours.</exception>
-    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
+    /// <exception cref="WorkerException">Compose cannot resolve the model (the message has compose's own words), or what runs is not
+    /// ours.</exception>
+    public async Task<ReleasePlan> PlanAsync(string commit, DeployedRelease? deployed, ReleaseRequest request,
+        CancellationToken cancellationToken)
     {
         var model = await ModelAsync(commit, cancellationToken);
         var notes = await ownership.CheckAsync(model, commit, cancellationToken);
@@ -45,7 +48,8 @@ internal sealed class ReleasePlanning(
 
     /// <summary>A plan for a release that is gone back to: nothing is refused, since it served before.</summary>
     public async Task<ReleasePlan> PlanBackAsync(Served goal, DeployedRelease? deployed, CancellationToken cancellationToken) =>
-        await PlanAsync(await ModelAsync(goal.Commit, cancellationToken, goal.Source), goal.Commit, deployed, new ReleaseRequest("going back"), cancellationToken);
+        await PlanAsync(await ModelAsync(goal.Commit, cancellationToken, goal.Source), goal.Commit, deployed,
+            new ReleaseRequest("going back"), cancellationToken);
 
     private async Task<ReleasePlan> PlanAsync(
         ComposeModel model, string commit, DeployedRelease? deployed, ReleaseRequest request, CancellationToken cancellationToken)
@@ -54,7 +58,8 @@ internal sealed class ReleasePlanning(
         return ReleasePlanner.Plan(new PlanningFacts(
             commit, model, request.ForceRebuild, inputs,
             await engine.ImageIdsAsync(
-                model.Built.Select(s => s.Image).Concat(deployed?.Services.Values.Select(s => s.ImageId).OfType<string>() ?? []), cancellationToken),
+                model.Built.Select(s => s.Image).Concat(deployed?.Services.Values.Select(s => s.ImageId).OfType<string>() ?? []),
+                cancellationToken),
             deployed?.Services ?? new Dictionary<string, DeployedService>(),
             deployed?.ConfigurationHash,
             await ChangedPathsAsync(commit, deployed, cancellationToken),
@@ -68,7 +73,8 @@ internal sealed class ReleasePlanning(
     }
 
     /// <summary>What each service gets because of what it mounts, once <paramref name="commit"/> is checked out.</summary>
-    private async Task<IReadOnlyDictionary<string, MountReaction>> ReactionsAsync(ComposeModel model, string commit, CancellationToken cancellationToken)
+    private async Task<IReadOnlyDictionary<string, MountReaction>> ReactionsAsync(ComposeModel model, string commit,
+        CancellationToken cancellationToken)
     {
         if (model.Services.All(s => s.Mounts.IsEmpty && s.Copies.IsEmpty)) { return Deployment.NoReactions; }
         var head = await repository.HeadAsync(cancellationToken);
@@ -86,7 +92,10 @@ internal sealed class ReleasePlanning(
             Redaction.Learn(Secrets.InEnvFiles(asked.EnvFiles));
             var command = DockerCommands.ComposeConfig(asked, commit);
             var resolved = await runner.RunAsync(command, cancellationToken);
-            if (resolved.ExitCode != 0) { throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail); }
+            if (resolved.ExitCode != 0)
+            {
+                throw new ToolFailedException(command, resolved.ExitCode, $"exited with {resolved.ExitCode}", resolved.ErrorTail);
+            }
             var model = ComposeModel.Parse(resolved.Output);
             Redaction.Learn(Secrets.In(model.Text, asked.EnvFiles));
             model = model with
@@ -97,7 +106,8 @@ internal sealed class ReleasePlanning(
                 Values = await VariableValues.OfAsync(model, commit, asked, runner, cancellationToken),
             };
             return MayHaveWorkerKeys(asked)
-                ? model.With(KeysIn(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken), asked))
+                ? model.With(
+                    KeysIn(await runner.OutputOfAsync(DockerCommands.ComposeConfigInYaml(asked, commit), cancellationToken), asked))
                 : model;
         }
         // One that somebody ended says nothing of the files, and may be asked again.
@@ -105,9 +115,12 @@ internal sealed class ReleasePlanning(
         {
             var words = e.Tail.Length > 0 ? e.Tail.Trim() : e.Message;
             // Without the plugin docker takes compose's options for its own.
-            if (words.Contains("unknown flag: --ansi", StringComparison.Ordinal) || words.Contains("is not a docker command", StringComparison.Ordinal))
+            if (words.Contains("unknown flag: --ansi", StringComparison.Ordinal)
+                || words.Contains("is not a docker command", StringComparison.Ordinal))
             {
-                throw new WorkerException("docker has no compose plugin. Install compose v2 (Debian: docker-compose; Docker's own packages: docker-compose-plugin).", Remedy.NeedsPerson, e);
+                throw new WorkerException(
+                    "docker has no compose plugin. Install compose v2 (Debian: docker-compose; Docker's own packages: " +
+                    "docker-compose-plugin).", Remedy.NeedsPerson, e);
             }
             throw new WorkerException($"The compose files in {project.Folder} cannot be used: {words}", Remedy.NeedsPerson, e);
         }
@@ -125,11 +138,15 @@ internal sealed class ReleasePlanning(
         }
     }
 
-    /// <summary>Whether it is worth asking compose once more for them; a file that is not looked into here is one that a key of these names brings in.</summary>
-    private static bool MayHaveWorkerKeys(ComposeProject asked) => asked.Files().Paths.Where(File.Exists).Select(File.ReadAllText).Any(text =>
-        text.Contains(WorkerKeys.Name, StringComparison.Ordinal) || text.Contains("include:", StringComparison.Ordinal) || text.Contains("extends:", StringComparison.Ordinal));
+    /// <summary>Whether it is worth asking compose once more for them; a file that is not looked into here is one that a key of these names
+    /// brings in.</summary>
+    private static bool MayHaveWorkerKeys(ComposeProject asked) =>
+        asked.Files().Paths.Where(File.Exists).Select(File.ReadAllText).Any(text =>
+        text.Contains(WorkerKeys.Name, StringComparison.Ordinal) || text.Contains("include:", StringComparison.Ordinal)
+        || text.Contains("extends:", StringComparison.Ordinal));
 
-    private async Task<Dictionary<string, IReadOnlyCollection<string>>> ChangedPathsAsync(string commit, DeployedRelease? deployed, CancellationToken cancellationToken)
+    private async Task<Dictionary<string, IReadOnlyCollection<string>>> ChangedPathsAsync(string commit, DeployedRelease? deployed,
+        CancellationToken cancellationToken)
     {
         Dictionary<string, IReadOnlyCollection<string>> changed = [];
         foreach (var from in deployed?.Services.Values.Select(s => s.Commit).Distinct() ?? [])

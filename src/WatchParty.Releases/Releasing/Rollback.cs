@@ -27,19 +27,22 @@ internal sealed record ReleaseBefore(Served Served, Deployment? Deployment = nul
 
 /// <summary>Brings an earlier release back: its commit, its images, its containers.</summary>
 internal sealed class Rollback(
-    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder, Ownership ownership, Deployer deployer,
+    WorkerOptions options, StateFolder state, GitRepository repository, ReleasePlanning planning, KeptImages kept, ImageBuilder builder,
+    Ownership ownership, Deployer deployer,
     HealthVerifier verifier, History history, TimeProvider time, ILogger<Rollback> logger)
 {
     // A stop does not keep the working tree and the image names from being put right, which takes a second.
     private static readonly TimeSpan QuickLimit = TimeSpan.FromSeconds(20);
 
     public async Task<ReleaseBefore> RememberAsync(DeployedRelease? deployed, CancellationToken cancellationToken) =>
-        new(deployed?.Served ?? new Served(0, await repository.HeadAsync(cancellationToken), null, null, new Dictionary<string, ServedService>()));
+        new(deployed?.Served
+            ?? new Served(0, await repository.HeadAsync(cancellationToken), null, null, new Dictionary<string, ServedService>()));
 
     /// <summary>Records and keeps what serves, before anything of it is built anew or touched.</summary>
     /// <param name="rebuilt">Services whose image names stand for others from now on.</param>
     public async Task<ReleaseBefore> KeepAsync(
-        ReleaseBefore before, ComposeModel model, IEnumerable<ComposeService> rebuilt, RunningRelease release, CancellationToken cancellationToken)
+        ReleaseBefore before, ComposeModel model, IEnumerable<ComposeService> rebuilt, RunningRelease release,
+        CancellationToken cancellationToken)
     {
         var served = await kept.ServingAsync(before.Served, model, cancellationToken);
         await kept.KeepBeforeAsync(release.Id, served, cancellationToken);
@@ -49,14 +52,16 @@ internal sealed class Rollback(
 
     /// <summary>Words for services whose image is gone while their containers run.</summary>
     public static string NotReturnable(IEnumerable<string> services) =>
-        $"{string.Join(", ", services)} cannot go back to exactly what runs now: the image of its container is gone from this engine, so it would be built again";
+        $"{string.Join(", ", services)} cannot go back to exactly what runs now: the image of its container is gone from this engine, so " +
+        $"it would be built again";
 
     /// <summary>Undoes what a failed release did so far. It never throws: what could not be undone is part of the answer's error.</summary>
     public async Task<ReleaseFailure> GoBackAsync(ReleaseBefore before, ReleaseFailure failure, RunningRelease release)
     {
         try
         {
-            if (before.Deployment is { } deployment && (failure.Outcome == ReleaseOutcome.DeployFailed || await HasLeftContainersAsync(failure, deployment)))
+            if (before.Deployment is { } deployment
+                && (failure.Outcome == ReleaseOutcome.DeployFailed || await HasLeftContainersAsync(failure, deployment)))
             {
                 failure = failure with { Outcome = ReleaseOutcome.DeployFailed };
                 if (WhyItStays(before) is { } why)
@@ -66,7 +71,11 @@ internal sealed class Rollback(
                 }
                 release.GoesBack(failure);
                 // What concerns the whole application on the way there does so on the way back.
-                await Retrying().ExecuteAsync(async token => await BringBackAsync(before.Served, deployment.Model, whole: deployment.Services is null, release.Note, token), CancellationToken.None);
+                await Retrying()
+                    .ExecuteAsync(
+                        async token =>
+                            await BringBackAsync(before.Served, deployment.Model, whole: deployment.Services is null, release.Note, token),
+                            CancellationToken.None);
                 release.Undone(deployment, await deployer.LookAsync(deployment.Model, CancellationToken.None));
                 return failure with { Outcome = ReleaseOutcome.RolledBack };
             }
@@ -82,16 +91,18 @@ internal sealed class Rollback(
         }
     }
 
-    /// <summary>Whether containers were touched before something else than the deployment stood in the way, such as an engine that was away for a moment.
-    /// A stop leaves them to the next start.</summary>
+    /// <summary>Whether containers were touched before something else than the deployment stood in the way, such as an engine that was away
+    /// for a moment. A stop leaves them to the next start.</summary>
     private async Task<bool> HasLeftContainersAsync(ReleaseFailure failure, Deployment deployment) =>
-        failure.Outcome == ReleaseOutcome.Failed && !(await deployer.LookAsync(deployment.Model, CancellationToken.None)).IsUntouchedSince(deployment.Before);
+        failure.Outcome == ReleaseOutcome.Failed
+        && !(await deployer.LookAsync(deployment.Model, CancellationToken.None)).IsUntouchedSince(deployment.Before);
 
     /// <summary>Makes <paramref name="goal"/> serve again, and checks that exactly it does: its images, its networks, its ports.</summary>
     /// <param name="left">The model of the release that is left; null when none is. What it runs under another project's name goes.</param>
     /// <param name="whole">Whether compose has to look at the whole application, and not only at what differs.</param>
     /// <param name="note">Receives what a person should know about it.</param>
-    public async Task<Deployment> BringBackAsync(Served goal, ComposeModel? left, bool whole, Action<string> note, CancellationToken cancellationToken)
+    public async Task<Deployment> BringBackAsync(Served goal, ComposeModel? left, bool whole, Action<string> note,
+        CancellationToken cancellationToken)
     {
         await repository.CheckOutAsync(goal.Commit, "going back", cancellationToken);
         var model = await planning.ModelAsync(goal.Commit, cancellationToken, goal.Source);
@@ -103,7 +114,10 @@ internal sealed class Rollback(
         }
         foreach (var words in given.Notes) { note(words); }
         model = given.Model;
-        if (left is not null && left.Project != model.Project) { await ownership.RemoveAsync(left.Project, [.. left.Services.Select(s => s.Name)], cancellationToken); }
+        if (left is not null && left.Project != model.Project)
+        {
+            await ownership.RemoveAsync(left.Project, [.. left.Services.Select(s => s.Name)], cancellationToken);
+        }
         var images = goal.Services.Where(s => model.Services.Any(m => m.Name == s.Key)).ToDictionary(s => s.Key, s => s.Value.ImageId);
         var deployment = await deployer.DecideAsync(model, whole, cancellationToken, images);
         var up = await deployer.UpAsync(goal.Commit, deployment, cancellationToken, pull: false);
@@ -112,11 +126,13 @@ internal sealed class Rollback(
         return deployment;
     }
 
-    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again, and an engine that is away for a moment waited for.</summary>
+    /// <summary>Nobody else brings the site back, so a tool that was killed on the way is started again, and an engine that is away for a
+    /// moment waited for.</summary>
     private ResiliencePipeline Retrying() => new ResiliencePipelineBuilder { TimeProvider = time }
         .AddRetry(new RetryStrategyOptions
         {
-            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal).Handle<WorkerException>(e => e.Remedy == Remedy.RetriedByItself),
+            ShouldHandle = new PredicateBuilder().Handle<ToolFailedException>(e => e.BySignal)
+                .Handle<WorkerException>(e => e.Remedy == Remedy.RetriedByItself),
             MaxRetryAttempts = 3,
             Delay = TimeSpan.FromSeconds(2),
             BackoffType = DelayBackoffType.Exponential,
@@ -127,9 +143,11 @@ internal sealed class Rollback(
         : before.Served is { Release: 0, Services.Count: 0 } ? "There is no earlier release to go back to"
         : null;
 
-    /// <summary>Builds the images of an earlier release that somebody removed from its commit, which is checked out. No container is touched.</summary>
+    /// <summary>Builds the images of an earlier release that somebody removed from its commit, which is checked out. No container is
+    /// touched.</summary>
     /// <returns>The release with the images that were built.</returns>
-    private async Task<Served> BuildAgainAsync(Served goal, ComposeModel model, IReadOnlyList<string> gone, CancellationToken cancellationToken)
+    private async Task<Served> BuildAgainAsync(Served goal, ComposeModel model, IReadOnlyList<string> gone,
+        CancellationToken cancellationToken)
     {
         if (gone.Where(name => model.Built.All(s => s.Name != name)).ToList() is { Count: > 0 } pulled)
         {
@@ -137,8 +155,13 @@ internal sealed class Rollback(
         }
         logger.BuildsAgain(goal.Release, string.Join(", ", gone));
         var plan = await planning.PlanBackAsync(goal, null, cancellationToken);
-        plan = plan with { Services = [.. plan.Services.Select(s => gone.Contains(s.Name) ? s : s with { Action = ServiceAction.Unchanged })] };
-        using var log = new BuildLog(Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{goal.Release}-again.log")));
+        plan = plan with
+        {
+            Services = [.. plan.Services.Select(
+            s => gone.Contains(s.Name) ? s : s with { Action = ServiceAction.Unchanged })]
+        };
+        using var log = new BuildLog(
+            Path.Combine(state.Logs, string.Create(CultureInfo.InvariantCulture, $"release-{goal.Release}-again.log")));
         try
         {
             var built = await builder.BuildAsync(plan, log, note => logger.Noted(goal.Release, note), cancellationToken);
@@ -146,7 +169,10 @@ internal sealed class Rollback(
             return goal with
             {
                 Services = goal.Services.ToDictionary(
-                    s => s.Key, s => gone.Contains(s.Key) && images.TryGetValue(model.Services.First(m => m.Name == s.Key).Image, out var id) ? s.Value with { ImageId = id } : s.Value),
+                    s => s.Key, s =>
+                        gone.Contains(s.Key) && images.TryGetValue(model.Services.First(m => m.Name == s.Key).Image, out var id)
+                            ? s.Value with { ImageId = id }
+                            : s.Value),
             };
         }
         catch (BuildFailedException e)
@@ -156,11 +182,13 @@ internal sealed class Rollback(
     }
 
     private static string Gone(Served goal, IReadOnlyList<string> services) =>
-        $"the image of {string.Join(", ", services)} {(goal.Release > 0 ? $"for release {goal.Release}" : "that ran before the worker came")} is gone from this engine";
+        $"the image of {string.Join(", ", services)} " +
+        $"{(goal.Release > 0 ? $"for release {goal.Release}" : "that ran before the worker came")} is gone from this engine";
 }
 
 internal static partial class RollbackLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The images of release {Release} are gone from this engine ({Services}); they are built again from its commit")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "The images of release {Release} are gone from this engine ({Services}); they are built again from its commit")]
     public static partial void BuildsAgain(this ILogger logger, long release, string services);
 }

@@ -14,7 +14,8 @@ namespace WatchParty.Releases.Releasing;
 
 /// <summary>Begins the record of releases.</summary>
 internal sealed class ReleaseRecorder(
-    DeployOptions options, History history, StateFolder state, ProgressFeed progress, ReleaseListeners listeners, TimeProvider time, ILogger<ReleaseRecorder> logger)
+    DeployOptions options, History history, StateFolder state, ProgressFeed progress, ReleaseListeners listeners, TimeProvider time,
+    ILogger<ReleaseRecorder> logger)
 {
     public RunningRelease Begin(Detection found, ReleaseRequest request, PhaseClock clock)
     {
@@ -24,19 +25,24 @@ internal sealed class ReleaseRecorder(
         history.SaveLog(id, file);
         logger.Begins(id, found.Commit, request.Trigger);
         listeners.Began(id, found.Commit, request.Trigger);
-        return new RunningRelease(id, found, clock, history, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, listeners, logger);
+        return new RunningRelease(id, found, clock, history, new BuildLog(file), () => SiteWatch.Begin(options, time), progress, listeners,
+            logger);
     }
 
     /// <summary>The answer when there is nothing to release. Nothing is written.</summary>
     public static ReleaseReport NotReleased(Detection found, ReleaseRequest request, PhaseSeconds seconds) => new(
-        (found.Quarantine?.Release ?? found.Deployed?.Id)?.ToString(CultureInfo.InvariantCulture), found.Commit, found.Deployed?.Commit, request.Trigger,
+        (found.Quarantine?.Release ?? found.Deployed?.Id)?.ToString(CultureInfo.InvariantCulture), found.Commit, found.Deployed?.Commit,
+        request.Trigger,
         found.Quarantine is null ? ReleaseOutcome.NothingToDo : ReleaseOutcome.Quarantined, [], seconds,
-        found.Quarantine is { } q ? $"commit {found.Commit[..7]} failed in release {q.Release} and waits for a new commit or a forced rebuild: {q.Reason}" : null);
+        found.Quarantine is { } q
+            ? $"commit {found.Commit[..7]} failed in release {q.Release} and waits for a new commit or a forced rebuild: {q.Reason}"
+            : null);
 }
 
 /// <summary>One release while it goes: every method writes the record before it returns.</summary>
 internal sealed class RunningRelease(
-    long id, Detection found, PhaseClock clock, History history, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress, ReleaseListeners listeners, ILogger logger) : IDisposable
+    long id, Detection found, PhaseClock clock, History history, BuildLog log, Func<SiteWatch> watchSite, ProgressFeed progress,
+    ReleaseListeners listeners, ILogger logger) : IDisposable
 {
     private readonly HashSet<string> _noted = [];
     private ReleasePlan? _plan;
@@ -83,10 +89,18 @@ internal sealed class RunningRelease(
         if (log.Fault is { } fault) { Note($"the log of the build is not whole: {fault}"); }
         foreach (var image in images)
         {
-            var reasons = new MissReasons(image.Basis, image.Plan.Before, image.Plan.Fresh, image.Plan.ChangedFiles, image.Steps, DockerfileName(image.Plan));
-            List<MissedStep> missed = [.. reasons.All().Select(m => new MissedStep(m.Step.Text, Math.Round(m.Step.Elapsed.TotalSeconds, 3), m.Reason.Text, m.Reason.Cause, m.Reason.Avoidable))];
-            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Basis, image.Elapsed, image.Steps, missed, [.. reasons.Advice().Select(a => a.ToString())]);
-            foreach (var step in missed.Where(_ => !image.Plan.Fresh)) { logger.Missed(image.Plan.Name, step.Step, step.Seconds, step.Reason!); }
+            var reasons = new MissReasons(image.Basis, image.Plan.Before, image.Plan.Fresh, image.Plan.ChangedFiles, image.Steps,
+                DockerfileName(image.Plan));
+            List<MissedStep> missed = [.. reasons.All()
+                .Select(m =>
+                    new MissedStep(m.Step.Text, Math.Round(m.Step.Elapsed.TotalSeconds, 3), m.Reason.Text, m.Reason.Cause,
+                        m.Reason.Avoidable))];
+            history.SaveBuild(id, image.Plan.Name, image.ImageId, image.Basis, image.Elapsed, image.Steps, missed,
+                [.. reasons.Advice().Select(a => a.ToString())]);
+            foreach (var step in missed.Where(_ => !image.Plan.Fresh))
+            {
+                logger.Missed(image.Plan.Name, step.Step, step.Seconds, step.Reason!);
+            }
             var counts = History.CountsOf(image.Steps);
             logger.Built(image.Plan.Name, image.Elapsed.TotalSeconds, counts.Cached, counts.Total);
             if (image.Plan.Fresh) { ProveFresh(image); }
@@ -105,7 +119,8 @@ internal sealed class RunningRelease(
     public void Deployed(Deployment deployment, ContainerSet now) => Save(_plan is null ? [] : deployment.Effects(_plan, now));
 
     /// <summary>The release before was brought back.</summary>
-    public void Undone(Deployment deployment, ContainerSet now) => TryRecord(() => Save(_plan is null ? [] : deployment.EffectsUndone(_plan, now)));
+    public void Undone(Deployment deployment, ContainerSet now) =>
+        TryRecord(() => Save(_plan is null ? [] : deployment.EffectsUndone(_plan, now)));
 
     private void Save(IEnumerable<ServiceEffect> effects)
     {
@@ -116,14 +131,16 @@ internal sealed class RunningRelease(
         }
     }
 
-    /// <summary>The release before is about to come back. The blame is recorded first, so that a worker killed on the way does not try the commit again.</summary>
+    /// <summary>The release before is about to come back. The blame is recorded first, so that a worker killed on the way does not try the
+    /// commit again.</summary>
     public void GoesBack(ReleaseFailure failure) => TryRecord(() =>
     {
         Blame(failure);
         Enter(ReleaseState.RollingBack, "verify");
     });
 
-    /// <summary>A disk that is full must not keep a bad release serving. A worker killed meanwhile takes it for a deployment, and goes back all the same.</summary>
+    /// <summary>A disk that is full must not keep a bad release serving. A worker killed meanwhile takes it for a deployment, and goes back
+    /// all the same.</summary>
     private void TryRecord(Action write)
     {
         try
@@ -163,7 +180,10 @@ internal sealed class RunningRelease(
         if (_watch?.Seen() is { } unanswered)
         {
             history.SaveUnanswered(id, unanswered);
-            foreach (var (address, without) in unanswered) { logger.Unanswered(id, Redaction.Apply(address), without.Total, without.Longest); }
+            foreach (var (address, without) in unanswered)
+            {
+                logger.Unanswered(id, Redaction.Apply(address), without.Total, without.Longest);
+            }
         }
         history.Finish(id, outcome, error, seconds);
         if (outcome == ReleaseOutcome.Succeeded) { logger.Succeeded(id, found.Commit, seconds.Total); }
@@ -174,7 +194,8 @@ internal sealed class RunningRelease(
     }
 
     private static string DockerfileName(ServicePlan plan) =>
-        plan.Service.Build!.DockerfileInline is not null ? "dockerfile_inline" : Path.Combine(Path.GetFileName(Path.TrimEndingDirectorySeparator(plan.Service.Build.Context)), plan.Service.Build.Dockerfile);
+        plan.Service.Build!.DockerfileInline is not null ? "dockerfile_inline"
+        : Path.Combine(Path.GetFileName(Path.TrimEndingDirectorySeparator(plan.Service.Build.Context)), plan.Service.Build.Dockerfile);
 
     private void ProveFresh(BuiltImage image)
     {
@@ -204,7 +225,8 @@ internal static partial class ReleaseLog
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release}: {Note}")]
     public static partial void Noted(this ILogger logger, long release, string note);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release}: {Address} gave no good answer for {Seconds:0.0} s, {Longest:0.0} s in one piece")]
+    [LoggerMessage(Level = LogLevel.Information,
+        Message = "Release {Release}: {Address} gave no good answer for {Seconds:0.0} s, {Longest:0.0} s in one piece")]
     public static partial void Unanswered(this ILogger logger, long release, string address, double seconds, double longest);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Release {Release} of commit {Commit} is healthy after {Seconds:0.0} s")]

@@ -2,7 +2,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Releases.Signals;
 
-/// <summary>Short lines that say what is going on now, for a terminal, a caller over the control socket, and systemd's status line.</summary>
+/// <summary>Short lines that say what is going on now, for a terminal, a caller over the control socket, and systemd's status
+/// line.</summary>
 internal sealed class ProgressFeed
 {
     public event Action<string>? Reported;

@@ -3,8 +3,8 @@ using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Releases.Verifying;
 
-/// <summary>Asks the addresses of <c>Deploy:Probes</c> again and again while containers are replaced, as visitors would. It neither slows a release
-/// down nor fails one.</summary>
+/// <summary>Asks the addresses of <c>Deploy:Probes</c> again and again while containers are replaced, as visitors would. It neither slows a
+/// release down nor fails one.</summary>
 internal sealed class SiteWatch : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
@@ -26,7 +26,8 @@ internal sealed class SiteWatch : IDisposable
     public static SiteWatch Begin(DeployOptions options, TimeProvider time, HttpMessageHandler? handler = null)
     {
         // A visitor who comes anew has no connection to the container that went.
-        var watch = new SiteWatch(options.Probes, handler ?? new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero, UseCookies = false }, time);
+        var watch = new SiteWatch(options.Probes,
+            handler ?? new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero, UseCookies = false }, time);
         foreach (var (address, tally) in watch._tallies) { _ = watch.AskAsync(new Uri(address), tally); }
         return watch;
     }
@@ -42,7 +43,8 @@ internal sealed class SiteWatch : IDisposable
         _stop.Dispose();
     }
 
-    /// <summary>One question an interval, whether or not the one before it was answered, so that one that hangs does not hide the next.</summary>
+    /// <summary>One question an interval, whether or not the one before it was answered, so that one that hangs does not hide the
+    /// next.</summary>
     private async Task AskAsync(Uri address, AnswerTally tally)
     {
         var stop = _stop.Token;

@@ -14,7 +14,8 @@ internal static class ByteSize
         var upper = text.Trim().ToUpperInvariant();
         var (unit, factor) = Units.FirstOrDefault(u => upper.EndsWith(u.Unit, StringComparison.Ordinal));
         var number = unit is null ? upper : upper[..^unit.Length].TrimEnd();
-        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value * (unit is null ? 1 : factor) is var bytes and < 9e18 ? (long)bytes : null;
+        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
+            && value * (unit is null ? 1 : factor) is var bytes and < 9e18 ? (long)bytes : null;
     }
 
     /// <summary>In the unit in which it has one to three digits before the point: <c>1.5 GB</c>.</summary>

@@ -10,7 +10,8 @@ internal sealed record ConfigurationFault(string Key, string Source, string Prob
 
 /// <summary>Every fault of the configuration, at once.</summary>
 internal sealed class ConfigurationFaultsException(IReadOnlyList<ConfigurationFault> faults)
-    : Exception($"The configuration has {faults.Count} {(faults.Count == 1 ? "fault" : "faults")}:{string.Concat(faults.Select(f => $"{Environment.NewLine}  - {f}"))}")
+    : Exception($"The configuration has {faults.Count} " +
+        $"{(faults.Count == 1 ? "fault" : "faults")}:{string.Concat(faults.Select(f => $"{Environment.NewLine}  - {f}"))}")
 {
     public IReadOnlyList<ConfigurationFault> Faults { get; } = faults;
 }

@@ -10,7 +10,10 @@ internal static class ConfigurationFiles
     /// <exception cref="ConfigurationFaultsException">A file is missing or is not JSON, or a setting has no <c>=</c>.</exception>
     public static IConfigurationRoot Load(string? file, IEnumerable<string> settings)
     {
-        if (file is not null && !File.Exists(file)) { throw Fault(file, "--config", "there is no such file", "Write the path of an appsettings.json"); }
+        if (file is not null && !File.Exists(file))
+        {
+            throw Fault(file, "--config", "there is no such file", "Write the path of an appsettings.json");
+        }
         var path = Path.GetFullPath(file ?? Path.Combine(AppContext.BaseDirectory, "appsettings.json"));
         var environment = Environment.GetEnvironmentVariable("DOTNET_ENVIRONMENT") is { Length: > 0 } name ? name : "Production";
         var ofEnvironment = Path.Combine(Path.GetDirectoryName(path)!, $"{Path.GetFileNameWithoutExtension(path)}.{environment}.json");
@@ -18,7 +21,10 @@ internal static class ConfigurationFiles
         foreach (var setting in settings)
         {
             var parts = setting.Split('=', 2);
-            if (parts.Length < 2) { throw Fault("flag --set", setting, "has no value", "Write --set Key=Value, for example --set Repository:Branch=main"); }
+            if (parts.Length < 2)
+            {
+                throw Fault("flag --set", setting, "has no value", "Write --set Key=Value, for example --set Repository:Branch=main");
+            }
             flags[parts[0].StartsWith("Worker:", StringComparison.OrdinalIgnoreCase) ? parts[0] : $"Worker:{parts[0]}"] = parts[1];
         }
         try
@@ -32,7 +38,8 @@ internal static class ConfigurationFiles
         }
         catch (InvalidDataException e)
         {
-            throw Fault(path, "JSON", e.InnerException?.InnerException?.Message ?? e.InnerException?.Message ?? e.Message, "Correct it; an editor with JSON support shows the place");
+            throw Fault(path, "JSON", e.InnerException?.InnerException?.Message ?? e.InnerException?.Message ?? e.Message,
+                "Correct it; an editor with JSON support shows the place");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -40,5 +47,6 @@ internal static class ConfigurationFiles
         }
     }
 
-    private static ConfigurationFaultsException Fault(string source, string key, string problem, string fix) => new([new ConfigurationFault(key, source, problem, fix)]);
+    private static ConfigurationFaultsException Fault(string source, string key, string problem, string fix) =>
+        new([new ConfigurationFault(key, source, problem, fix)]);
 }

@@ -3,7 +3,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Tools.Configuration;
 
-/// <summary>What a model was resolved with beside the files of its commit. Going back resolves the earlier commit with the settings of then.</summary>
+/// <summary>What a model was resolved with beside the files of its commit. Going back resolves the earlier commit with the settings of
+/// then.</summary>
 /// <param name="Files">Compose files, as they are configured; empty: compose's own choice.</param>
 /// <param name="CommitArgument">Variable that carried the commit.</param>
 /// <param name="Arguments">Hash of the value of each further build argument: it may be a secret, and this is kept.</param>

@@ -28,11 +28,13 @@ internal enum NotificationKind
 internal static class NotificationKinds
 {
     /// <summary>What a channel can be told.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Enum.GetNames<NotificationKind>().Where(n => n != nameof(NotificationKind.Test))];
+    public static IReadOnlyList<string> Names { get; } = [.. Enum.GetNames<NotificationKind>()
+        .Where(n => n != nameof(NotificationKind.Test))];
 
     public static bool Known(string name) => Names.Contains(name, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Whether a channel with this <c>On</c> is told of any of <paramref name="kinds"/>.</summary>
     public static bool Wanted(IReadOnlyList<string> on, IReadOnlyList<NotificationKind> kinds) => kinds.Any(k =>
-        k == NotificationKind.Test || (on.Count == 0 ? k != NotificationKind.Success : on.Contains(k.ToString(), StringComparer.OrdinalIgnoreCase)));
+        k == NotificationKind.Test
+        || (on.Count == 0 ? k != NotificationKind.Success : on.Contains(k.ToString(), StringComparer.OrdinalIgnoreCase)));
 }

@@ -36,13 +36,15 @@ internal sealed class NotificationOptions
     /// <summary>What is told: names of <see cref="NotificationKind"/>. Default: all but <c>Success</c>.</summary>
     public string[] On { get; set; } = [];
 
-    /// <summary>Where to send to; for ntfy with the topic (<c>https://ntfy.sh/TOPIC</c>). It often is a secret: see <see cref="UrlFile"/>.</summary>
+    /// <summary>Where to send to; for ntfy with the topic (<c>https://ntfy.sh/TOPIC</c>). It often is a secret: see
+    /// <see cref="UrlFile"/>.</summary>
     public string? Url { get; set; }
 
     /// <summary>File whose first line is the <see cref="Url"/>, an absolute path.</summary>
     public string? UrlFile { get; set; }
 
-    /// <summary>Webhook: key of the HMAC-SHA256 over the body, sent as <c>X-Watchparty-Signature: sha256=HEX</c>. Ntfy: access token.</summary>
+    /// <summary>Webhook: key of the HMAC-SHA256 over the body, sent as <c>X-Watchparty-Signature: sha256=HEX</c>. Ntfy: access
+    /// token.</summary>
     public string? Secret { get; set; }
 
     /// <summary>File whose first line is the <see cref="Secret"/>, an absolute path.</summary>

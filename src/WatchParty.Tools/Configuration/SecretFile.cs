@@ -33,7 +33,14 @@ internal static class SecretFile
     {
         if (file is null) { yield break; }
         if (value is not null) { yield return ($"{key}File", $"is given as well as {key}", "Keep one of the two"); }
-        if (!Path.IsPathFullyQualified(file)) { yield return ($"{key}File", $"'{file}' is not an absolute path", "Write the full path of the file"); }
-        else if (!File.Exists(file)) { yield return ($"{key}File", $"'{file}' does not exist or cannot be seen by {Environment.UserName}", "Make it, readable for the service"); }
+        if (!Path.IsPathFullyQualified(file))
+        {
+            yield return ($"{key}File", $"'{file}' is not an absolute path", "Write the full path of the file");
+        }
+        else if (!File.Exists(file))
+        {
+            yield return ($"{key}File", $"'{file}' does not exist or cannot be seen by {Environment.UserName}",
+                "Make it, readable for the service");
+        }
     }
 }

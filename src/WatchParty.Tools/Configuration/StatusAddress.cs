@@ -10,7 +10,11 @@ internal sealed record StatusAddress(IPAddress Ip, int Port)
     /// <returns>Null for null, and for what is no such address. A host name is none: what it means may change.</returns>
     public static StatusAddress? Parse(string? text)
     {
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri is not { Scheme: "http", AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" }) { return null; }
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri)
+            || uri is not { Scheme: "http", AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" })
+        {
+            return null;
+        }
         return uri.IdnHost == "localhost" ? new StatusAddress(IPAddress.Loopback, uri.Port)
             : IPAddress.TryParse(uri.IdnHost, out var ip) ? new StatusAddress(ip, uri.Port) : null;
     }

@@ -40,19 +40,21 @@ internal sealed class RepositoryOptions
     public string? Branch { get; set; }
 
     /// <summary>Time between two looks at the remote, 1 second to 1 day; up to a fifth is added at random, and it grows
-    /// up to tenfold while the remote fails. A remote that is a folder of this machine is looked at after each push as well. Default 30 seconds.</summary>
+    /// up to tenfold while the remote fails. A remote that is a folder of this machine is looked at after each push as well. Default 30
+    /// seconds.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>What happens to edits of tracked files. Untracked files are never touched. Default <see cref="LocalChanges.Stash"/>.</summary>
+    /// <summary>What happens to edits of tracked files. Untracked files are never touched. Default
+    /// <see cref="LocalChanges.Stash"/>.</summary>
     public LocalChanges LocalChanges { get; set; } = LocalChanges.Stash;
 
     /// <summary>Program that git uses for SSH, with its options, for example <c>ssh -i /etc/watchparty/deploy_key</c>.
     /// Default: <c>GIT_SSH_COMMAND</c>, then the service user's global <c>core.sshCommand</c>, then <c>ssh</c>.</summary>
     public string? SshCommand { get; set; }
 
-    /// <summary>File with the SSH keys whose commits are released (ssh-keygen(1), ALLOWED SIGNERS), an absolute path outside of the checkout that only its
-    /// owner may write. The newest commit has to be signed; its signature stands for its files and its history. Needs git 2.34 and ssh-keygen.
-    /// Default: none, every commit of the branch is released.</summary>
+    /// <summary>File with the SSH keys whose commits are released (ssh-keygen(1), ALLOWED SIGNERS), an absolute path outside of the
+    /// checkout that only its owner may write. The newest commit has to be signed; its signature stands for its files and its history.
+    /// Needs git 2.34 and ssh-keygen. Default: none, every commit of the branch is released.</summary>
     public string? AllowedSigners { get; set; }
 }
 
@@ -71,8 +73,9 @@ internal enum LocalChanges
 
 internal sealed class ComposeOptions
 {
-    /// <summary>Compose files, relative to the checkout; one outside of it only by its full path. Default: compose's own choice (<c>COMPOSE_FILE</c> of the
-    /// environment or of the env files, else <c>compose.yaml</c> and its override), never from a folder above the checkout.</summary>
+    /// <summary>Compose files, relative to the checkout; one outside of it only by its full path. Default: compose's own choice
+    /// (<c>COMPOSE_FILE</c> of the environment or of the env files, else <c>compose.yaml</c> and its override), never from a folder above
+    /// the checkout.</summary>
     public string[] Files { get; set; } = [];
 
     /// <summary>Active profiles. Default: compose's own choice.</summary>
@@ -81,8 +84,9 @@ internal sealed class ComposeOptions
     /// <summary>Compose project name. Default: compose's own choice.</summary>
     public string? ProjectName { get; set; }
 
-    /// <summary>Folder, an absolute path, from which the application was started before; its containers are taken over. Default: none. Containers of
-    /// the project that were started from another folder than the checkout are another application's, and no release is made beside them.</summary>
+    /// <summary>Folder, an absolute path, from which the application was started before; its containers are taken over. Default: none.
+    /// Containers of the project that were started from another folder than the checkout are another application's, and no release is made
+    /// beside them.</summary>
     public string? AdoptFrom { get; set; }
 
     /// <summary>Files with variables for interpolation, relative to the checkout. Default: compose's own choice.</summary>
@@ -100,12 +104,12 @@ internal sealed class BuildOptions
     /// <summary>A buildx builder by name. Default: the engine's own.</summary>
     public string? Builder { get; set; }
 
-    /// <summary>Registry, with a path if need be, that keeps the sealed cache for several hosts, for example <c>registry.example:5000/cache</c>.
-    /// Default: the sealed cache stays on this machine.</summary>
+    /// <summary>Registry, with a path if need be, that keeps the sealed cache for several hosts, for example
+    /// <c>registry.example:5000/cache</c>. Default: the sealed cache stays on this machine.</summary>
     public string? CacheRegistry { get; set; }
 
-    /// <summary>Quartz cron expression, in the time zone of the prune's, of the times at which the registries are asked for newer base images;
-    /// what stands on one is built again. Default: never.</summary>
+    /// <summary>Quartz cron expression, in the time zone of the prune's, of the times at which the registries are asked for newer base
+    /// images; what stands on one is built again. Default: never.</summary>
     public string? RefreshBaseImages { get; set; }
 
     /// <summary>Limit of one build, 1 second to 1 day. Default 1 hour.</summary>
@@ -121,8 +125,8 @@ internal sealed class BuildOptions
 
 internal sealed class DeployOptions
 {
-    /// <summary>Time a release has to become healthy, and its jobs to end, 1 second to 1 day. A health check whose own start period, interval and
-    /// retries take longer is given that. Default 3 minutes.</summary>
+    /// <summary>Time a release has to become healthy, and its jobs to end, 1 second to 1 day. A health check whose own start period,
+    /// interval and retries take longer is given that. Default 3 minutes.</summary>
     public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromMinutes(3);
 
     /// <summary>Time since its start for which a container must neither restart nor be replaced, 0 to 10 minutes; services with
@@ -132,9 +136,10 @@ internal sealed class DeployOptions
     /// <summary>Whether an unhealthy release brings the previous one back. Default true.</summary>
     public bool Rollback { get; set; } = true;
 
-    /// <summary>Whether a release restarts the services whose files changed since their containers were started (bind mounts, secrets, configs), where they do
-    /// not say themselves what they get (<c>x-watchparty: {on_mount_change: …}</c>). Default true: otherwise the release succeeds and the container goes on with
-    /// the old file, which it even keeps open when git has replaced it. False suits services that look at their files themselves and mount folders.</summary>
+    /// <summary>Whether a release restarts the services whose files changed since their containers were started (bind mounts, secrets,
+    /// configs), where they do not say themselves what they get (<c>x-watchparty: {on_mount_change: …}</c>). Default true: otherwise the
+    /// release succeeds and the container goes on with the old file, which it even keeps open when git has replaced it. False suits
+    /// services that look at their files themselves and mount folders.</summary>
     public bool RestartOnMountChange { get; set; } = true;
 
     /// <summary>URLs that must answer with a status below 400 before a release counts as healthy. During a deployment they are asked all
@@ -171,13 +176,15 @@ internal sealed class PruneOptions
 
 internal sealed class TelemetryOptions
 {
-    /// <summary>Address of a collector that metrics and traces are sent to, as OTLP over HTTP: <c>http://127.0.0.1:4318</c>. Default: none.</summary>
+    /// <summary>Address of a collector that metrics and traces are sent to, as OTLP over HTTP: <c>http://127.0.0.1:4318</c>. Default:
+    /// none.</summary>
     public string? OtlpEndpoint { get; set; }
 }
 
 internal sealed class DockerOptions
 {
-    /// <summary>Endpoint of the engine: <c>unix://</c>, <c>npipe://</c> or <c>tcp://</c>. Default: <c>DOCKER_HOST</c>, then the current docker context.</summary>
+    /// <summary>Endpoint of the engine: <c>unix://</c>, <c>npipe://</c> or <c>tcp://</c>. Default: <c>DOCKER_HOST</c>, then the current
+    /// docker context.</summary>
     public string? Endpoint { get; set; }
 }
 
@@ -190,28 +197,31 @@ internal sealed class StateOptions
         : "/var/lib/watchparty";
 }
 
-/// <summary>The status page, its HTTP API and the webhook. Everything here is without effect as long as <see cref="Address"/> is not set.</summary>
+/// <summary>The status page, its HTTP API and the webhook. Everything here is without effect as long as <see cref="Address"/> is not
+/// set.</summary>
 internal sealed class StatusOptions
 {
     public const int ShortestToken = 20;
     public const int ShortestWebhookSecret = 16;
 
-    /// <summary>Where the page is served, with an IP address or localhost: <c>http://127.0.0.1:8080</c>. An address that others can reach needs a token.
-    /// Default: no page.</summary>
+    /// <summary>Where the page is served, with an IP address or localhost: <c>http://127.0.0.1:8080</c>. An address that others can reach
+    /// needs a token. Default: no page.</summary>
     public string? Address { get; set; }
 
-    /// <summary>Names by which browsers and webhooks call this machine, beside its IP addresses and localhost; a reverse proxy's name, for example.
-    /// Others are refused, so that a foreign page cannot read this one by a name of its own. Default: none.</summary>
+    /// <summary>Names by which browsers and webhooks call this machine, beside its IP addresses and localhost; a reverse proxy's name, for
+    /// example. Others are refused, so that a foreign page cannot read this one by a name of its own. Default: none.</summary>
     public string[] Hosts { get; set; } = [];
 
-    /// <summary>What a person or script has to know to see the page and to act, at least 20 characters. Default: on this machine everybody may look,
-    /// and nobody may act.</summary>
+    /// <summary>What a person or script has to know to see the page and to act, at least 20 characters. Default: on this machine everybody
+    /// may look, and nobody may act.</summary>
     public string? Token { get; set; }
 
-    /// <summary>File with the token, an absolute path; better than <see cref="Token"/>, which others may see in the configuration. Default: none.</summary>
+    /// <summary>File with the token, an absolute path; better than <see cref="Token"/>, which others may see in the configuration. Default:
+    /// none.</summary>
     public string? TokenFile { get; set; }
 
-    /// <summary>Secret that GitHub, GitLab, Gitea or Forgejo shares with the webhook, at least 16 characters. Default: no webhook.</summary>
+    /// <summary>Secret that GitHub, GitLab, Gitea or Forgejo shares with the webhook, at least 16 characters. Default: no
+    /// webhook.</summary>
     public string? WebhookSecret { get; set; }
 
     /// <summary>File with the webhook's secret, an absolute path. Default: none.</summary>

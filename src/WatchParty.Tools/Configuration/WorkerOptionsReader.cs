@@ -9,7 +9,8 @@ using Microsoft.Extensions.Configuration.Json;
 namespace WatchParty.Tools.Configuration;
 
 /// <summary>Reads section <c>Worker</c> into <see cref="WorkerOptions"/> and reports every fault of it together.</summary>
-/// <remarks>The framework's binder ignores unknown keys or stops at the first fault; a person wants them all, with the file that has them.</remarks>
+/// <remarks>The framework's binder ignores unknown keys or stops at the first fault; a person wants them all, with the file that has
+/// them.</remarks>
 internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
 {
     private const string Section = "Worker";
@@ -24,18 +25,23 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
         reader.LookForStrangers();
         reader.Bind(configuration.GetSection(Section), options);
         reader._faults.AddRange(WorkerOptionsRules.Check(options).Select(f => f with { Source = reader.SourceOf($"{Section}:{f.Key}") }));
-        options.Files = [.. configuration.Providers.OfType<JsonConfigurationProvider>().Select(p => p.Source.FileProvider!.GetFileInfo(p.Source.Path!).PhysicalPath).OfType<string>()];
+        options.Files = [.. configuration.Providers.OfType<JsonConfigurationProvider>()
+            .Select(p => p.Source.FileProvider!.GetFileInfo(p.Source.Path!).PhysicalPath).OfType<string>()];
         return reader._faults.Count == 0 ? options : throw new ConfigurationFaultsException(reader._faults);
     }
 
-    /// <summary>A misspelt section would leave every key in it without effect. Only files are looked at: the environment is everybody's.</summary>
+    /// <summary>A misspelt section would leave every key in it without effect. Only files are looked at: the environment is
+    /// everybody's.</summary>
     private void LookForStrangers()
     {
         foreach (var provider in configuration.Providers.OfType<JsonConfigurationProvider>())
         {
-            foreach (var section in provider.GetChildKeys([], null).Distinct(StringComparer.OrdinalIgnoreCase).Where(s => s is not ("$schema") && !KnownSections.Contains(s)))
+            foreach (var section in provider.GetChildKeys([], null).Distinct(StringComparer.OrdinalIgnoreCase)
+                .Where(s => s is not ("$schema") && !KnownSections.Contains(s)))
             {
-                _faults.Add(new ConfigurationFault(section, SourceOf(section), "unknown section", $"Known here: {string.Join(", ", KnownSections)}"));
+                _faults.Add(
+                    new ConfigurationFault(section, SourceOf(section),
+                        "unknown section", $"Known here: {string.Join(", ", KnownSections)}"));
             }
         }
     }
@@ -56,13 +62,19 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
             }
             else if (property.PropertyType.Namespace == typeof(WorkerOptions).Namespace && property.PropertyType.IsClass)
             {
-                if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", $"Write its keys inside: {string.Join(", ", property.PropertyType.GetProperties().Select(p => p.Name))}"); }
+                if (child.Value is { Length: > 0 })
+                {
+                    Report(child,
+                        "is a section, not a value", $"Write its keys inside: " +
+                            $"{string.Join(", ", property.PropertyType.GetProperties().Select(p => p.Name))}");
+                }
                 Bind(child, property.GetValue(target)!);
             }
             else if (typeof(IDictionary).IsAssignableFrom(property.PropertyType))
             {
                 if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", "Write names with their values inside"); }
-                property.SetValue(target, child.GetChildren().Where(IsText).ToDictionary(c => c.Key, c => c.Value ?? "", StringComparer.Ordinal));
+                property.SetValue(target, child.GetChildren().Where(IsText)
+                    .ToDictionary(c => c.Key, c => c.Value ?? "", StringComparer.Ordinal));
             }
             else if (property.PropertyType == typeof(string[]))
             {
@@ -77,12 +89,20 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
 
     private Array BindEach(IConfigurationSection section, Type element)
     {
-        if (section.Value is { Length: > 0 }) { Report(section, "is a list of sections, not a value", "Write [ { ... } ] with its keys inside"); }
+        if (section.Value is { Length: > 0 })
+        {
+            Report(section, "is a list of sections, not a value", "Write [ { ... } ] with its keys inside");
+        }
         var children = section.GetChildren().ToList();
         var list = Array.CreateInstance(element, children.Count);
         foreach (var (index, child) in children.Index())
         {
-            if (child.Value is { Length: > 0 }) { Report(child, "is a section, not a value", $"Write its keys inside: {string.Join(", ", element.GetProperties().Select(p => p.Name))}"); }
+            if (child.Value is { Length: > 0 })
+            {
+                Report(child,
+                    "is a section, not a value", $"Write its keys inside: " +
+                        $"{string.Join(", ", element.GetProperties().Select(p => p.Name))}");
+            }
             list.SetValue(Activator.CreateInstance(element), index);
             Bind(child, list.GetValue(index)!);
         }
@@ -130,7 +150,8 @@ internal sealed class WorkerOptionsReader(IConfigurationRoot configuration)
             if (!provider.TryGet(key, out _) && !provider.GetChildKeys([], key).Any()) { continue; }
             return provider switch
             {
-                JsonConfigurationProvider { Source: { FileProvider: { } files, Path: { } path } } => files.GetFileInfo(path).PhysicalPath ?? path,
+                JsonConfigurationProvider { Source: { FileProvider: { } files, Path: { } path } } => files.GetFileInfo(path).PhysicalPath
+                    ?? path,
                 EnvironmentVariablesConfigurationProvider => $"environment variable {key.Replace(":", "__", StringComparison.Ordinal)}",
                 _ => "flag --set",
             };

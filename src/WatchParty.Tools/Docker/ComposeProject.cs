@@ -7,13 +7,15 @@ namespace WatchParty.Tools.Docker;
 /// <summary>Where the application is and how compose is called for it.</summary>
 /// <param name="Folder">The checkout.</param>
 /// <param name="Environment">Variables for every call, such as <c>DOCKER_HOST</c>.</param>
-internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument, ImmutableDictionary<string, string?> Environment)
+internal sealed record ComposeProject(string Folder, ComposeOptions Options, string CommitArgument,
+    ImmutableDictionary<string, string?> Environment)
 {
     /// <summary>Files of ours that are merged after the application's own.</summary>
     public ImmutableArray<string> FurtherFiles { get; init; } = [];
 
     /// <summary>The files that compose fills variables from; not all of them need be there.</summary>
-    public IEnumerable<string> EnvFiles => (Options.EnvFiles is { Length: > 0 } files ? files : [".env"]).Select(f => Path.Combine(Folder, f));
+    public IEnumerable<string> EnvFiles =>
+        (Options.EnvFiles is { Length: > 0 } files ? files : [".env"]).Select(f => Path.Combine(Folder, f));
 
     /// <summary>The compose files as they are now: they come with the commit that is checked out.</summary>
     /// <exception cref="WorkerException">There is none that can be used.</exception>

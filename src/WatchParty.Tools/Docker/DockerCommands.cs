@@ -5,7 +5,8 @@ using WatchParty.Tools.Processes;
 
 namespace WatchParty.Tools.Docker;
 
-/// <summary>Every docker CLI call of the worker, as a value. The CLI is used only where a plugin is the real implementation: compose and buildx.</summary>
+/// <summary>Every docker CLI call of the worker, as a value. The CLI is used only where a plugin is the real implementation: compose and
+/// buildx.</summary>
 internal static class DockerCommands
 {
     // A model of 300 services with 40 variables each needs less than a fifth of it.
@@ -18,7 +19,8 @@ internal static class DockerCommands
 
     public static ToolCommand BuildxVersion() => new("docker", "buildx", "version") { Timeout = TimeSpan.FromSeconds(20) };
 
-    /// <summary>The model as compose resolves it, with every value of the environment filled in: secrets too, so it is never logged.</summary>
+    /// <summary>The model as compose resolves it, with every value of the environment filled in: secrets too, so it is never
+    /// logged.</summary>
     /// <remarks>A few lines of YAML aliases can keep compose busy for ever and take all memory, hence the limits.</remarks>
     public static ToolCommand ComposeConfig(ComposeProject project, string commit) =>
         OfConfig(Compose(project, commit, "config", "--format", "json"));
@@ -36,24 +38,32 @@ internal static class DockerCommands
     public static ToolCommand ComposeConfigInYaml(ComposeProject project, string commit) => OfConfig(Compose(project, commit, "config"));
 
     /// <summary>The names of all services, of every profile.</summary>
-    public static ToolCommand ComposeServices(ComposeProject project, string commit) => OfConfig(Compose(project, commit, "--profile", "*", "config", "--services"));
+    public static ToolCommand ComposeServices(ComposeProject project, string commit) =>
+        OfConfig(Compose(project, commit, "--profile", "*", "config", "--services"));
 
-    /// <summary>The hash that compose gives the configuration of each service of the resolved <paramref name="model"/>, one "name hash" a line.</summary>
+    /// <summary>The hash that compose gives the configuration of each service of the resolved <paramref name="model"/>, one "name hash" a
+    /// line.</summary>
     public static ToolCommand ComposeHashes(ComposeProject project, string name, string model) =>
-        OfConfig(InProject(project, new ToolCommand("docker", "compose", "--ansi", "never", "--project-name", name, "--profile", "*", "--file", "-", "config", "--hash", "*"))) with { Input = model };
+        OfConfig(InProject(project,
+            new ToolCommand("docker", "compose", "--ansi", "never", "--project-name", name, "--profile", "*", "--file", "-", "config",
+                "--hash", "*"))) with
+        { Input = model };
 
-    /// <summary>What compose would build of the resolved <paramref name="model"/>, as a file of bake; nothing is built. Arguments may be secrets: never logged.</summary>
+    /// <summary>What compose would build of the resolved <paramref name="model"/>, as a file of bake; nothing is built. Arguments may be
+    /// secrets: never logged.</summary>
     public static ToolCommand ComposeBuildPrint(ComposeProject project, string model) => OfModel(project, model, "build", "--print");
 
     /// <summary>The resolved model again: <c>${NAME}</c> in it is filled in as in the application's own files.</summary>
-    public static ToolCommand ComposeConfigOf(ComposeProject project, string model) => OfModel(project, model, "config", "--format", "json");
+    public static ToolCommand ComposeConfigOf(ComposeProject project, string model) =>
+        OfModel(project, model, "config", "--format", "json");
 
     private static ToolCommand OfModel(ComposeProject project, string model, params IEnumerable<string> arguments)
     {
         var files = project.Files();
         return OfConfig(InProject(project, new ToolCommand("docker",
         [
-            "compose", "--ansi", "never", "--project-directory", files.Paths.Select(Path.GetDirectoryName).FirstOrDefault() ?? project.Folder,
+            "compose", "--ansi", "never", "--project-directory", files.Paths.Select(Path.GetDirectoryName)
+                .FirstOrDefault() ?? project.Folder,
             .. project.Options.EnvFiles.Concat(files.EnvFiles).SelectMany(f => new[] { "--env-file", f }), "--file", "-", .. arguments,
         ])) with
         { Input = model });
@@ -61,16 +71,19 @@ internal static class DockerCommands
 
     /// <summary>What bake reads from the file of targets given on standard input.</summary>
     public static ToolCommand BakePrint(ComposeProject project, string model, IEnumerable<string> targets) =>
-        OfConfig(InProject(project, new ToolCommand("docker", ["buildx", "bake", "--file", "-", "--print", .. targets])) with { Input = model });
+        OfConfig(InProject(project,
+            new ToolCommand("docker", ["buildx", "bake", "--file", "-", "--print", .. targets])) with
+        { Input = model });
 
     /// <summary>Starts what differs; builds nothing, and waits for nothing but what <c>depends_on</c> says.</summary>
-    /// <remarks>Without <c>--remove-orphans</c>, which takes for left over whatever else bears the project's name, and ended one-off containers.
-    /// Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that ended well for a
-    /// failure (pkg/compose/start.go), and its answer at its limit is a coin toss up to 5.5.0.</remarks>
-    /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose 2.29.2
-    /// the hash of a service has its dependencies in it, and without them it would be replaced.</param>
+    /// <remarks>Without <c>--remove-orphans</c>, which takes for left over whatever else bears the project's name, and ended one-off
+    /// containers. Without <c>--wait</c>: that looks every half second only, takes a crash loop for health and a one-shot service that
+    /// ended well for a failure (pkg/compose/start.go), and its answer at its limit is a coin toss up to 5.5.0.</remarks>
+    /// <param name="services">Looks only at these and at what they depend on; at everything when empty. Not <c>--no-deps</c>: up to compose
+    /// 2.29.2 the hash of a service has its dependencies in it, and without them it would be replaced.</param>
     /// <param name="waitTimeout">How long what others depend on may take to become healthy.</param>
-    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, UpOptions how, params IReadOnlyCollection<string> services) =>
+    public static ToolCommand ComposeUp(ComposeProject project, string commit, TimeSpan waitTimeout, UpOptions how,
+        params IReadOnlyCollection<string> services) =>
         Compose(project, commit,
         [
             "--progress", "plain", "up", "--detach", "--no-build",
@@ -85,14 +98,20 @@ internal static class DockerCommands
         };
 
     /// <summary>Restarts the containers of <paramref name="services"/> and of no other, with the hooks that they have.</summary>
-    public static ToolCommand ComposeRestart(ComposeProject project, string commit, TimeSpan waitTimeout, params IReadOnlyCollection<string> services) =>
-        Compose(project, commit, ["--progress", "plain", "restart", "--no-deps", "--", .. services]) with { Timeout = waitTimeout + TimeSpan.FromMinutes(15) };
+    public static ToolCommand ComposeRestart(ComposeProject project, string commit, TimeSpan waitTimeout,
+        params IReadOnlyCollection<string> services) =>
+        Compose(project, commit, ["--progress", "plain", "restart", "--no-deps", "--", .. services]) with
+        {
+            Timeout = waitTimeout
+            + TimeSpan.FromMinutes(15)
+        };
 
     /// <summary>Sends a signal to the first process of a container, by its own <c>kill</c> or by that of its shell.</summary>
     public static ToolCommand Signal(ComposeProject project, string container, string signal, bool byShell)
     {
         string[] kill = ["kill", $"-{signal["SIG".Length..]}", "1"];
-        return InProject(project, new ToolCommand("docker", ["exec", container, .. byShell ? ["sh", "-c", string.Join(' ', kill)] : kill])) with
+        return InProject(project,
+            new ToolCommand("docker", ["exec", container, .. byShell ? ["sh", "-c", string.Join(' ', kill)] : kill])) with
         {
             Timeout = TimeSpan.FromSeconds(30),
         };
@@ -101,7 +120,8 @@ internal static class DockerCommands
     /// <summary>Builds <paramref name="targets"/> of <paramref name="file"/>.</summary>
     /// <param name="withoutCache">Runs every step again and takes no cache source.</param>
     /// <param name="pull">Asks the registry for every base image again.</param>
-    public static ToolCommand Bake(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets, bool withoutCache, bool pull)
+    public static ToolCommand Bake(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets,
+        bool withoutCache, bool pull)
     {
         IEnumerable<string> arguments =
         [
@@ -112,7 +132,10 @@ internal static class DockerCommands
             .. file.Entitlements.SelectMany(e => new[] { "--allow", e }),
             .. targets,
         ];
-        var bake = InProject(project, new ToolCommand("docker", arguments)) with { Input = file.Text, Timeout = options.Timeout, SilenceLimit = options.SilenceTimeout };
+        var bake = InProject(project,
+            new ToolCommand("docker",
+                arguments)) with
+        { Input = file.Text, Timeout = options.Timeout, SilenceLimit = options.SilenceTimeout };
         return file.Environment.Aggregate(bake, (b, v) => b.With(v.Key, v.Value));
     }
 
@@ -121,10 +144,12 @@ internal static class DockerCommands
         BakeTo("type=cacheonly", project, options, file, targets);
 
     /// <summary>Writes the files of <paramref name="targets"/> into a folder.</summary>
-    public static ToolCommand BakeInto(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets, string folder) =>
+    public static ToolCommand BakeInto(ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets,
+        string folder) =>
         BakeTo($"type=local,dest={folder}", project, options, file, targets);
 
-    private static ToolCommand BakeTo(string output, ComposeProject project, BuildOptions options, BakeFile file, IEnumerable<string> targets)
+    private static ToolCommand BakeTo(string output, ComposeProject project, BuildOptions options, BakeFile file,
+        IEnumerable<string> targets)
     {
         var bake = Bake(project, options, file, targets, withoutCache: false, pull: false);
         string[] set = ["--set", $"*.output={output}"];
@@ -140,7 +165,8 @@ internal static class DockerCommands
     ])
     { Timeout = TimeSpan.FromMinutes(30) };
 
-    public static ToolCommand BuilderUsage(string builder) => new("docker", "buildx", "du", "--builder", builder, "--verbose") { Timeout = TimeSpan.FromMinutes(2) };
+    public static ToolCommand BuilderUsage(string builder) =>
+        new("docker", "buildx", "du", "--builder", builder, "--verbose") { Timeout = TimeSpan.FromMinutes(2) };
 
     public static ToolCommand Push(ComposeProject project, string image) =>
         InProject(project, new ToolCommand("docker", "push", "--quiet", image)) with { Timeout = TimeSpan.FromMinutes(30) };
@@ -148,9 +174,13 @@ internal static class DockerCommands
     public static ToolCommand Pull(ComposeProject project, string image) =>
         InProject(project, new ToolCommand("docker", "pull", "--quiet", "--", image)) with { Timeout = TimeSpan.FromMinutes(30) };
 
-    /// <summary>What the registry has for an image now, with its digest, as JSON; with the credentials of the CLI, which the engine does not have.</summary>
+    /// <summary>What the registry has for an image now, with its digest, as JSON; with the credentials of the CLI, which the engine does
+    /// not have.</summary>
     public static ToolCommand RegistryManifest(ComposeProject project, string image) =>
-        InProject(project, new ToolCommand("docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", image)) with { Timeout = TimeSpan.FromMinutes(1) };
+        InProject(project,
+            new ToolCommand("docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}",
+                image)) with
+        { Timeout = TimeSpan.FromMinutes(1) };
 
     private static ToolCommand Compose(ComposeProject project, string commit, params IEnumerable<string> arguments)
     {

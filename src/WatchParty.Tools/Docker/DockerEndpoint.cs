@@ -8,12 +8,14 @@ using WatchParty.Tools.Processes;
 
 namespace WatchParty.Tools.Docker;
 
-/// <summary>The address of the Docker Engine: configured, or <c>DOCKER_HOST</c>, or the current docker context, as the docker CLI chooses it.</summary>
+/// <summary>The address of the Docker Engine: configured, or <c>DOCKER_HOST</c>, or the current docker context, as the docker CLI chooses
+/// it.</summary>
 internal static class DockerEndpoint
 {
     public static string Default => OperatingSystem.IsWindows() ? "npipe:////./pipe/docker_engine" : "unix:///var/run/docker.sock";
 
-    /// <exception cref="WorkerException">The endpoint has a form that the Engine API cannot be reached by, such as <c>ssh://</c>.</exception>
+    /// <exception cref="WorkerException">The endpoint has a form that the Engine API cannot be reached by, such as
+    /// <c>ssh://</c>.</exception>
     public static async Task<Uri> ResolveAsync(DockerOptions options, IToolRunner runner, CancellationToken cancellationToken)
     {
         var (text, source) = options.Endpoint is { } configured ? (configured, "Docker:Endpoint")
@@ -21,7 +23,8 @@ internal static class DockerEndpoint
             : (await FromContextAsync(runner, cancellationToken), "the current docker context");
         return Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "unix" or "npipe" or "tcp" or "http" or "https"
             ? uri
-            : throw new WorkerException($"{source} is '{text}', which the worker cannot reach. Set Docker:Endpoint to unix:///…, npipe:////./pipe/… or tcp://host:port.", Remedy.NeedsPerson);
+            : throw new WorkerException($"{source} is '{text}', which the worker cannot reach. Set Docker:Endpoint to unix:///…, " +
+                $"npipe:////./pipe/… or tcp://host:port.", Remedy.NeedsPerson);
     }
 
     private static async Task<string> FromContextAsync(IToolRunner runner, CancellationToken cancellationToken)
@@ -37,7 +40,8 @@ internal static class DockerEndpoint
         }
     }
 
-    /// <summary>A client whose every connection goes to <paramref name="endpoint"/>. TLS follows <c>DOCKER_TLS_VERIFY</c> and <c>DOCKER_CERT_PATH</c>.</summary>
+    /// <summary>A client whose every connection goes to <paramref name="endpoint"/>. TLS follows <c>DOCKER_TLS_VERIFY</c> and
+    /// <c>DOCKER_CERT_PATH</c>.</summary>
     public static HttpClient Connect(Uri endpoint)
     {
         var handler = new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30), UseProxy = false };
@@ -79,7 +83,8 @@ internal static class DockerEndpoint
         return new HttpClient(handler) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    /// <summary>The client certificate and the authority that docker keeps in one folder (<c>ca.pem</c>, <c>cert.pem</c>, <c>key.pem</c>).</summary>
+    /// <summary>The client certificate and the authority that docker keeps in one folder (<c>ca.pem</c>, <c>cert.pem</c>,
+    /// <c>key.pem</c>).</summary>
     private static SslClientAuthenticationOptions Certificates()
     {
         if (Environment.GetEnvironmentVariable("DOCKER_CERT_PATH") is not { Length: > 0 } folder) { return new(); }

@@ -12,7 +12,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
 {
     // What is read here is tried up to this one; a newer one is spoken only with an engine that refuses this one.
     private static readonly Version NewestApi = new(1, 51);
-    /// <summary>From here on the disk usage has its items in another field, and only when they are asked for (api/docs/CHANGELOG.md of moby).</summary>
+    /// <summary>From here on the disk usage has its items in another field, and only when they are asked for (api/docs/CHANGELOG.md of
+    /// moby).</summary>
     private static readonly Version UsageItems = new(1, 52);
     /// <summary>From here on the size limits of a prune have their new names (api/docs/CHANGELOG.md of moby).</summary>
     private static readonly Version SizeLimits = new(1, 48);
@@ -40,19 +41,24 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         var details = await GetAsync("info", DockerJson.Default.EngineDetails, cancellationToken);
         // "driver-type: io.containerd.snapshotter.v1" is how buildx itself tells the containerd store.
         var containerd = details.DriverStatus?.Any(pair => pair.Contains("io.containerd.snapshotter.v1")) ?? false;
-        return new EngineInfo(version.Version, version.ApiVersion, containerd ? ImageStore.Containerd : ImageStore.GraphDriver, details.Driver, details.DockerRootDir, details.SystemTime);
+        return new EngineInfo(version.Version, version.ApiVersion, containerd ? ImageStore.Containerd : ImageStore.GraphDriver,
+            details.Driver, details.DockerRootDir, details.SystemTime);
     }
 
     public Task<ImageDetails?> FindImageAsync(string reference, CancellationToken cancellationToken) =>
         FindAsync($"images/{Escape(reference)}/json", DockerJson.Default.ImageDetails, cancellationToken);
 
     public Task<ImageSummary[]> ImagesAsync(string? reference, CancellationToken cancellationToken) =>
-        GetAsync($"images/json{(reference is null ? "" : $"?filters={Filter("reference", reference)}")}", DockerJson.Default.ImageSummaryArray, cancellationToken);
+        GetAsync($"images/json{(reference is null ? "" : $"?filters={Filter("reference", reference)}")}",
+            DockerJson.Default.ImageSummaryArray, cancellationToken);
 
     public async Task TagAsync(string id, string name, CancellationToken cancellationToken)
     {
         var (repository, tag) = ImageName.Split(name);
-        using var answer = await SendAsync(HttpMethod.Post, $"images/{Escape(id)}/tag?repo={Uri.EscapeDataString(repository)}&tag={Uri.EscapeDataString(tag)}", QuickLimit, cancellationToken);
+        using var answer =
+            await SendAsync(
+                HttpMethod.Post, $"images/{Escape(id)}/tag?repo={Uri.EscapeDataString(repository)}&tag={Uri.EscapeDataString(tag)}",
+                QuickLimit, cancellationToken);
         await ThrowOnErrorAsync(answer, cancellationToken);
     }
 
@@ -67,7 +73,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     public async Task<IReadOnlyList<ContainerSummary>> ContainersAsync(string? project, CancellationToken cancellationToken)
     {
         var filter = project is null ? "" : $"&filters={Filter("label", $"com.docker.compose.project={project}")}";
-        return [.. (await GetAsync($"containers/json?all=1{filter}", DockerJson.Default.ContainerSummaryArray, cancellationToken)).Where(c => !c.OneOff)];
+        return [.. (await GetAsync($"containers/json?all=1{filter}", DockerJson.Default.ContainerSummaryArray, cancellationToken)).Where(
+            c => !c.OneOff)];
     }
 
     public Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken) =>
@@ -76,10 +83,16 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     public async Task RemoveContainerAsync(string id, CancellationToken cancellationToken)
     {
         using var stopped = await SendAsync(HttpMethod.Post, $"containers/{Escape(id)}/stop", StopLimit, cancellationToken);
-        if (stopped.StatusCode is not (HttpStatusCode.NotModified or HttpStatusCode.NotFound)) { await ThrowOnErrorAsync(stopped, cancellationToken); }
+        if (stopped.StatusCode is not (HttpStatusCode.NotModified or HttpStatusCode.NotFound))
+        {
+            await ThrowOnErrorAsync(stopped, cancellationToken);
+        }
         using var removed = await SendAsync(HttpMethod.Delete, $"containers/{Escape(id)}?force=1", StopLimit, cancellationToken);
         // Somebody else removes it at this moment.
-        if (removed.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Conflict)) { await ThrowOnErrorAsync(removed, cancellationToken); }
+        if (removed.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Conflict))
+        {
+            await ThrowOnErrorAsync(removed, cancellationToken);
+        }
     }
 
     public Task<NetworkDetails?> FindNetworkAsync(string name, CancellationToken cancellationToken) =>
@@ -93,7 +106,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         await ConnectedAsync(cancellationToken);
         var items = _version >= UsageItems ? "&verbose=1" : "";
         var usage = await GetAsync($"system/df?type=build-cache{items}", DockerJson.Default.DiskUsage, cancellationToken);
-        return [.. (usage.BuildCache ?? usage.BuildCacheUsage?.Items ?? []).Select(r => r.Parents is null ? r with { Parents = r.PlainParents } : r)];
+        return [.. (usage.BuildCache ?? usage.BuildCacheUsage?.Items
+            ?? []).Select(r => r.Parents is null ? r with { Parents = r.PlainParents } : r)];
     }
 
     public async Task<long> LayerBytesAsync(CancellationToken cancellationToken)
@@ -109,12 +123,14 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         {
             // An engine ignores a parameter that it does not know, and would then remove everything.
             await ConnectedAsync(cancellationToken);
-            filter += string.Create(CultureInfo.InvariantCulture, $"&{(_version >= SizeLimits ? "max-used-space" : "keep-storage")}={most}");
+            filter += string.Create(
+                CultureInfo.InvariantCulture, $"&{(_version >= SizeLimits ? "max-used-space" : "keep-storage")}={most}");
         }
         for (var attempt = 1; ; attempt++)
         {
             using var answer = await SendAsync(HttpMethod.Post, $"build/prune?all=1{filter}", PruneLimit, cancellationToken);
-            if (!answer.IsSuccessStatusCode && attempt < 30 && (await ErrorOfAsync(answer, cancellationToken)).Contains("already running", StringComparison.Ordinal))
+            if (!answer.IsSuccessStatusCode && attempt < 30
+                && (await ErrorOfAsync(answer, cancellationToken)).Contains("already running", StringComparison.Ordinal))
             {
                 // Somebody else prunes; the engine does one at a time.
                 await Task.Delay(TimeSpan.FromSeconds(2), time, cancellationToken);
@@ -127,7 +143,9 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
 
     public async Task<long> PruneDanglingImagesAsync(string? label, CancellationToken cancellationToken)
     {
-        using var answer = await SendAsync(HttpMethod.Post, $"images/prune?filters={Uri.EscapeDataString($"{{{Pair("dangling", "true")}{(label is null ? "" : $",{Pair("label", label)}")}}}")}", PruneLimit, cancellationToken);
+        using var answer =
+            await SendAsync(
+                HttpMethod.Post, $"images/prune?filters={Uri.EscapeDataString($"{{{Pair("dangling", "true")}{(label is null ? "" : $",{Pair("label", label)}")}}}")}", PruneLimit, cancellationToken);
         return (await ReadAsync(answer, DockerJson.Default.ImagePruneAnswer, cancellationToken)).SpaceReclaimed;
     }
 
@@ -149,7 +167,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
         return answer.StatusCode == HttpStatusCode.NotFound ? null : await ReadAsync(answer, type, cancellationToken);
     }
 
-    private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, TimeSpan limit, CancellationToken cancellationToken) => WithinAsync(
+    private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, TimeSpan limit, CancellationToken cancellationToken) =>
+        WithinAsync(
         limit,
         async token =>
         {
@@ -188,7 +207,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     }
 
     private WorkerException Unreachable(string reason, Exception inner) =>
-        new($"The Docker Engine at {_endpoint} cannot be reached ({reason}). Is it running, and may this user open its socket (group docker)?", Remedy.RetriedByItself, inner);
+        new($"The Docker Engine at {_endpoint} cannot be reached ({reason}). Is it running, and may this user open its socket (group " +
+            $"docker)?", Remedy.RetriedByItself, inner);
 
     /// <summary>Connects once, and speaks the newest API version that both sides know.</summary>
     private async Task ConnectAsync(CancellationToken cancellationToken)
@@ -204,7 +224,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
             var version = await ReadAsync(answer, DockerJson.Default.EngineVersion, cancellationToken);
             if (!Version.TryParse(version.ApiVersion, out var theirs))
             {
-                throw new WorkerException($"What answers at {_endpoint} is no Docker Engine: it says that its API version is '{version.ApiVersion}'.", Remedy.RetriedByItself);
+                throw new WorkerException($"What answers at {_endpoint} is no Docker Engine: it says that its API version is " +
+                    $"'{version.ApiVersion}'.", Remedy.RetriedByItself);
             }
             _version = theirs < NewestApi ? theirs : NewestApi;
             if (Version.TryParse(version.MinAPIVersion, out var oldest) && oldest > _version) { _version = oldest; }
@@ -220,7 +241,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     {
         await ThrowOnErrorAsync(answer, cancellationToken);
         WorkerException Unreadable(string reason, Exception? inner = null) =>
-            new($"The Docker Engine answered {answer.RequestMessage?.RequestUri?.AbsolutePath} with {reason}.", Remedy.RetriedByItself, inner);
+            new($"The Docker Engine answered {answer.RequestMessage?.RequestUri?.AbsolutePath} with {reason}.", Remedy.RetriedByItself,
+                inner);
         try
         {
             return await answer.Content.ReadFromJsonAsync(type, cancellationToken) ?? throw Unreadable("nothing");
@@ -235,7 +257,8 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     {
         if (answer.IsSuccessStatusCode) { return; }
         var path = answer.RequestMessage?.RequestUri?.AbsolutePath;
-        throw new WorkerException($"The Docker Engine refused {answer.RequestMessage?.Method} {path}: {await ErrorOfAsync(answer, cancellationToken)}", Remedy.RetriedByItself);
+        throw new WorkerException($"The Docker Engine refused {answer.RequestMessage?.Method} {path}: " +
+            $"{await ErrorOfAsync(answer, cancellationToken)}", Remedy.RetriedByItself);
     }
 
     private static async Task<string> ErrorOfAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
@@ -257,5 +280,6 @@ internal sealed class DockerEngine(Func<CancellationToken, Task<Uri>> resolveEnd
     private static string Pair(string key, string value) => $"\"{JsonEncodedText.Encode(key)}\":[\"{JsonEncodedText.Encode(value)}\"]";
 
     // The engine's routes take the slashes of an image name as they are.
-    private static string Escape(string reference) => Uri.EscapeDataString(reference).Replace("%2F", "/", StringComparison.Ordinal).Replace("%3A", ":", StringComparison.Ordinal);
+    private static string Escape(string reference) =>
+        Uri.EscapeDataString(reference).Replace("%2F", "/", StringComparison.Ordinal).Replace("%3A", ":", StringComparison.Ordinal);
 }

@@ -4,7 +4,8 @@ using System.Text.RegularExpressions;
 
 namespace WatchParty.Tools.Docker;
 
-/// <summary>Where the engine keeps images. It decides which cache sources can work (BuildKit compiles in other importers for each).</summary>
+/// <summary>Where the engine keeps images. It decides which cache sources can work (BuildKit compiles in other importers for
+/// each).</summary>
 internal enum ImageStore
 {
     /// <summary>A graph driver such as overlay2.</summary>
@@ -16,13 +17,15 @@ internal enum ImageStore
 
 /// <param name="RootFolder">Data folder on the engine's host.</param>
 /// <param name="Time">The engine's clock when it answered.</param>
-internal sealed record EngineInfo(string Version, string ApiVersion, ImageStore Store, string Driver, string RootFolder, DateTimeOffset Time);
+internal sealed record EngineInfo(string Version, string ApiVersion, ImageStore Store, string Driver, string RootFolder,
+    DateTimeOffset Time);
 
 internal sealed record EngineVersion(string Version, string ApiVersion, string? MinAPIVersion);
 
 internal sealed record EngineDetails(string Driver, string[][]? DriverStatus, string DockerRootDir, DateTimeOffset SystemTime);
 
-internal sealed record ImageDetails([property: JsonRequired] string Id, string[]? RepoTags, string[]? RepoDigests, long Size, ImageConfiguration? Config);
+internal sealed record ImageDetails([property: JsonRequired] string Id, string[]? RepoTags, string[]? RepoDigests, long Size,
+    ImageConfiguration? Config);
 
 internal sealed record ImageConfiguration(Dictionary<string, string>? Labels)
 {
@@ -53,7 +56,8 @@ internal sealed record ImageSummary([property: JsonRequired] string Id, string[]
 }
 
 internal sealed record ContainerSummary(
-    [property: JsonRequired] string Id, [property: JsonRequired] string[] Names, [property: JsonRequired] string ImageID, [property: JsonRequired] string State, [property: JsonRequired] Dictionary<string, string> Labels)
+    [property: JsonRequired] string Id, [property: JsonRequired] string[] Names, [property: JsonRequired] string ImageID,
+    [property: JsonRequired] string State, [property: JsonRequired] Dictionary<string, string> Labels)
 {
     /// <summary>Name of the image as the container was made with.</summary>
     public string Image { get; init; } = "";
@@ -68,7 +72,8 @@ internal sealed record ContainerSummary(
 }
 
 internal sealed record ContainerDetails(
-    [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount, [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig)
+    [property: JsonRequired] string Id, [property: JsonRequired] string Name, [property: JsonRequired] string Image, int RestartCount,
+    [property: JsonRequired] ContainerState State, [property: JsonRequired] ContainerHostConfiguration HostConfig)
 {
     public ContainerConfiguration? Config { get; init; }
 
@@ -102,7 +107,8 @@ internal sealed record PublishedPort(string? HostIp, string? HostPort);
 /// <param name="Name">Of a volume; 64 hexadecimal digits for one that nobody named.</param>
 internal sealed record ContainerMount(string Type, string? Name, string? Source, string Destination);
 
-internal sealed record NetworkDetails([property: JsonRequired] string Id, [property: JsonRequired] string Name, string Driver, bool Internal, Dictionary<string, string>? Labels, Dictionary<string, string>? Options)
+internal sealed record NetworkDetails([property: JsonRequired] string Id, [property: JsonRequired] string Name, string Driver,
+    bool Internal, Dictionary<string, string>? Labels, Dictionary<string, string>? Options)
 {
     public NetworkAddresses? IPAM { get; init; }
 }
@@ -111,9 +117,11 @@ internal sealed record NetworkAddresses(NetworkPool[]? Config);
 
 internal sealed record NetworkPool(string? Subnet, string? Gateway);
 
-internal sealed record VolumeDetails([property: JsonRequired] string Name, string Driver, Dictionary<string, string>? Labels, Dictionary<string, string>? Options);
+internal sealed record VolumeDetails([property: JsonRequired] string Name, string Driver, Dictionary<string, string>? Labels,
+    Dictionary<string, string>? Options);
 
-internal sealed record ContainerState([property: JsonRequired] string Status, bool Running, bool Restarting, int ExitCode, string? Error, ContainerHealth? Health)
+internal sealed record ContainerState([property: JsonRequired] string Status, bool Running, bool Restarting, int ExitCode, string? Error,
+    ContainerHealth? Health)
 {
     /// <summary>When it was last started, as the engine writes it.</summary>
     public string StartedAt { get; init; } = "";
@@ -129,12 +137,14 @@ internal sealed record ContainerRestartPolicy(string? Name);
 
 /// <summary>One record of the builder cache, as <c>/system/df</c> lists it.</summary>
 /// <param name="Shared">Whether an image has the same layer, so that removing the record frees nothing.</param>
-internal sealed record CacheRecord([property: JsonRequired] string ID, [property: JsonRequired] string Type, string? Description, bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
+internal sealed record CacheRecord([property: JsonRequired] string ID, [property: JsonRequired] string Type, string? Description,
+    bool InUse, bool Shared, long Size, DateTimeOffset? LastUsedAt)
 {
     /// <summary>How often builds used it; each use counts, so that a use is seen whatever the clock says.</summary>
     public long UsageCount { get; init; }
 
-    /// <summary>Records that it was made from; they stay as long as it does. The engine's name for it begins with a space (moby api/types).</summary>
+    /// <summary>Records that it was made from; they stay as long as it does. The engine's name for it begins with a space (moby
+    /// api/types).</summary>
     [JsonPropertyName(" Parents")]
     public string[]? Parents { get; init; }
 
@@ -142,7 +152,8 @@ internal sealed record CacheRecord([property: JsonRequired] string ID, [property
     [JsonPropertyName("Parents")]
     public string[]? PlainParents { get; init; }
 
-    /// <summary>A prune filter for exactly these records: its value is a regular expression (moby builder-next, buildx commands/prune.go).</summary>
+    /// <summary>A prune filter for exactly these records: its value is a regular expression (moby builder-next, buildx
+    /// commands/prune.go).</summary>
     public static string Pattern(IEnumerable<string> ids) => $"^({string.Join('|', ids.Select(Regex.Escape))})$";
 }
 
@@ -160,7 +171,8 @@ internal sealed record ImagePruneAnswer(long SpaceReclaimed);
 
 internal sealed record EngineError(string? Message);
 
-[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true, RespectNullableAnnotations = true, NumberHandling = JsonNumberHandling.AllowReadingFromString)]
+[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true, RespectNullableAnnotations = true,
+    NumberHandling = JsonNumberHandling.AllowReadingFromString)]
 [JsonSerializable(typeof(EngineVersion))]
 [JsonSerializable(typeof(EngineDetails))]
 [JsonSerializable(typeof(ImageDetails))]

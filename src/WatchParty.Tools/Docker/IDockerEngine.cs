@@ -40,7 +40,8 @@ internal interface IDockerEngine
     /// <summary>The container, or null when it is gone.</summary>
     Task<ContainerDetails?> FindContainerAsync(string id, CancellationToken cancellationToken);
 
-    /// <summary>Stops the container as gently as its configuration says, and removes it; its volumes stay. One that is gone already is no error.</summary>
+    /// <summary>Stops the container as gently as its configuration says, and removes it; its volumes stay. One that is gone already is no
+    /// error.</summary>
     Task RemoveContainerAsync(string id, CancellationToken cancellationToken);
 
     /// <summary>The network, or null when there is none.</summary>
@@ -81,16 +82,22 @@ internal static class DockerEngineCalls
         return ids;
     }
 
-    /// <summary>Name of the image that the container was made with, whatever image has that name now; null when the container is gone.</summary>
+    /// <summary>Name of the image that the container was made with, whatever image has that name now; null when the container is
+    /// gone.</summary>
     /// <remarks>A list of containers has the id in its place when the name has moved on to another image.</remarks>
-    public static async Task<string?> ImageNameOfAsync(this IDockerEngine engine, ContainerSummary container, CancellationToken cancellationToken) =>
+    public static async Task<string?> ImageNameOfAsync(this IDockerEngine engine, ContainerSummary container,
+        CancellationToken cancellationToken) =>
         container.Image.StartsWith("sha256:", StringComparison.Ordinal)
             ? (await engine.FindContainerAsync(container.Id, cancellationToken))?.Config?.Image
             : container.Image;
 
     /// <summary>Gives images further names.</summary>
-    public static async Task TagAsync(this IDockerEngine engine, IEnumerable<(string Id, string Name)> names, CancellationToken cancellationToken)
+    public static async Task TagAsync(this IDockerEngine engine, IEnumerable<(string Id, string Name)> names,
+        CancellationToken cancellationToken)
     {
-        foreach (var some in names.Chunk(AtOnce)) { await Task.WhenAll(some.Select(n => engine.TagAsync(n.Id, n.Name, cancellationToken))); }
+        foreach (var some in names.Chunk(AtOnce))
+        {
+            await Task.WhenAll(some.Select(n => engine.TagAsync(n.Id, n.Name, cancellationToken)));
+        }
     }
 }

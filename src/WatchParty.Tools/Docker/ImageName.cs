@@ -15,11 +15,15 @@ internal static class ImageName
     /// <summary>The same repository under another tag.</summary>
     public static string WithTag(string name, string tag) => $"{Split(name).Repository}:{tag}";
 
-    /// <summary>The name with everything that docker adds to a short one (distribution/reference), without a digest: <c>python:3.12</c> is <c>docker.io/library/python:3.12</c>.</summary>
+    /// <summary>The name with everything that docker adds to a short one (distribution/reference), without a digest: <c>python:3.12</c> is
+    /// <c>docker.io/library/python:3.12</c>.</summary>
     public static string Full(string name)
     {
         var (repository, tag) = Split(name);
-        if (!NamesRegistry(repository)) { repository = $"docker.io/{(repository.Contains('/', StringComparison.Ordinal) ? "" : "library/")}{repository}"; }
+        if (!NamesRegistry(repository))
+        {
+            repository = $"docker.io/{(repository.Contains('/', StringComparison.Ordinal) ? "" : "library/")}{repository}";
+        }
         return $"{repository}:{tag}";
     }
 

@@ -14,12 +14,14 @@ internal enum FileKind
 }
 
 /// <summary>Identity and state of one file at one moment: of the name itself, never of what a link points to.</summary>
-/// <param name="Created">Birth time in nanoseconds, 0 where the file system keeps none. Tells a new file from an old one with the same inode.</param>
+/// <param name="Created">Birth time in nanoseconds, 0 where the file system keeps none. Tells a new file from an old one with the same
+/// inode.</param>
 /// <param name="Modified">Time of the last write, in nanoseconds.</param>
 /// <param name="Changed">Time of the last change of any kind, in nanoseconds; renaming is one.</param>
 internal readonly record struct FileStamp(FileKind Kind, ulong Device, ulong Inode, long Size, long Created, long Modified, long Changed)
 {
-    /// <summary>The stamp of <paramref name="path"/>, or null when nothing has that name. Opens nothing, so it cannot block on a FIFO.</summary>
+    /// <summary>The stamp of <paramref name="path"/>, or null when nothing has that name. Opens nothing, so it cannot block on a
+    /// FIFO.</summary>
     /// <exception cref="IOException">The name could not be looked up, for example for want of permission.</exception>
     public static FileStamp? Of(string path) => OperatingSystem.IsLinux() ? UnixFile.Look(path) : OfAttributes(new FileInfo(path));
 
@@ -53,6 +55,7 @@ internal readonly record struct FileStamp(FileKind Kind, ulong Device, ulong Ino
         var kind = file.Attributes.HasFlag(FileAttributes.ReparsePoint) ? FileKind.Link
             : file.Attributes.HasFlag(FileAttributes.Directory) ? FileKind.Folder
             : FileKind.Regular;
-        return new FileStamp(kind, 0, 0, kind == FileKind.Regular ? file.Length : 0, file.CreationTimeUtc.Ticks, file.LastWriteTimeUtc.Ticks, 0);
+        return new FileStamp(kind, 0, 0, kind == FileKind.Regular ? file.Length : 0, file.CreationTimeUtc.Ticks,
+            file.LastWriteTimeUtc.Ticks, 0);
     }
 }

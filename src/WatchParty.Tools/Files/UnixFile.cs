@@ -14,7 +14,8 @@ internal static partial class UnixFile
     private const short PipeBroken = 8, HungUp = 16;
 
     // The one open flag whose value differs between the processors we run on.
-    private static int NoFollowOnOpen => RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 ? 0x8000 : 0x20000;
+    private static int NoFollowOnOpen =>
+        RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 ? 0x8000 : 0x20000;
 
     public static FileStamp? Look(string path)
     {
@@ -22,15 +23,18 @@ internal static partial class UnixFile
         return Marshal.GetLastPInvokeError() is NoEntry or NotFolder ? null : throw Failure("look at", path);
     }
 
-    /// <summary>Number of the user whom <paramref name="path"/> belongs to; null when nothing has that name, or it cannot be looked at.</summary>
-    public static uint? OwnerOf(string path) => StatX(CurrentFolder, path, NoFollow, BasicStatsAndBirth, out var stat) == 0 ? stat.User : null;
+    /// <summary>Number of the user whom <paramref name="path"/> belongs to; null when nothing has that name, or it cannot be looked
+    /// at.</summary>
+    public static uint? OwnerOf(string path) =>
+        StatX(CurrentFolder, path, NoFollow, BasicStatsAndBirth, out var stat) == 0 ? stat.User : null;
 
     /// <summary>Number of the user in whose name this process acts.</summary>
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint CurrentUser();
 
     public static FileStamp Look(SafeFileHandle file) =>
-        StatX((int)file.DangerousGetHandle(), "", EmptyPath, BasicStatsAndBirth, out var stat) == 0 ? stat.ToStamp() : throw Failure("look at", "an open file");
+        StatX((int)file.DangerousGetHandle(), "", EmptyPath, BasicStatsAndBirth, out var stat) == 0 ? stat.ToStamp()
+        : throw Failure("look at", "an open file");
 
     /// <summary>Opens a file for reading: no link is followed, a FIFO or device does not block, and no lock is taken or minded.</summary>
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
@@ -40,8 +44,8 @@ internal static partial class UnixFile
     /// <summary>Opens a file for reading and writing, creating it for this user alone when it is missing.</summary>
     public static SafeFileHandle OpenOrCreate(string path) => OpenFile(path, ReadWrite | Create, Convert.ToInt32("600", 8));
 
-    /// <summary>Takes the lock that <c>flock(1)</c> takes; false when another open file has it. The kernel frees it when the file is closed,
-    /// by whatever end of the process.</summary>
+    /// <summary>Takes the lock that <c>flock(1)</c> takes; false when another open file has it. The kernel frees it when the file is
+    /// closed, by whatever end of the process.</summary>
     public static bool TryLock(SafeFileHandle file) => FLock(file, Exclusive | NoWait) == 0;
 
     /// <summary>Whether whoever read standard output has gone (<c>| head -1</c>). .NET ignores SIGPIPE and the error of the write, so that
@@ -89,7 +93,8 @@ internal static partial class UnixFile
     {
         var error = Marshal.GetLastPInvokeError();
         var message = $"Cannot {action} {path}: {Marshal.GetPInvokeErrorMessage(error)}";
-        return error == NoAccess ? new UnauthorizedAccessException(message) : error == NoEntry ? new FileNotFoundException(message) : new IOException(message);
+        return error == NoAccess ? new UnauthorizedAccessException(message)
+            : error == NoEntry ? new FileNotFoundException(message) : new IOException(message);
     }
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -139,7 +144,13 @@ internal static partial class UnixFile
         [FieldOffset(140)] public uint DeviceMinor;
 
         public readonly FileStamp ToStamp() => new(
-            (Mode & 0xf000) switch { 0x8000 => FileKind.Regular, 0x4000 => FileKind.Folder, 0xa000 => FileKind.Link, _ => FileKind.Special },
+            (Mode & 0xf000) switch
+            {
+                0x8000 => FileKind.Regular,
+                0x4000 => FileKind.Folder,
+                0xa000 => FileKind.Link,
+                _ => FileKind.Special
+            },
             // The number that stat(2) gives, so that it can be compared with the one in JOURNAL_STREAM.
             ((ulong)(DeviceMajor & 0xfffff000) << 32) | ((DeviceMajor & 0xfff) << 8) | ((ulong)(DeviceMinor & 0xffffff00) << 12) | (DeviceMinor & 0xff),
             Inode,

@@ -18,7 +18,10 @@ internal sealed record CheckoutResult(bool Moved, string? Previous, bool History
     {
         List<string> words = [];
         if (Stash is not null) { words.Add($"local edits are on git's stash as '{Stash}'"); }
-        if (HistoryRewritten && Previous is not null) { words.Add($"the history was rewritten or went back: {Previous[..7]} is not part of it"); }
+        if (HistoryRewritten && Previous is not null)
+        {
+            words.Add($"the history was rewritten or went back: {Previous[..7]} is not part of it");
+        }
         if (SavedRef is not null) { words.Add($"commits that no branch reaches any more are kept as {SavedRef}"); }
         return words.Count == 0 ? null : string.Join("; ", words);
     }
@@ -44,13 +47,17 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
         var collisions = await GitCollisions.FindAsync(git, commit, edits.Changed, cancellationToken);
         if (collisions.Blocking.Count > 0)
         {
-            throw new WorkerException($"Untracked files stand where {commit[..7]} has files of its own: {List(collisions.Blocking)}. Move them away, or commit them", Remedy.NeedsPerson);
+            throw new WorkerException($"Untracked files stand where {commit[..7]} has files of its own: {List(collisions.Blocking)}. " +
+                $"Move them away, or commit them", Remedy.NeedsPerson);
         }
         var stash = await SetAsideAsync(edits, commit, reason, cancellationToken);
         if (!moves) { return new CheckoutResult(false, tip, false, stash, null); }
 
         var saved = tip is null ? null : await SaveAsync(tip, branch, commit, cancellationToken);
-        if (current.Length == 0 && head is not null && head != tip) { saved = await SaveAsync(head, branch, commit, cancellationToken) ?? saved; }
+        if (current.Length == 0 && head is not null && head != tip)
+        {
+            saved = await SaveAsync(head, branch, commit, cancellationToken) ?? saved;
+        }
         await MoveAsync(branch, commit, collisions.Identical, cancellationToken);
 
         var rewritten = tip is not null && !await IsAncestorAsync(tip, commit, cancellationToken);
@@ -62,12 +69,14 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
     {
         (string File, string Work)[] marks =
         [
-            ("MERGE_HEAD", "merge"), ("rebase-merge", "rebase"), ("rebase-apply", "rebase"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert"),
+            ("MERGE_HEAD", "merge"), ("rebase-merge", "rebase"), ("rebase-apply", "rebase"), ("CHERRY_PICK_HEAD", "cherry-pick"),
+            ("REVERT_HEAD", "revert"),
         ];
         var folder = git.GitFolder();
         if (marks.FirstOrDefault(m => Path.Exists(Path.Combine(folder, m.File))).Work is { } work)
         {
-            throw new WorkerException($"A {work} in {git.Folder} is not finished. Finish it, or give it up with `git {work} --abort`", Remedy.NeedsPerson);
+            throw new WorkerException($"A {work} in {git.Folder} is not finished. Finish it, or give it up with `git {work} --abort`",
+                Remedy.NeedsPerson);
         }
     }
 
@@ -79,10 +88,13 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
         var unmerged = entries.Where(e => e[..2] is "DD" or "AU" or "UD" or "UA" or "DU" or "AA" or "UU").Select(e => e[3..]).ToList();
         if (unmerged.Count > 0)
         {
-            throw new WorkerException($"Files in {git.Folder} have conflicts that nobody has resolved: {List(unmerged)}. Resolve them, or set them back with `git checkout -f HEAD -- FILE`", Remedy.NeedsPerson);
+            throw new WorkerException($"Files in {git.Folder} have conflicts that nobody has resolved: {List(unmerged)}. Resolve them, " +
+                $"or set them back with `git checkout -f HEAD -- FILE`", Remedy.NeedsPerson);
         }
         // A git that was killed while it checked the commit out leaves files that look edited but are the commit's own.
-        var different = (await git.OutputAsync(GitCommands.DifferentFrom(git.Folder, commit), "Local edits cannot be looked for", cancellationToken)).Split('\0').ToHashSet();
+        var different =
+            (await git.OutputAsync(GitCommands.DifferentFrom(git.Folder, commit), "Local edits cannot be looked for",
+                cancellationToken)).Split('\0').ToHashSet();
         return new Edits([.. entries.Select(e => e[3..])], [.. entries.Select(e => e[3..]).Where(different.Contains)]);
     }
 
@@ -93,16 +105,19 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
         if (edits.Lossy.Count > 0 && options.LocalChanges == LocalChanges.Refuse)
         {
             throw new WorkerException(
-                $"Tracked files in {git.Folder} were edited: {List(edits.Lossy)}. Commit and push them, set them back with `git restore FILE`, or set Repository:LocalChanges to Stash",
+                $"Tracked files in {git.Folder} were edited: {List(edits.Lossy)}. Commit and push them, set them back with `git restore " +
+                $"FILE`, or set Repository:LocalChanges to Stash",
                 Remedy.NeedsPerson);
         }
         if (edits.Lossy.Count > 0 && options.LocalChanges == LocalChanges.Stash)
         {
             message = $"watchparty-worker: local edits set aside before releasing {commit[..7]} ({reason.ReplaceLineEndings(" ").Trim()})";
-            var stash = (await git.OutputAsync(GitCommands.CreateStash(git.Folder, message), "Local edits cannot be set aside", cancellationToken)).Trim();
+            var stash = (await git.OutputAsync(GitCommands.CreateStash(git.Folder, message), "Local edits cannot be set aside",
+                cancellationToken)).Trim();
             if (stash.Length == 0)
             {
-                throw new WorkerException($"Local edits cannot be set aside: git finds nothing to stash in {List(edits.Lossy)}. Commit them, or set them back with `git restore FILE`", Remedy.NeedsPerson);
+                throw new WorkerException($"Local edits cannot be set aside: git finds nothing to stash in {List(edits.Lossy)}. Commit " +
+                    $"them, or set them back with `git restore FILE`", Remedy.NeedsPerson);
             }
             await git.OutputAsync(GitCommands.StoreStash(git.Folder, message, stash), "Local edits cannot be set aside", cancellationToken);
             logger.SetAside(List(edits.Lossy), message);
@@ -119,9 +134,14 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
     private async Task<string?> SaveAsync(string old, string branch, string commit, CancellationToken cancellationToken)
     {
         if (await IsAncestorAsync(old, commit, cancellationToken)) { return null; }
-        var refs = (await git.OutputAsync(GitCommands.RefsWith(git.Folder, old), "The refs cannot be listed", cancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var refs = (await git.OutputAsync(GitCommands.RefsWith(git.Folder, old), "The refs cannot be listed", cancellationToken)).Split(
+            '\n', StringSplitOptions.RemoveEmptyEntries);
         // A release's ref goes when the release is forgotten, so it does not count.
-        if (refs.Any(r => r != GitCommands.Head(branch) && !r.StartsWith("refs/watchparty/", StringComparison.Ordinal) && r != "refs/stash")) { return null; }
+        if (refs.Any(
+            r => r != GitCommands.Head(branch) && !r.StartsWith("refs/watchparty/", StringComparison.Ordinal) && r != "refs/stash"))
+        {
+            return null;
+        }
         var name = GitCommands.Saved(old);
         await git.OutputAsync(GitCommands.SetRef(git.Folder, name, old), "Local commits cannot be kept", cancellationToken);
         logger.Saved(old, name);
@@ -130,15 +150,23 @@ internal sealed class GitCheckout(RepositoryOptions options, GitProcess git, Git
 
     private async Task MoveAsync(string branch, string commit, IReadOnlyList<string> identical, CancellationToken cancellationToken)
     {
-        if (identical.Count > 0) { await git.OutputAsync(GitCommands.UpdateIndex(git.Folder, identical), "The index cannot be written", cancellationToken); }
+        if (identical.Count > 0)
+        {
+            await git.OutputAsync(GitCommands.UpdateIndex(git.Folder, identical), "The index cannot be written", cancellationToken);
+        }
         try
         {
-            await git.OutputAsync(GitCommands.CheckOut(git.Folder, remote, branch, commit), $"{commit[..7]} cannot be checked out in {git.Folder}", cancellationToken);
+            await git.OutputAsync(
+                GitCommands.CheckOut(git.Folder, remote, branch, commit), $"{commit[..7]} cannot be checked out in {git.Folder}",
+                cancellationToken);
         }
         catch when (identical.Count > 0)
         {
             // They were untracked before, so they are untracked after.
-            await git.TryAsync(GitCommands.UpdateIndex(git.Folder, identical.Select(l => $"0 {new string('0', 40)}{l[l.IndexOf('\t', StringComparison.Ordinal)..]}")), CancellationToken.None);
+            await git.TryAsync(
+                GitCommands.UpdateIndex(git.Folder,
+                    identical.Select(l => $"0 {new string('0', 40)}{l[l.IndexOf('\t', StringComparison.Ordinal)..]}")),
+                    CancellationToken.None);
             throw;
         }
         logger.Moved(branch, commit);

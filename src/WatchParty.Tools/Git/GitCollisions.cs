@@ -9,11 +9,13 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
 
     /// <summary>Looks at every path of <paramref name="commit"/> that is not tracked yet, and at every edited one that is about
     /// to be set back. Changes nothing. Ignored files count as any other: git alone would overwrite them.</summary>
-    public static async Task<GitCollisions> FindAsync(GitProcess git, string commit, IReadOnlyList<string> edited, CancellationToken cancellationToken)
+    public static async Task<GitCollisions> FindAsync(GitProcess git, string commit, IReadOnlyList<string> edited,
+        CancellationToken cancellationToken)
     {
         HashSet<string>? tracked = null;
         async Task<HashSet<string>> TrackedAsync() => tracked ??=
-            [.. (await git.OutputAsync(GitCommands.Tracked(git.Folder), "The tracked files cannot be listed", cancellationToken)).Split('\0')];
+            [.. (await git.OutputAsync(GitCommands.Tracked(git.Folder), "The tracked files cannot be listed", cancellationToken)).Split(
+                '\0')];
 
         SortedSet<string> blocking = new(StringComparer.Ordinal);
         // Setting an edited path back removes whatever took its place.
@@ -24,7 +26,9 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
         }
 
         List<NewPath> existing = [];
-        foreach (var added in ParseRaw(await git.OutputAsync(GitCommands.NewPaths(git.Folder, commit), "The commit cannot be compared with the index", cancellationToken)))
+        foreach (var added in ParseRaw(
+            await git.OutputAsync(GitCommands.NewPaths(git.Folder, commit), "The commit cannot be compared with the index",
+                cancellationToken)))
         {
             if (FileAbove(git.Folder, added.Path) is { } above)
             {
@@ -62,14 +66,16 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
         }
         foreach (var link in existing.Where(e => e.Mode == "120000"))
         {
-            var target = await git.OutputAsync(GitCommands.Content(git.Folder, link.Object), $"{link.Path} cannot be read", cancellationToken);
+            var target =
+                await git.OutputAsync(GitCommands.Content(git.Folder, link.Object), $"{link.Path} cannot be read", cancellationToken);
             if (new FileInfo(Path.Combine(git.Folder, link.Path)).LinkTarget == target) { identical.Add(link); }
         }
         return identical;
     }
 
     private static bool SameMode(FileInfo file, string mode) =>
-        OperatingSystem.IsWindows() || (mode is "100644" or "100755" && file.UnixFileMode.HasFlag(UnixFileMode.UserExecute) == (mode == "100755"));
+        OperatingSystem.IsWindows()
+        || (mode is "100644" or "100755" && file.UnixFileMode.HasFlag(UnixFileMode.UserExecute) == (mode == "100755"));
 
     /// <summary>The nearest part above <paramref name="path"/> that exists without being a real folder.</summary>
     private static string? FileAbove(string root, string path)
@@ -88,7 +94,8 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
         var folder = new DirectoryInfo(Path.Combine(root, path));
         if (!IsRealFolder(folder)) { return []; }
         var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = false };
-        return [.. new System.IO.Enumeration.FileSystemEnumerable<string>(folder.FullName, (ref e) => Path.GetRelativePath(root, e.ToFullPath()).Replace('\\', '/'), options)
+        return [.. new System.IO.Enumeration.FileSystemEnumerable<string>(folder.FullName,
+            (ref e) => Path.GetRelativePath(root, e.ToFullPath()).Replace('\\', '/'), options)
         {
             ShouldIncludePredicate = (ref e) => !e.IsDirectory || e.Attributes.HasFlag(FileAttributes.ReparsePoint),
             ShouldRecursePredicate = (ref e) => !e.Attributes.HasFlag(FileAttributes.ReparsePoint),
@@ -96,7 +103,8 @@ internal sealed record GitCollisions(IReadOnlyList<string> Blocking, IReadOnlyLi
     }
 
     private static bool IsRealFolder(FileSystemInfo item) =>
-        item.Attributes is not (FileAttributes)(-1) and var a && a.HasFlag(FileAttributes.Directory) && !a.HasFlag(FileAttributes.ReparsePoint);
+        item.Attributes is not (FileAttributes)(-1) and var a && a.HasFlag(FileAttributes.Directory)
+        && !a.HasFlag(FileAttributes.ReparsePoint);
 
     /// <summary>Reads <c>:oldmode newmode oldobject newobject status NUL path NUL</c>.</summary>
     private static IEnumerable<NewPath> ParseRaw(string output)

@@ -21,7 +21,8 @@ internal static partial class GitConfigurationRules
     // What `git lfs install --local` writes, with and without --skip-smudge.
     private static readonly string[] Lfs =
     [
-        "git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs smudge --skip -- %f", "git-lfs filter-process", "git-lfs filter-process --skip",
+        "git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs smudge --skip -- %f", "git-lfs filter-process",
+        "git-lfs filter-process --skip",
     ];
 
     /// <summary>The settings of <paramref name="settings"/> that the checkout must not hold, each with what to do instead.</summary>

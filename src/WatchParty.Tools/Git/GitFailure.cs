@@ -9,10 +9,13 @@ internal static partial class GitFailure
 {
     private static readonly (string Words, string Fix)[] Fixes =
     [
-        ("Host key verification failed", "Put the host's key into known_hosts of the service's user: ssh-keyscan HOST, compare the fingerprint with the one the host publishes, then append it"),
+        ("Host key verification failed",
+            "Put the host's key into known_hosts of the service's user: ssh-keyscan HOST, compare the fingerprint with the one the host " +
+            "publishes, then append it"),
         ("REMOTE HOST IDENTIFICATION HAS CHANGED", "The host's key has changed: ask its owner why before replacing it in known_hosts"),
         ("Permission denied (", "Add the service user's public key as a deploy key, or name another key in Repository:SshCommand"),
-        ("could not read Username", "Store a name and a token for the service's user, for example with `git config --global credential.helper store`"),
+        ("could not read Username",
+            "Store a name and a token for the service's user, for example with `git config --global credential.helper store`"),
         ("could not read Password", "Store a token for the service's user, for example with `git config --global credential.helper store`"),
         ("Authentication failed", "The stored name or token is refused: renew it"),
         ("dubious ownership", "Make the service's user the owner, or let it run `git config --global --add safe.directory FOLDER`"),
@@ -25,13 +28,15 @@ internal static partial class GitFailure
     ];
 
     private static readonly string[] RetriedByItself =
-        ["No space left on device", ".lock': File exists", "Another git process", "Connection ", "Could not resolve", "unable to access", "timed out"];
+        ["No space left on device", ".lock': File exists", "Another git process", "Connection ", "Could not resolve", "unable to access",
+            "timed out"];
 
     /// <summary>The line of <paramref name="errors"/> that says most, secrets masked and at most 300 characters long.</summary>
     public static string Reason(string errors)
     {
         // git lists files in lines that begin with a tab.
-        var lines = errors.Split('\n').Select(l => (Listed: l.StartsWith('\t'), Text: Unprintable().Replace(l, " ").Trim())).Where(l => l.Text.Length > 0).ToList();
+        var lines = errors.Split('\n').Select(l => (Listed: l.StartsWith('\t'), Text: Unprintable().Replace(l, " ").Trim()))
+            .Where(l => l.Text.Length > 0).ToList();
         // The first one is the cause; what follows is who gave up because of it.
         var at = lines.FindIndex(l => l.Text.StartsWith("fatal: ", StringComparison.Ordinal));
         if (at < 0) { at = lines.FindIndex(l => l.Text.StartsWith("error: ", StringComparison.Ordinal)); }
@@ -40,7 +45,8 @@ internal static partial class GitFailure
         // Behind SSH git knows only that it read nothing; what SSH said stands above.
         if (at > 0 && lines[at].Text.Contains("Could not read from remote repository", StringComparison.Ordinal)) { at--; }
         // The server's own words ("remote: Repository not found.") beat git's ("repository '…' not found").
-        var said = lines.Where(l => l.Text.StartsWith("remote: ", StringComparison.Ordinal)).Take(1).Select(l => $" ({l.Text[8..]})").FirstOrDefault();
+        var said = lines.Where(l => l.Text.StartsWith("remote: ", StringComparison.Ordinal)).Take(1).Select(l => $" ({l.Text[8..]})")
+            .FirstOrDefault();
         var listed = string.Join(", ", lines.Skip(at + 1).TakeWhile(l => l.Listed).Select(l => l.Text));
         var line = Redaction.Apply($"{lines[at].Text}{(listed.Length > 0 ? " " : "")}{listed}{said}");
         line = Milliseconds().Replace(Prefix().Replace(line, ""), "").TrimEnd('.');

@@ -54,7 +54,8 @@ internal sealed class GitProcess(RepositoryOptions options, IToolRunner runner, 
             0 => result.Output.Trim(),
             1 => null,
             _ when result.ErrorTail.Contains("Needed a single revision", StringComparison.Ordinal) => null,
-            _ => throw new WorkerException($"{name} of {Folder} cannot be read: {GitFailure.Describe(result.ErrorTail)}", GitFailure.RemedyOf(result.ErrorTail)),
+            _ => throw new WorkerException($"{name} of {Folder} cannot be read: {GitFailure.Describe(result.ErrorTail)}",
+                GitFailure.RemedyOf(result.ErrorTail)),
         };
     }
 
@@ -74,7 +75,10 @@ internal sealed class GitProcess(RepositoryOptions options, IToolRunner runner, 
 
     private string WhatIsWrong()
     {
-        if (!Directory.Exists(Folder)) { return $"is {Folder}, which does not exist. Clone the application there, or write the folder of its checkout"; }
+        if (!Directory.Exists(Folder))
+        {
+            return $"is {Folder}, which does not exist. Clone the application there, or write the folder of its checkout";
+        }
         if (File.Exists(Path.Combine(Folder, "HEAD")) && Directory.Exists(Path.Combine(Folder, "objects")))
         {
             return $"is {Folder}, a bare repository without files. Clone it to another folder and write that one";

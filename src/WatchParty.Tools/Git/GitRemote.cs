@@ -2,7 +2,8 @@ namespace WatchParty.Tools.Git;
 
 /// <summary>A remote with what git needs to reach it.</summary>
 /// <param name="Ssh">Command line for SSH that never asks anything.</param>
-/// <param name="Folder">Where the remote is when that is a folder of this machine, else null; its git folder may be inside of it, or bear its name with <c>.git</c>.</param>
+/// <param name="Folder">Where the remote is when that is a folder of this machine, else null; its git folder may be inside of it, or bear
+/// its name with <c>.git</c>.</param>
 internal sealed record GitRemote(string Name, string Ssh, string? Folder)
 {
     /// <summary>Command line of the other end when that is a folder of this machine, else null.</summary>
@@ -14,9 +15,11 @@ internal sealed record GitRemote(string Name, string Ssh, string? Folder)
     public static GitRemote Create(string name, string url, string checkout, string? ssh) =>
         new(name, Unattended(ssh ?? "ssh"), LocalFolder(url) is { } folder ? Path.GetFullPath(Path.Combine(checkout, folder)) : null);
 
-    /// <summary>The git folder in, at or beside <see cref="Folder"/>, in the order in which git looks for it; null when there is none.</summary>
+    /// <summary>The git folder in, at or beside <see cref="Folder"/>, in the order in which git looks for it; null when there is
+    /// none.</summary>
     public string? GitFolder() => Folder is null ? null
-        : ((string[])[Path.Combine(Folder, ".git"), Folder, $"{Folder}.git/.git", $"{Folder}.git"]).FirstOrDefault(f => File.Exists(Path.Combine(f, "HEAD")));
+        : ((string[])[Path.Combine(Folder, ".git"), Folder, $"{Folder}.git/.git", $"{Folder}.git"]).FirstOrDefault(
+            f => File.Exists(Path.Combine(f, "HEAD")));
 
     // The first value of an SSH option counts, so the operator's own ConnectTimeout stays in force. Host keys stay as strict
     // as the service user's configuration has them: with BatchMode an unknown one is an error, never a question.

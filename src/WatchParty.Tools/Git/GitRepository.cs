@@ -54,7 +54,8 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
         var name = (await Git.TryAsync(GitCommands.CheckedOutBranch(Git.Folder), cancellationToken)).Output.Trim();
         return name.StartsWith("refs/heads/", StringComparison.Ordinal)
             ? name["refs/heads/".Length..]
-            : throw new WorkerException($"No branch is checked out in {Git.Folder} (detached HEAD). Write the branch to follow to Repository:Branch", Remedy.NeedsPerson);
+            : throw new WorkerException($"No branch is checked out in {Git.Folder} (detached HEAD). Write the branch to follow to " +
+                $"Repository:Branch", Remedy.NeedsPerson);
     }
 
     /// <summary>The commit the remote's branch points to; null when the remote has no such branch.</summary>
@@ -66,7 +67,8 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
         var result = await Git.TryAsync(GitCommands.RemoteHead(Git.Folder, remote, branch), cancellationToken);
         if (result.ExitCode != 0)
         {
-            throw new WorkerException($"The remote {remote.Name} cannot be read: {GitFailure.Describe(result.ErrorTail)}", Remedy.RetriedByItself);
+            throw new WorkerException($"The remote {remote.Name} cannot be read: {GitFailure.Describe(result.ErrorTail)}",
+                Remedy.RetriedByItself);
         }
         LocalRemote = remote.GitFolder();
         return TipOf(result.Output, branch);
@@ -86,7 +88,8 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
     {
         Git.GitFolder();
         return await Git.ResolveAsync("HEAD", cancellationToken)
-            ?? throw new WorkerException($"The branch checked out in {Git.Folder} has no commit yet. Pull the application's branch once", Remedy.NeedsPerson);
+            ?? throw new WorkerException($"The branch checked out in {Git.Folder} has no commit yet. Pull the application's branch once",
+                Remedy.NeedsPerson);
     }
 
     public async Task<bool> HasCommitAsync(string commit, CancellationToken cancellationToken) =>
@@ -103,32 +106,44 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
         var result = await Git.TryAsync(GitCommands.Fetch(Git.Folder, remote, branch), cancellationToken);
         if (result.ExitCode != 0)
         {
-            throw new WorkerException($"The branch {branch} cannot be fetched from {remote.Name}: {GitFailure.Describe(result.ErrorTail)}", Remedy.RetriedByItself);
+            throw new WorkerException($"The branch {branch} cannot be fetched from {remote.Name}: {GitFailure.Describe(result.ErrorTail)}",
+                Remedy.RetriedByItself);
         }
         var check = await Git.TryAsync(GitCommands.IsComplete(Git.Folder, commit), cancellationToken);
         if (check.ExitCode == 0) { return; }
         throw await HasCommitAsync(commit, cancellationToken)
-            ? new WorkerException($"Objects of {commit[..7]} are missing or broken in {Git.Folder}: {GitFailure.Reason(check.ErrorTail)}. Repair it with `git fetch --refetch`, or clone the application again", Remedy.NeedsPerson)
+            ? new WorkerException($"Objects of {commit[..7]} are missing or broken in {Git.Folder}: " +
+                $"{GitFailure.Reason(check.ErrorTail)}. Repair it with `git fetch --refetch`, or clone the application again",
+                Remedy.NeedsPerson)
             : new WorkerException($"{commit[..7]} is not on branch {branch} of {remote.Name} any more", Remedy.RetriedByItself);
     }
 
-    /// <summary>Makes sure that <paramref name="commit"/>, which must be here, is signed by one of <c>Repository:AllowedSigners</c>, where that is set.</summary>
+    /// <summary>Makes sure that <paramref name="commit"/>, which must be here, is signed by one of <c>Repository:AllowedSigners</c>, where
+    /// that is set.</summary>
     /// <exception cref="WorkerException">It is not; or, then not for the commit's sake, the signature cannot be looked at.</exception>
     public async Task RefuseUnsignedAsync(string commit, CancellationToken cancellationToken)
     {
         if (options.AllowedSigners is not { Length: > 0 } file) { return; }
-        if (SignersFile.Fault(file, Git.Folder) is { } fault) { throw new WorkerException($"Repository:AllowedSigners cannot be relied on: {fault.Problem}. {fault.Fix}", Remedy.NeedsPerson); }
+        if (SignersFile.Fault(file, Git.Folder) is { } fault)
+        {
+            throw new WorkerException($"Repository:AllowedSigners cannot be relied on: {fault.Problem}. {fault.Fix}", Remedy.NeedsPerson);
+        }
         var result = await Git.TryAsync(GitCommands.VerifySignature(Git.Folder, Id(commit), file), cancellationToken);
         if (result.ExitCode == 0) { return; }
         var words = result.ErrorTail;
-        if (words.Contains("cannot run ssh-keygen", StringComparison.Ordinal) || words.Contains("unsupported value for gpg.format", StringComparison.Ordinal))
+        if (words.Contains("cannot run ssh-keygen", StringComparison.Ordinal)
+            || words.Contains("unsupported value for gpg.format", StringComparison.Ordinal))
         {
-            throw new WorkerException("Signatures cannot be looked at, which Repository:AllowedSigners asks for. Install ssh-keygen (openssh-client) and git 2.34 or newer", Remedy.NeedsPerson);
+            throw new WorkerException(
+                "Signatures cannot be looked at, which Repository:AllowedSigners asks for. Install ssh-keygen (openssh-client) and git " +
+                "2.34 or newer", Remedy.NeedsPerson);
         }
         var reason = words.Trim().Length == 0 ? "it is not signed"
-            : words.Contains("No principal matched", StringComparison.Ordinal) ? $"its key is not in {file}: {GitFailure.Reason(words.Replace("No principal matched.", "", StringComparison.Ordinal))}"
+            : words.Contains("No principal matched", StringComparison.Ordinal)
+            ? $"its key is not in {file}: {GitFailure.Reason(words.Replace("No principal matched.", "", StringComparison.Ordinal))}"
             : $"its signature is not a good one: {GitFailure.Reason(words)}";
-        throw new WorkerException($"{commit[..7]} was refused, because Repository:AllowedSigners is set and {reason}. Push a commit signed by one of {file}", Remedy.NeedsNewCommit);
+        throw new WorkerException($"{commit[..7]} was refused, because Repository:AllowedSigners is set and {reason}. Push a commit " +
+            $"signed by one of {file}", Remedy.NeedsNewCommit);
     }
 
     /// <summary>Moves the followed branch and the files to <paramref name="commit"/>, which must be here.</summary>
@@ -139,29 +154,42 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
         var branch = await BranchAsync(cancellationToken);
         var remote = await Configuration.RemoteAsync(fresh: true, cancellationToken);
         GitLocks.RemoveStale(Git.GitFolder(), branch, remote.Name, time, GitLocks.GitRuns, GitLocks.IsOurs, logger);
-        if (!await HasCommitAsync(commit, cancellationToken)) { throw new WorkerException($"{commit[..7]} is not in {Git.Folder}", Remedy.NeedsPerson); }
+        if (!await HasCommitAsync(commit, cancellationToken))
+        {
+            throw new WorkerException($"{commit[..7]} is not in {Git.Folder}", Remedy.NeedsPerson);
+        }
         var result = await new GitCheckout(options, Git, remote, logger).RunAsync(branch, commit, reason, cancellationToken);
         if (File.Exists(Path.Combine(Git.Folder, ".gitmodules")))
         {
             await Configuration.CheckSubmodulesAsync(cancellationToken);
             var updated = await Git.TryAsync(GitCommands.Submodules(Git.Folder, remote), cancellationToken);
-            if (updated.ExitCode != 0) { throw new WorkerException($"The submodules of {commit[..7]} cannot be checked out: {GitFailure.Describe(updated.ErrorTail)}", Remedy.RetriedByItself); }
+            if (updated.ExitCode != 0)
+            {
+                throw new WorkerException($"The submodules of {commit[..7]} cannot be checked out: " +
+                    $"{GitFailure.Describe(updated.ErrorTail)}", Remedy.RetriedByItself);
+            }
         }
         return result;
     }
 
-    /// <summary>Files of <paramref name="commit"/> at or below <paramref name="folders"/>, which are relative to the root; "" is all.</summary>
-    public async Task<IReadOnlyList<TreeEntry>> FilesAsync(string commit, IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
-        ParseTree(await Git.OutputAsync(GitCommands.Files(Git.Folder, Id(commit), Relative(folders)), $"The files of {commit[..7]} cannot be listed", cancellationToken));
+    /// <summary>Files of <paramref name="commit"/> at or below <paramref name="folders"/>, which are relative to the root; "" is
+    /// all.</summary>
+    public async Task<IReadOnlyList<TreeEntry>> FilesAsync(string commit, IReadOnlyCollection<string> folders,
+        CancellationToken cancellationToken) =>
+        ParseTree(await Git.OutputAsync(
+            GitCommands.Files(Git.Folder, Id(commit), Relative(folders)), $"The files of {commit[..7]} cannot be listed",
+            cancellationToken));
 
     /// <summary>Untracked files, ignored ones too, at or below <paramref name="folders"/>; another repository in there is one entry
     /// that ends with a slash.</summary>
     public async Task<IReadOnlyList<string>> UntrackedAsync(IReadOnlyCollection<string> folders, CancellationToken cancellationToken) =>
-        Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folders)), "The untracked files cannot be listed", cancellationToken));
+        Paths(await Git.OutputAsync(GitCommands.Untracked(Git.Folder, Relative(folders)), "The untracked files cannot be listed",
+            cancellationToken));
 
     /// <summary>Tracked files at or below <paramref name="paths"/>, as they are checked out.</summary>
     public async Task<IReadOnlyList<IndexEntry>> IndexAsync(IReadOnlyCollection<string> paths, CancellationToken cancellationToken) =>
-        ParseIndex(await Git.OutputAsync(GitCommands.Index(Git.Folder, Relative(paths)), "The tracked files cannot be listed", cancellationToken));
+        ParseIndex(await Git.OutputAsync(GitCommands.Index(Git.Folder, Relative(paths)), "The tracked files cannot be listed",
+            cancellationToken));
 
     /// <summary>Tracked files at or below <paramref name="folders"/> whose changes git was told not to look for (<c>skip-worktree</c>,
     /// <c>assume-unchanged</c>).</summary>
@@ -170,34 +198,45 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
 
     /// <summary>Paths that differ between two commits; a renamed file counts under both names.</summary>
     public async Task<IReadOnlyList<string>> ChangedPathsAsync(string from, string to, CancellationToken cancellationToken) =>
-        Paths(await Git.OutputAsync(GitCommands.ChangedPaths(Git.Folder, Id(from), Id(to)), $"{from[..7]} and {to[..7]} cannot be compared", cancellationToken));
+        Paths(await Git.OutputAsync(GitCommands.ChangedPaths(Git.Folder, Id(from), Id(to)), $"{from[..7]} and {to[..7]} cannot be compared",
+            cancellationToken));
 
     public async Task<CommitInfo> DescribeAsync(string commit, CancellationToken cancellationToken)
     {
-        var fields = (await Git.OutputAsync(GitCommands.Describe(Git.Folder, Id(commit)), $"{commit[..7]} cannot be read", cancellationToken)).TrimEnd('\n').Split('\0');
+        var fields =
+            (await Git.OutputAsync(GitCommands.Describe(Git.Folder, Id(commit)), $"{commit[..7]} cannot be read",
+                cancellationToken)).TrimEnd('\n').Split('\0');
         var seconds = long.TryParse(fields[3], CultureInfo.InvariantCulture, out var s) ? Math.Clamp(s, 0, 253402300799) : 0;
         return new CommitInfo(fields[0], fields[1], fields[2], DateTimeOffset.FromUnixTimeSeconds(seconds));
     }
 
-    /// <summary>Whether <paramref name="ancestor"/> is <paramref name="commit"/> or part of its history; false when either is not here.</summary>
+    /// <summary>Whether <paramref name="ancestor"/> is <paramref name="commit"/> or part of its history; false when either is not
+    /// here.</summary>
     public async Task<bool> IsAncestorAsync(string ancestor, string commit, CancellationToken cancellationToken) =>
         (await Git.TryAsync(GitCommands.IsAncestor(Git.Folder, Id(ancestor), Id(commit)), cancellationToken)).ExitCode == 0;
 
     /// <summary>Keeps <paramref name="commit"/> from git's garbage collection until <see cref="ForgetAsync"/>.</summary>
     public Task KeepAsync(string commit, long release, CancellationToken cancellationToken) =>
-        Git.OutputAsync(GitCommands.SetRef(Git.Folder, GitCommands.Release(release), Id(commit)), $"The commit of release {release} cannot be kept", cancellationToken);
+        Git.OutputAsync(
+            GitCommands.SetRef(Git.Folder, GitCommands.Release(release), Id(commit)), $"The commit of release {release} cannot be kept",
+            cancellationToken);
 
     /// <summary>Commit by release, of those that <see cref="KeepAsync"/> keeps.</summary>
     public async Task<IReadOnlyDictionary<long, string>> KeptAsync(CancellationToken cancellationToken)
     {
-        var lines = (await Git.OutputAsync(GitCommands.Refs(Git.Folder, GitCommands.Releases), "The commits kept cannot be listed", cancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        return lines.Select(l => l.Split(' ')).Where(p => p.Length == 2 && long.TryParse(p[1][GitCommands.Releases.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        var lines = (await Git.OutputAsync(GitCommands.Refs(Git.Folder, GitCommands.Releases), "The commits kept cannot be listed",
+            cancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines.Select(l => l.Split(' '))
+            .Where(p => p.Length == 2
+                && long.TryParse(p[1][GitCommands.Releases.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out _))
             .ToDictionary(p => long.Parse(p[1][GitCommands.Releases.Length..], CultureInfo.InvariantCulture), p => Id(p[0]));
     }
 
     /// <summary>Undoes <see cref="KeepAsync"/>; a release that is not kept is no error.</summary>
     public Task ForgetAsync(long release, CancellationToken cancellationToken) =>
-        Git.OutputAsync(GitCommands.DeleteRef(Git.Folder, GitCommands.Release(release)), $"The commit of release {release} cannot be let go", cancellationToken);
+        Git.OutputAsync(
+            GitCommands.DeleteRef(Git.Folder, GitCommands.Release(release)), $"The commit of release {release} cannot be let go",
+            cancellationToken);
 
     /// <summary>Packs git's objects when there are many packs, because fetching never does; each fetch leaves one.</summary>
     public async Task TidyAsync(CancellationToken cancellationToken, int packLimit = 50)
@@ -207,7 +246,8 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
     }
 
     /// <summary>Settings of the checkout that could start programs, each with what to do instead; empty when all is well.</summary>
-    public Task<IReadOnlyList<string>> DangerousConfigurationAsync(CancellationToken cancellationToken) => Configuration.RefusedAsync(cancellationToken);
+    public Task<IReadOnlyList<string>> DangerousConfigurationAsync(CancellationToken cancellationToken) =>
+        Configuration.RefusedAsync(cancellationToken);
 
     internal static List<TreeEntry> ParseTree(string output)
     {
@@ -218,7 +258,10 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
             // "mode type object TAB path"
             var entry = rest[..end];
             var tab = entry.IndexOf('\t');
-            if (tab < ShortestEntry) { throw new WorkerException("git printed a list of files that cannot be read", Remedy.RetriedByItself); }
+            if (tab < ShortestEntry)
+            {
+                throw new WorkerException("git printed a list of files that cannot be read", Remedy.RetriedByItself);
+            }
             var space = entry.LastIndexOf(' ') is var last && last < tab ? last : entry[..tab].LastIndexOf(' ');
             entries.Add(new TreeEntry(entry[..6].ToString(), entry[(space + 1)..tab].ToString(), entry[(tab + 1)..].ToString()));
             rest = rest[(end + 1)..];
@@ -236,10 +279,12 @@ internal sealed partial class GitRepository(RepositoryOptions options, IToolRunn
 
     private static string[] Paths(string output) => output.Split('\0', StringSplitOptions.RemoveEmptyEntries);
 
-    private static string Relative(string folder) => folder.Replace('\\', '/').Trim('/') is var f && f is "." ? "" : f.StartsWith("./", StringComparison.Ordinal) ? f[2..] : f;
+    private static string Relative(string folder) =>
+        folder.Replace('\\', '/').Trim('/') is var f && f is "." ? "" : f.StartsWith("./", StringComparison.Ordinal) ? f[2..] : f;
 
     /// <summary>Empty when one of them is the root, which has the others in it.</summary>
-    private static IEnumerable<string> Relative(IReadOnlyCollection<string> folders) => folders.Any(f => Relative(f).Length == 0) ? [] : folders.Select(Relative);
+    private static IEnumerable<string> Relative(IReadOnlyCollection<string> folders) =>
+        folders.Any(f => Relative(f).Length == 0) ? [] : folders.Select(Relative);
 
     // An id comes from a remote or a person; what is not one could be an option.
     private static string Id(string commit) => ObjectId().IsMatch(commit)

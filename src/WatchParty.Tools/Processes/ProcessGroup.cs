@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace WatchParty.Tools.Processes;
 
 /// <summary>Ends a program together with everything it started.</summary>
-/// <param name="IsLeader">Whether the program leads a process group; otherwise, and on Windows, everything is what can be reached as its child.</param>
+/// <param name="IsLeader">Whether the program leads a process group; otherwise, and on Windows, everything is what can be reached as its
+/// child.</param>
 internal readonly partial record struct ProcessGroup(Process Process, bool IsLeader)
 {
     private const int Sigterm = 15;

@@ -3,7 +3,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Tools.Processes;
 
-/// <summary>A program with its arguments, as a value: built without running anything, compared in tests, run by <see cref="ToolRunner"/>.</summary>
+/// <summary>A program with its arguments, as a value: built without running anything, compared in tests, run by
+/// <see cref="ToolRunner"/>.</summary>
 /// <remarks>Arguments are always a list and never pass through a shell.</remarks>
 internal sealed record ToolCommand
 {
@@ -52,12 +53,14 @@ internal sealed record ToolCommand
 
     /// <summary>The command line as a person would type it; for messages only.</summary>
     public override string ToString() => Redaction.Apply(
-        string.Join(' ', Arguments.Prepend(Program).Select(a => a.Length > 0 && a.All(IsPlain) ? a : $"'{a.Replace("'", "'\\''", StringComparison.Ordinal)}'")));
+        string.Join(' ', Arguments.Prepend(Program)
+            .Select(a => a.Length > 0 && a.All(IsPlain) ? a : $"'{a.Replace("'", "'\\''", StringComparison.Ordinal)}'")));
 
     // What records compare of an ImmutableArray is the array object, not its elements.
     public bool Equals(ToolCommand? other) => other is not null && Program == other.Program
         && Arguments.SequenceEqual(other.Arguments) && WorkingDirectory == other.WorkingDirectory && Input == other.Input
-        && Environment.Count == other.Environment.Count && Environment.All(p => other.Environment.TryGetValue(p.Key, out var v) && v == p.Value);
+        && Environment.Count == other.Environment.Count
+        && Environment.All(p => other.Environment.TryGetValue(p.Key, out var v) && v == p.Value);
 
     public override int GetHashCode() => HashCode.Combine(Program, Arguments.Length, WorkingDirectory);
 
@@ -70,7 +73,8 @@ internal sealed record ToolCommand
 /// <param name="ErrorTail">The last lines of standard error.</param>
 internal sealed record ToolResult(int ExitCode, string Output, string ErrorTail, TimeSpan Elapsed);
 
-/// <summary>A program that could not be started, passed a limit, was ended by a signal, or ended with an exit code that its caller did not expect.</summary>
+/// <summary>A program that could not be started, passed a limit, was ended by a signal, or ended with an exit code that its caller did not
+/// expect.</summary>
 internal sealed class ToolFailedException(ToolCommand command, int? exitCode, string reason, string tail = "")
     : Exception(Describe(command, reason, tail))
 {
@@ -79,8 +83,8 @@ internal sealed class ToolFailedException(ToolCommand command, int? exitCode, st
     /// <summary>Whether a signal ended it, so that its work says nothing about the commit.</summary>
     public bool BySignal => ExitCode is { } code && IsSignal(code);
 
-    /// <summary>Whether an exit code tells of SIGABRT, SIGBUS, SIGKILL, SIGSEGV, SIGTERM or SIGXCPU; 255 is what docker makes of a plugin that a signal ended
-    /// (docker/cli, cmd/docker/docker.go). Others above 128 are git's own words.</summary>
+    /// <summary>Whether an exit code tells of SIGABRT, SIGBUS, SIGKILL, SIGSEGV, SIGTERM or SIGXCPU; 255 is what docker makes of a plugin
+    /// that a signal ended (docker/cli, cmd/docker/docker.go). Others above 128 are git's own words.</summary>
     public static bool IsSignal(int exitCode) => exitCode is 128 + 6 or 128 + 7 or 128 + 9 or 128 + 11 or 128 + 15 or 128 + 24 or 255;
 
     /// <summary>The last lines the program printed, secrets masked.</summary>

@@ -15,7 +15,8 @@ internal delegate Task StreamReading(Stream stream, CancellationToken cancellati
 internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger) : IToolRunner
 {
     // Variables that speak to this process only: a child must not answer for it.
-    private static readonly string[] OwnVariables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+    private static readonly string[] OwnVariables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID",
+        "LISTEN_FDNAMES"];
 
     public async Task<ToolResult> RunAsync(ToolCommand command, StreamReading? standardError, CancellationToken cancellationToken)
     {
@@ -33,7 +34,8 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger) 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token, silence.Token, overflow.Token);
         using var abandon = new CancellationTokenSource();
 
-        Stream Heard(Stream stream) => command.SilenceLimit is { } longest ? new HeardStream(stream, () => silence.CancelAfter(longest)) : stream;
+        Stream Heard(Stream stream) =>
+            command.SilenceLimit is { } longest ? new HeardStream(stream, () => silence.CancelAfter(longest)) : stream;
         var tail = new TailBuffer();
         var reading = Task.WhenAll(
             WriteInputAsync(process, command.Input, abandon.Token),
@@ -60,7 +62,8 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger) 
         if (ToolFailedException.IsSignal(process.ExitCode))
         {
             var why = command.ProcessorLimit is { } processor ? $"it passed {processor.TotalSeconds:0} s of processor time, " : "";
-            throw new ToolFailedException(command, process.ExitCode, $"was ended by a signal: {why}somebody killed it, or the kernel did for want of memory", tail.ToString());
+            throw new ToolFailedException(command,
+                process.ExitCode, $"was ended by a signal: {why}somebody killed it, or the kernel did for want of memory", tail.ToString());
         }
         return new ToolResult(process.ExitCode, output.IsCompletedSuccessfully ? await output : "", tail.ToString(), elapsed);
     }
@@ -161,7 +164,8 @@ internal sealed class ToolRunner(TimeProvider time, ILogger<ToolRunner> logger) 
         while ((read = await stream.ReadAsync(buffer.Memory, cancellationToken)) > 0) { tail.Add(buffer.Memory.Span[..read]); }
     }
 
-    private static async Task<string> ReadOutputAsync(Stream stream, int limit, CancellationTokenSource overflow, CancellationToken cancellationToken)
+    private static async Task<string> ReadOutputAsync(Stream stream, int limit, CancellationTokenSource overflow,
+        CancellationToken cancellationToken)
     {
         using var kept = new MemoryStream();
         using var buffer = MemoryPool<byte>.Shared.Rent(64 * 1024);

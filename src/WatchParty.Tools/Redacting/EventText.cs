@@ -5,7 +5,8 @@ using Serilog.Formatting.Display;
 
 namespace WatchParty.Tools.Redacting;
 
-/// <summary>Text that is safe to print: nothing in it can pass for another event, move the cursor, turn the direction of writing, or show a secret.</summary>
+/// <summary>Text that is safe to print: nothing in it can pass for another event, move the cursor, turn the direction of writing, or show a
+/// secret.</summary>
 internal static class EventText
 {
     private const int LineLimit = 16 * 1024;
@@ -14,7 +15,8 @@ internal static class EventText
     // Without quotes around text: the messages read as sentences.
     private static readonly MessageTemplateTextFormatter Message = new("{Message:lj}", CultureInfo.InvariantCulture);
 
-    /// <summary>The message of a log event, then the exception; every line but the first is indented, so that none of them looks like a first.</summary>
+    /// <summary>The message of a log event, then the exception; every line but the first is indented, so that none of them looks like a
+    /// first.</summary>
     public static IEnumerable<string> Lines(LogEvent logEvent)
     {
         using var text = new StringWriter(CultureInfo.InvariantCulture);
@@ -26,7 +28,8 @@ internal static class EventText
     }
 
     /// <summary>Words for a terminal or a document: lines and tabs stay.</summary>
-    public static string Printable(string text) => string.Join('\n', Redaction.Apply(text).Replace("\r\n", "\n", StringComparison.Ordinal).Split('\n').Select(EscapeWhole));
+    public static string Printable(string text) =>
+        string.Join('\n', Redaction.Apply(text).Replace("\r\n", "\n", StringComparison.Ordinal).Split('\n').Select(EscapeWhole));
 
     /// <summary>Words of which a line break would make two messages.</summary>
     public static string OneLine(string text) => EscapeWhole(Redaction.Apply(text).ReplaceLineEndings(" "));
@@ -47,5 +50,6 @@ internal static class EventText
 
     // Control characters, the other line separators of Unicode, and the marks that turn the direction of text. Tabs align stack traces.
     private static bool MustBeEscaped(char c) =>
-        (char.IsControl(c) && c != '\t') || c is '\u2028' or '\u2029' or '\u061c' or '\u200e' or '\u200f' or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
+        (char.IsControl(c) && c != '\t') || c is '\u2028' or '\u2029' or '\u061c' or '\u200e' or '\u200f' or (>= '\u202a' and <= '\u202e')
+        or (>= '\u2066' and <= '\u2069');
 }

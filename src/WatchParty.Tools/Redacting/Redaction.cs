@@ -8,9 +8,10 @@ using System.Text.RegularExpressions;
 
 namespace WatchParty.Tools.Redacting;
 
-/// <summary>Takes secrets out of text that goes to a log, the record or a person: the values it has learnt, and what has the shape of one.</summary>
-/// <remarks>One for the process, because a secret is one in every sink, and the log is there before anything is known. Safe for several threads.
-/// It works on whole lines: whoever cuts text cuts it afterwards, or half a secret stays.</remarks>
+/// <summary>Takes secrets out of text that goes to a log, the record or a person: the values it has learnt, and what has the shape of
+/// one.</summary>
+/// <remarks>One for the process, because a secret is one in every sink, and the log is there before anything is known. Safe for several
+/// threads. It works on whole lines: whoever cuts text cuts it afterwards, or half a secret stays.</remarks>
 internal static partial class Redaction
 {
     private const string Mask = "***";
@@ -21,12 +22,15 @@ internal static partial class Redaction
     private static readonly Lock Learning = new();
     private static readonly SearchValues<char> EndOfUser = SearchValues.Create("/\" \t\r\n\v\f\u0085\u00a0\u2028\u2029");
     private static readonly SearchValues<string> NameHints = SearchValues.Create(
-        ["KEY=", "TOKEN=", "PASSWORD=", "PASSWD=", "SECRET=", "CREDENTIAL=", "CREDENTIALS=", "DSN=", "KEY\"", "TOKEN\"", "PASSWORD\"", "PASSWD\"", "SECRET\"", "authorization:"],
+        ["KEY=", "TOKEN=", "PASSWORD=", "PASSWD=", "SECRET=", "CREDENTIAL=", "CREDENTIALS=", "DSN=", "KEY\"", "TOKEN\"", "PASSWORD\"",
+            "PASSWD\"", "SECRET\"", "authorization:"],
         StringComparison.OrdinalIgnoreCase);
 
     private static readonly SearchValues<string> TokenHints = SearchValues.Create(
-        ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "npm_", "dckr_pat_", "sk_live_", "eyJ"], StringComparison.Ordinal);
-    private static readonly SearchValues<string> EnvironmentHints = SearchValues.Create(["unterminated quoted value ", "unexpected character \"", "Invalid template: "], StringComparison.Ordinal);
+        ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "npm_", "dckr_pat_", "sk_live_", "eyJ"],
+        StringComparison.Ordinal);
+    private static readonly SearchValues<string> EnvironmentHints =
+        SearchValues.Create(["unterminated quoted value ", "unexpected character \"", "Invalid template: "], StringComparison.Ordinal);
 
     private static Known _known = new([]);
 
@@ -54,10 +58,14 @@ internal static partial class Redaction
     public static string ApplyToDocument(string text)
     {
         var applied = Apply(text);
-        if (ReferenceEquals(applied, text) || applied == text || text.AsSpan().TrimStart() is not (['{', ..] or ['[', ..])) { return applied; }
+        if (ReferenceEquals(applied, text) || applied == text || text.AsSpan().TrimStart() is not (['{', ..] or ['[', ..]))
+        {
+            return applied;
+        }
         try
         {
-            return Apply(JsonNode.Parse(text))!.ToJsonString(new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+            return Apply(JsonNode.Parse(text))!.ToJsonString(
+                new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         }
         catch (JsonException)
         {
@@ -89,7 +97,8 @@ internal static partial class Redaction
         Convert.ToBase64String(Encoding.UTF8.GetBytes(value)),
     ];
 
-    /// <summary>Masks the user part of every URL (<c>https://user:token@host</c>). By hand, because a backtracking search would take the square of the length.</summary>
+    /// <summary>Masks the user part of every URL (<c>https://user:token@host</c>). By hand, because a backtracking search would take the
+    /// square of the length.</summary>
     private static string MaskUsers(string text)
     {
         var at = text.IndexOf("://", StringComparison.Ordinal);
@@ -102,7 +111,8 @@ internal static partial class Redaction
             var end = rest.IndexOfAny(EndOfUser);
             var user = (end < 0 ? rest : rest[..end]).LastIndexOf('@');
             // "ssh://git@host" names no secret, so a user part without a password stays for ssh.
-            var isPlain = user <= 0 || (text.AsSpan(0, at).EndsWith("ssh", StringComparison.OrdinalIgnoreCase) && !rest[..user].Contains(':'));
+            var isPlain = user <= 0
+                || (text.AsSpan(0, at).EndsWith("ssh", StringComparison.OrdinalIgnoreCase) && !rest[..user].Contains(':'));
             if (isPlain) { continue; }
             (masked ??= new StringBuilder(text.Length)).Append(text, kept, at + 3 - kept).Append(Mask);
             kept = at + 3 + user;
@@ -118,13 +128,15 @@ internal static partial class Redaction
     [GeneratedRegex(@"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|npm_[A-Za-z0-9]{36}|dckr_pat_[A-Za-z0-9_-]{20,}|sk_live_[A-Za-z0-9]{16,}|eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,})")]
     private static partial Regex Token();
 
-    // What compose repeats of a line of an env file that it cannot read (compose-go's dotenv/parser.go and template.go); the line number before it stays.
+    // What compose repeats of a line of an env file that it cannot read (compose-go's dotenv/parser.go and template.go); the line number
+    // before it stays.
     [GeneratedRegex(@"(unterminated quoted value |unexpected character ""[^""]*"" in variable name |Invalid template: ).+")]
     private static partial Regex EnvironmentLine();
 
     private sealed class Known(ImmutableArray<string> values)
     {
-        private readonly SearchValues<string>? _search = values.Length == 0 ? null : SearchValues.Create(values.AsSpan(), StringComparison.Ordinal);
+        private readonly SearchValues<string>? _search = values.Length == 0 ? null
+            : SearchValues.Create(values.AsSpan(), StringComparison.Ordinal);
 
         // A value may begin like another; the longer one is masked.
         private readonly ILookup<char, string> _byBeginning = values.OrderByDescending(v => v.Length).ToLookup(v => v[0]);

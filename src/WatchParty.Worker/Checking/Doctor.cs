@@ -21,9 +21,11 @@ internal enum CheckStatus { Ok, Warning, Error }
 /// <param name="Fix">What a person has to do; null when all is well.</param>
 internal sealed record Check(string Name, CheckStatus Status, string Message, string? Fix = null);
 
-/// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from running.</summary>
+/// <summary>Looks at everything the worker needs. It changes nothing, and a check that fails does not keep the others from
+/// running.</summary>
 internal sealed class Doctor(
-    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning, Forewarnings forewarnings,
+    WorkerOptions options, StateFolder state, IToolRunner runner, GitRepository repository, IDockerEngine engine, ReleasePlanning planning,
+    Forewarnings forewarnings,
     CacheSources cacheSources, SealRecord seals, History history, Ownership ownership)
 {
     private const long LowDisk = 5L * 1000 * 1000 * 1000;
@@ -43,16 +45,21 @@ internal sealed class Doctor(
             }
         }
 
-        await TryAsync("git", "Install git 2.38 or newer", async () => [new("git", CheckStatus.Ok, (await runner.OutputOfAsync(new ToolCommand("git", "--version"), cancellationToken)).Trim())]);
+        await TryAsync("git", "Install git 2.38 or newer",
+            async () => [new("git", CheckStatus.Ok,
+                (await runner.OutputOfAsync(new ToolCommand("git", "--version"), cancellationToken)).Trim())]);
         await TryAsync("repository", "See the message", () => RepositoryAsync(cancellationToken));
         await TryAsync("remote", "Check the remote's address and the service user's credentials", async () =>
             [await repository.RemoteHeadAsync(cancellationToken) is { } head
                 ? new("remote", CheckStatus.Ok, $"the branch is at {head[..7]}")
-                : new("remote", CheckStatus.Error, $"the branch {await repository.BranchAsync(cancellationToken)} does not exist there", "Set Repository:Branch, or push it")]);
+                : new("remote", CheckStatus.Error, $"the branch {await repository.BranchAsync(cancellationToken)} does not exist there",
+                    "Set Repository:Branch, or push it")]);
         await TryAsync("engine", "Start the Docker Engine, and put the service's user into the group docker", async () =>
         {
             var info = await engine.InfoAsync(cancellationToken);
-            return [SupportedTool.Engine.Judge(info.Version, $"version {info.Version}, API {info.ApiVersion}, {(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
+            return [SupportedTool.Engine.Judge(
+                info.Version, $"version {info.Version}, API {info.ApiVersion}, " +
+                    $"{(info.Store == ImageStore.Containerd ? "containerd image store" : $"graph driver {info.Driver}")}")];
         });
         await TryAsync("buildx", "Install the buildx plugin (Debian: docker-buildx)", async () =>
         {
@@ -66,14 +73,22 @@ internal sealed class Doctor(
                 ? new("compose", CheckStatus.Error, $"version {version} is too old", "Install compose 2.17 or newer")
                 : SupportedTool.Compose.Judge(version, $"version {version}")];
         });
-        await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error", () => ApplicationAsync(cancellationToken));
-        await TryAsync("drop files", "Create the folder, or set DropFiles:Folder", () => Task.FromResult<IEnumerable<Check>>([DropFolder()]));
-        foreach (var (key, file) in SecretFile.Of(options)) { await TryAsync(key, "Make it, readable for the service's user alone", () => Task.FromResult<IEnumerable<Check>>([SecretOf(key, file)])); }
+        await TryAsync("application", "Correct the compose file; `docker compose config` in the checkout shows the same error",
+            () => ApplicationAsync(cancellationToken));
+        await TryAsync("drop files", "Create the folder, or set DropFiles:Folder",
+            () => Task.FromResult<IEnumerable<Check>>([DropFolder()]));
+        foreach (var (key, file) in SecretFile.Of(options))
+        {
+            await TryAsync(key, "Make it, readable for the service's user alone",
+                () => Task.FromResult<IEnumerable<Check>>([SecretOf(key, file)]));
+        }
         checks.Add(state.OthersCanWrite
             ? new("state folder", CheckStatus.Warning, $"{state.Path} can be written by others", $"chmod 700 {state.Path}")
             : new("state folder", CheckStatus.Ok, state.Path));
         checks.Add(state.BrokenHistories is [.., var newest]
-            ? new("history", CheckStatus.Warning, $"a damaged one was set aside as {newest}; what it alone knew is lost, such as which services were owed a fresh build", "Touch force-rebuild.flag if a clear was under way, check the disk, and delete the file")
+            ? new("history",
+                CheckStatus.Warning, $"a damaged one was set aside as {newest}; what it alone knew is lost, such as which services were " +
+                    $"owed a fresh build", "Touch force-rebuild.flag if a clear was under way, check the disk, and delete the file")
             : new("history", CheckStatus.Ok, state.Database));
         await TryAsync("disk", "Check the folder", () => DiskAsync(cancellationToken));
         return checks;
@@ -85,21 +100,30 @@ internal sealed class Doctor(
         var dangerous = await repository.DangerousConfigurationAsync(cancellationToken);
         return dangerous.Count == 0
             ? [new Check("repository", CheckStatus.Ok, $"{options.Repository.Path}, branch {branch}")]
-            : dangerous.Select(d => new Check("repository", CheckStatus.Error, $"its own configuration runs programs: {d}", "Move the key to the service user's global configuration, or remove it"));
+            : dangerous.Select(
+                d => new Check("repository", CheckStatus.Error, $"its own configuration runs programs: {d}",
+                    "Move the key to the service user's global configuration, or remove it"));
     }
 
     private async Task<IEnumerable<Check>> ApplicationAsync(CancellationToken cancellationToken)
     {
         var commit = history.Deployed()?.Commit ?? await repository.HeadAsync(cancellationToken);
         var model = await planning.ModelAsync(commit, cancellationToken);
-        List<Check> checks = [new("application", CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
-        if (await ownership.OtherFolderAsync(model, cancellationToken) is { } claim) { checks.Add(new("containers", CheckStatus.Warning, claim.Problem, claim.Fix)); }
-        checks.AddRange((await forewarnings.OfAsync(model, commit, [], cancellationToken)).Select(w => new Check("application", CheckStatus.Warning, w.Text, w.Fix)));
+        List<Check> checks = [new("application",
+            CheckStatus.Ok, $"project {model.Project}, {model.Services.Length} services, {model.Built.Count()} built here")];
+        if (await ownership.OtherFolderAsync(model, cancellationToken) is { } claim)
+        {
+            checks.Add(new("containers", CheckStatus.Warning, claim.Problem, claim.Fix));
+        }
+        checks.AddRange(
+            (await forewarnings.OfAsync(model, commit, [], cancellationToken)).Select(
+                w => new Check("application", CheckStatus.Warning, w.Text, w.Fix)));
         foreach (var service in model.Built)
         {
             if (service.Image == $"{model.Project}-{service.Name}")
             {
-                checks.Add(new($"image of {service.Name}", CheckStatus.Warning, "the service names no image", $"Write image: {model.Project}-{service.Name}:latest in its section"));
+                checks.Add(new($"image of {service.Name}", CheckStatus.Warning,
+                    "the service names no image", $"Write image: {model.Project}-{service.Name}:latest in its section"));
             }
             checks.AddRange(await CacheSourcesAsync(service, cancellationToken));
             checks.Add(await InlineCacheAsync(service, cancellationToken));
@@ -115,10 +139,21 @@ internal sealed class Doctor(
         var store = (await engine.InfoAsync(cancellationToken)).Store;
         var usable = await cacheSources.UsableAsync(service, store, options.Build.Builder is not null, dropped.Add, cancellationToken);
         var seal = seals.Find(service.Name);
-        List<Check> checks = [.. dropped.Select(d => new Check(name, CheckStatus.Warning, $"cache_from {d.Source} is left out, because {d.Reason}", d.Fix))];
-        if (seal is not null) { checks.Add(new(name, CheckStatus.Ok, string.Create(CultureInfo.InvariantCulture, $"sealed with release {seal.Release} in {seal.Seconds:0.0} s, {ByteSize.Words(seal.Bytes)} of disk of its own"))); }
+        List<Check> checks = [.. dropped.Select(
+            d => new Check(name, CheckStatus.Warning, $"cache_from {d.Source} is left out, because {d.Reason}", d.Fix))];
+        if (seal is not null)
+        {
+            checks.Add(new(name, CheckStatus.Ok,
+                string.Create(
+                    CultureInfo.InvariantCulture, $"sealed with release {seal.Release} in {seal.Seconds:0.0} s, " +
+                        $"{ByteSize.Words(seal.Bytes)} of disk of its own")));
+        }
         else if (usable.Count > 0) { checks.Add(new(name, CheckStatus.Ok, $"cache_from {string.Join(", ", usable)}")); }
-        else { checks.Add(new(name, CheckStatus.Warning, "nothing outside of the builder keeps its cache yet", "Release it once: its cache is sealed after the next healthy release")); }
+        else
+        {
+            checks.Add(new(name, CheckStatus.Warning, "nothing outside of the builder keeps its cache yet",
+                "Release it once: its cache is sealed after the next healthy release"));
+        }
         return checks;
     }
 
@@ -126,7 +161,11 @@ internal sealed class Doctor(
     private IEnumerable<Check> Advice(ComposeService service)
     {
         var builds = history.Last(20).SelectMany(r => r.Services).Where(s => s.Name == service.Name && s.Advice.Count > 0).ToList();
-        return builds is [var newest, ..] ? newest.Advice.Select(a => new Check($"build of {service.Name}", CheckStatus.Warning, $"{builds.Count} of the last releases ran steps for nothing", a)) : [];
+        return builds is [var newest, ..]
+            ? newest.Advice.Select(
+                a => new Check($"build of {service.Name}",
+                    CheckStatus.Warning, $"{builds.Count} of the last releases ran steps for nothing", a))
+            : [];
     }
 
     /// <summary>Cache metadata in a shipped image makes a cleared cache come back through <c>cache_from</c>.</summary>
@@ -137,20 +176,32 @@ internal sealed class Doctor(
         var build = service.Build!;
         var dockerfile = Path.GetFullPath(build.Dockerfile, Directory.Exists(build.Context) ? build.Context : options.Repository.Path);
         var text = build.DockerfileInline ?? (File.Exists(dockerfile) ? await File.ReadAllTextAsync(dockerfile, cancellationToken) : "");
-        if (build.Arguments.ContainsKey(argument) || options.Build.Arguments.ContainsKey(argument)) { return new(name, CheckStatus.Error, $"the build argument {argument} is set", "Remove it: it puts the cache into the shipped image, and a clear then clears nothing"); }
-        if (text.Contains(argument, StringComparison.Ordinal)) { return new(name, CheckStatus.Error, $"{build.Dockerfile} names {argument}", "Remove it from the Dockerfile"); }
+        if (build.Arguments.ContainsKey(argument) || options.Build.Arguments.ContainsKey(argument))
+        {
+            return new(name, CheckStatus.Error, $"the build argument {argument} is set",
+                "Remove it: it puts the cache into the shipped image, and a clear then clears nothing");
+        }
+        if (text.Contains(argument, StringComparison.Ordinal))
+        {
+            return new(name, CheckStatus.Error, $"{build.Dockerfile} names {argument}", "Remove it from the Dockerfile");
+        }
         var built = history.Last(100).FirstOrDefault(r => r.Services.Any(s => s.Name == service.Name && s.Action == ServiceAction.Built));
         return built?.Notes?.Any(n => n.StartsWith(ImageBuilder.CacheNote(service.Image), StringComparison.Ordinal)) == true
-            ? new(name, CheckStatus.Error, $"{service.Image} carries BuildKit's inline cache", "Force a rebuild after removing the option that put it there")
+            ? new(name, CheckStatus.Error, $"{service.Image} carries BuildKit's inline cache",
+                "Force a rebuild after removing the option that put it there")
             : new(name, CheckStatus.Ok, built is null ? "no image was built yet" : $"{service.Image} carries none");
     }
 
     private Check DropFolder()
     {
         var folder = options.DropFiles.Folder ?? options.Repository.Path;
-        if (!Directory.Exists(folder)) { return new("drop files", CheckStatus.Error, $"{folder} does not exist", "Create it, or set DropFiles:Folder"); }
+        if (!Directory.Exists(folder))
+        {
+            return new("drop files", CheckStatus.Error, $"{folder} does not exist", "Create it, or set DropFiles:Folder");
+        }
         return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(folder) & UnixFileMode.OtherWrite) != 0
-            ? new("drop files", CheckStatus.Warning, $"everybody on this machine may write {folder}, and so ask for a clear or a forced rebuild", $"chmod o-w {folder}")
+            ? new("drop files",
+                CheckStatus.Warning, $"everybody on this machine may write {folder}, and so ask for a clear or a forced rebuild", $"chmod o-w {folder}")
             : new("drop files", CheckStatus.Ok, folder);
     }
 
@@ -170,7 +221,11 @@ internal sealed class Doctor(
         try
         {
             // The engine may be on another machine.
-            if ((await engine.EndpointAsync(cancellationToken)).Scheme == "unix" && (await engine.InfoAsync(cancellationToken)).RootFolder is var root && Directory.Exists(root)) { folders.Add(("disk of the engine", root)); }
+            if ((await engine.EndpointAsync(cancellationToken)).Scheme == "unix"
+                && (await engine.InfoAsync(cancellationToken)).RootFolder is var root && Directory.Exists(root))
+            {
+                folders.Add(("disk of the engine", root));
+            }
         }
         catch (WorkerException)
         {
@@ -180,7 +235,8 @@ internal sealed class Doctor(
         {
             var free = new DriveInfo(f.Path).AvailableFreeSpace;
             return free < LowDisk
-                ? new Check(f.Name, CheckStatus.Warning, $"{ByteSize.Words(free)} free at {f.Path}", "Free some space; a build needs room for its images and its cache")
+                ? new Check(f.Name, CheckStatus.Warning, $"{ByteSize.Words(free)} free at {f.Path}",
+                    "Free some space; a build needs room for its images and its cache")
                 : new Check(f.Name, CheckStatus.Ok, $"{ByteSize.Words(free)} free at {f.Path}");
         });
     }

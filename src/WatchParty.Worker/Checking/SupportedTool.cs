@@ -17,8 +17,13 @@ internal sealed partial record SupportedTool(string Name, Version Oldest, Versio
     public Check Judge(string version, string said)
     {
         // A build of somebody's own may have no number.
-        if (Number().Match(version) is not { Success: true } match || !Version.TryParse(match.Value, out var number)) { return new(Name, CheckStatus.Ok, said); }
-        return number < Oldest ? new(Name, CheckStatus.Warning, $"{said}: older than {Oldest}, the oldest that is supported", $"Install {Name} {Oldest} or newer")
+        if (Number().Match(version) is not { Success: true } match || !Version.TryParse(match.Value, out var number))
+        {
+            return new(Name, CheckStatus.Ok, said);
+        }
+        return number < Oldest
+            ? new(Name, CheckStatus.Warning, $"{said}: older than {Oldest}, the oldest that is supported", $"Install {Name} {Oldest} or " +
+                $"newer")
             : number > Newest ? new(Name, CheckStatus.Ok, $"{said}: newer than {Newest}, the newest that was tested")
             : new(Name, CheckStatus.Ok, said);
     }

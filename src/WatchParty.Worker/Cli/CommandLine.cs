@@ -13,7 +13,8 @@ internal static class CommandLine
     {
         var common = new CommonOptions();
         var run = RunVerb.Create(common);
-        var root = new RootCommand("Builds, deploys and verifies a Docker Compose application from its git repository, and keeps its build cache true.")
+        var root = new RootCommand(
+            "Builds, deploys and verifies a Docker Compose application from its git repository, and keeps its build cache true.")
         {
             common.Config, common.Json, common.Set,
             run,
@@ -46,7 +47,8 @@ internal static class CommandLine
         }
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
         catch (ConfigurationFaultsException e)
         {

@@ -8,11 +8,15 @@ namespace WatchParty.Worker.Cli;
 /// <summary>Options that every verb has.</summary>
 internal sealed class CommonOptions
 {
-    public Option<string?> Config { get; } = new("--config") { Description = "Configuration file (default: appsettings.json beside the program)", Recursive = true, HelpName = "FILE" };
+    public Option<string?> Config { get; } = new(
+        "--config")
+    { Description = "Configuration file (default: appsettings.json beside the program)", Recursive = true, HelpName = "FILE" };
 
     public Option<bool> Json { get; } = new("--json") { Description = "Print one JSON document instead of text", Recursive = true };
 
-    public Option<string[]> Set { get; } = new("--set") { Description = "Override a configuration key, for example --set Repository:Branch=main", Recursive = true, HelpName = "KEY=VALUE", AllowMultipleArgumentsPerToken = false };
+    public Option<string[]> Set { get; } = new(
+        "--set")
+    { Description = "Override a configuration key, for example --set Repository:Branch=main", Recursive = true, HelpName = "KEY=VALUE", AllowMultipleArgumentsPerToken = false };
 
     /// <exception cref="ConfigurationFaultsException">The configuration has faults.</exception>
     public (IConfigurationRoot Configuration, WorkerOptions Options) Read(ParseResult arguments)

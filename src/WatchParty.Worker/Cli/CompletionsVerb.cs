@@ -13,7 +13,8 @@ internal static class CompletionsVerb
         var command = new Command("completions", "Print the script that makes a shell complete verbs and options.") { shell };
         command.SetAction(async (arguments, cancellationToken) =>
         {
-            await using var script = typeof(CompletionsVerb).Assembly.GetManifestResourceStream($"completions.{arguments.GetValue(shell)}")!;
+            await using var script =
+                typeof(CompletionsVerb).Assembly.GetManifestResourceStream($"completions.{arguments.GetValue(shell)}")!;
             await using var output = Console.OpenStandardOutput();
             await script.CopyToAsync(output, cancellationToken);
             return ExitCode.Done;

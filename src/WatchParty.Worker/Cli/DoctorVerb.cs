@@ -17,7 +17,12 @@ internal static class DoctorVerb
             var checks = await session.Get<Doctor>().RunAsync(session.Stop);
             if (arguments.GetValue(common.Json))
             {
-                var document = new JsonObject { ["checks"] = new JsonArray([.. checks.Select(c => new JsonObject { ["name"] = c.Name, ["status"] = c.Status.ToString(), ["message"] = c.Message, ["fix"] = c.Fix })]) };
+                var document = new JsonObject
+                {
+                    ["checks"] = new JsonArray(
+                    [.. checks.Select(
+                        c => new JsonObject { ["name"] = c.Name, ["status"] = c.Status.ToString(), ["message"] = c.Message, ["fix"] = c.Fix })])
+                };
                 await Output.DocumentAsync(document.ToJsonString());
             }
             else
@@ -25,7 +30,10 @@ internal static class DoctorVerb
                 foreach (var check in checks)
                 {
                     await Output.LineAsync($"{check.Status,-7}  {check.Name}: {check.Message}");
-                    if (check.Fix is { } fix) { await Output.LineAsync($"         fix: {fix.Replace("\n", "\n              ", StringComparison.Ordinal)}"); }
+                    if (check.Fix is { } fix)
+                    {
+                        await Output.LineAsync($"         fix: {fix.Replace("\n", "\n              ", StringComparison.Ordinal)}");
+                    }
                 }
             }
             return checks.Any(c => c.Status == CheckStatus.Error) ? ExitCode.Failed : ExitCode.Done;

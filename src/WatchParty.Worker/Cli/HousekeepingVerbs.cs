@@ -22,15 +22,18 @@ internal static class PruneVerb
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
                 return report.Outcome == "DryRun"
-                    ? $"Would remove: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, {report.Targets.Count} old image names; {ByteSize.Words(report.FreedBytes)}.{Notes(report)}"
-                    : $"Pruned: {report.RecordsBefore} cache records before, {report.RecordsAfter} after; {report.Targets.Count} old image names removed; {ByteSize.Words(report.FreedBytes)} freed.{Notes(report)}";
+                    ? $"Would remove: {report.RecordsBefore - report.RecordsAfter} of {report.RecordsBefore} cache records, " +
+                        $"{report.Targets.Count} old image names; {ByteSize.Words(report.FreedBytes)}.{Notes(report)}"
+                    : $"Pruned: {report.RecordsBefore} cache records before, {report.RecordsAfter} after; {report.Targets.Count} old " +
+                        $"image names removed; {ByteSize.Words(report.FreedBytes)} freed.{Notes(report)}";
             });
         });
         return command;
     }
 
     internal static string Notes(HousekeepingReport report) =>
-        string.Concat(report.Notes.Prepend(report.Error).Where(n => n is not null).Select(n => $"{Environment.NewLine}  note: {EventText.OneLine(n!)}"));
+        string.Concat(report.Notes.Prepend(report.Error).Where(n => n is not null)
+            .Select(n => $"{Environment.NewLine}  note: {EventText.OneLine(n!)}"));
 }
 
 /// <summary>Clears the build cache.</summary>
@@ -38,18 +41,23 @@ internal static class ClearCacheVerb
 {
     public static Command Create(CommonOptions common)
     {
-        var targets = new Argument<string[]>("TARGETS") { Description = "Services, or all (default: all)", Arity = ArgumentArity.ZeroOrMore };
+        var targets = new Argument<string[]>(
+            "TARGETS")
+        { Description = "Services, or all (default: all)", Arity = ArgumentArity.ZeroOrMore };
         var command = new Command("clear-cache", "Clear the build cache; the next build of the targets uses none.") { targets };
         command.SetAction(async (arguments, _) =>
         {
             await using var session = VerbSession.Open(common, arguments);
-            var names = (arguments.GetValue(targets) ?? []).SelectMany(t => t.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).ToArray();
-            var result = await session.DoAsync(new ControlRequest("clear-cache", VerbSession.Caller, Targets: names.Length == 0 ? ["all"] : names));
+            var names = (arguments.GetValue(targets)
+                ?? []).SelectMany(t => t.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).ToArray();
+            var result =
+                await session.DoAsync(new ControlRequest("clear-cache", VerbSession.Caller, Targets: names.Length == 0 ? ["all"] : names));
             return await Output.PrintAsync(result, arguments.GetValue(common.Json), document =>
             {
                 var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
                 return report.Error is { } error ? $"Nothing was cleared: {error}"
-                    : $"Cleared {string.Join(", ", report.Targets)}: {report.RecordsBefore} cache records fell to {report.RecordsAfter}, {ByteSize.Words(report.FreedBytes)} freed. The next build uses no cache.{PruneVerb.Notes(report)}";
+                    : $"Cleared {string.Join(", ", report.Targets)}: {report.RecordsBefore} cache records fell to {report.RecordsAfter}, " +
+                        $"{ByteSize.Words(report.FreedBytes)} freed. The next build uses no cache.{PruneVerb.Notes(report)}";
             });
         });
         return command;

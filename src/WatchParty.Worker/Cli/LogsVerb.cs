@@ -23,7 +23,8 @@ internal static class LogsVerb
             if (await ReleaseArgument.FindAsync(history, arguments.GetValue(release)) is not { } report) { return ExitCode.Failed; }
             if (report.Log is not { } log || !File.Exists(log))
             {
-                await Output.ErrorAsync($"Release {report.Release} has no build log{(report.Log is null ? ": it was superseded before it began" : " any more; those of the newest 200 releases are kept")}.");
+                await Output.ErrorAsync($"Release {report.Release} has no build " +
+                    $"log{(report.Log is null ? ": it was superseded before it began" : " any more; those of the newest 200 releases are kept")}.");
                 return ExitCode.Failed;
             }
             var id = long.Parse(report.Release!, CultureInfo.InvariantCulture);
@@ -37,7 +38,8 @@ internal static class LogsVerb
                 while (await reader.ReadAsync(text, session.Stop) is > 0 and var read)
                 {
                     // What a step prints could move the cursor of a terminal, or worse; a file or a pipe gets it as it is.
-                    await Console.Out.WriteAsync(Console.IsOutputRedirected ? new string(text, 0, read) : EventText.Printable(new string(text, 0, read)));
+                    await Console.Out.WriteAsync(Console.IsOutputRedirected ? new string(text, 0, read)
+                        : EventText.Printable(new string(text, 0, read)));
                 }
                 if (over || Output.ReaderIsGone) { return ExitCode.Done; }
                 await Task.Delay(LookEvery, TimeProvider.System, session.Stop);

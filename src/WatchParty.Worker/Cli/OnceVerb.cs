@@ -10,7 +10,9 @@ internal static class OnceVerb
 {
     public static Command Create(CommonOptions common)
     {
-        var force = new Option<bool>("--force-rebuild") { Description = "Build every service without cache and look up base images again, also when nothing is new" };
+        var force = new Option<bool>(
+            "--force-rebuild")
+        { Description = "Build every service without cache and look up base images again, also when nothing is new" };
         var command = new Command("once", "Poll the remote once, release what is new, and exit.") { force };
         command.SetAction(async (arguments, _) =>
         {

@@ -29,8 +29,12 @@ internal static class PlanVerb
                 var head = await repository.HeadAsync(session.Stop);
                 // The model comes from the files that are checked out; of the new commit's own only git is asked.
                 var changed = await repository.ChangedPathsAsync(head, found.Commit, session.Stop);
-                if (changed.FirstOrDefault(ShapesThePlan) is { } file) { note = $"{file} differs in the new commit; the plan is made with the one that is checked out now"; }
-                plan = await session.Get<ReleasePlanning>().PlanAsync(found.Commit, found.Deployed, new ReleaseRequest("plan"), session.Stop);
+                if (changed.FirstOrDefault(ShapesThePlan) is { } file)
+                {
+                    note = $"{file} differs in the new commit; the plan is made with the one that is checked out now";
+                }
+                plan = await session.Get<ReleasePlanning>()
+                    .PlanAsync(found.Commit, found.Deployed, new ReleaseRequest("plan"), session.Stop);
             }
             var outcome = found.Quarantine is not null ? "Quarantined" : plan is null ? "NothingToDo" : "Release";
             if (arguments.GetValue(common.Json))
@@ -40,7 +44,11 @@ internal static class PlanVerb
                     ["outcome"] = outcome,
                     ["commit"] = found.Commit,
                     ["previousCommit"] = found.Deployed?.Commit,
-                    ["services"] = new JsonArray([.. (plan?.Services ?? []).Select(s => new JsonObject { ["name"] = s.Name, ["action"] = ActionOf(s).ToString(), ["reason"] = s.Reason, ["asksFirst"] = s.AsksFirst, ["fresh"] = s.Fresh })]),
+                    ["services"] = new JsonArray(
+                        [.. (plan?.Services
+                            ?? []).Select(
+                                s => new JsonObject { ["name"] = s.Name, ["action"] = ActionOf(s)
+                                    .ToString(), ["reason"] = s.Reason, ["asksFirst"] = s.AsksFirst, ["fresh"] = s.Fresh })]),
                     ["note"] = note,
                     ["notes"] = new JsonArray([.. (plan?.Notes ?? []).Select(n => JsonValue.Create(n))]),
                     ["error"] = found.Quarantine?.Reason,
@@ -52,7 +60,8 @@ internal static class PlanVerb
             {
                 "NothingToDo" => $"Nothing to do: commit {ReleaseText.Short(found.Commit)} is deployed.",
                 "Quarantined" => $"Nothing: commit {ReleaseText.Short(found.Commit)} is quarantined: {found.Quarantine!.Value.Reason}",
-                _ => $"Release of commit {ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
+                _ => $"Release of commit " +
+                    $"{ReleaseText.Short(found.Commit)}{(found.Deployed is null ? "" : $" after {ReleaseText.Short(found.Deployed.Commit)}")}:",
             });
             if (plan is not null) { foreach (var line in Lines(plan)) { await Output.LineAsync(line); } }
             foreach (var line in (plan?.Notes ?? []).Concat(note is null ? [] : [note])) { await Output.ErrorAsync($"note: {line}"); }
@@ -78,12 +87,17 @@ internal static class PlanVerb
             yield return $"  {sign} {service.Name.PadRight(width)}  {does}: {EventText.OneLine(reason)}";
         }
         int Count(ServiceAction action) => plan.Services.Count(s => ActionOf(s) == action);
-        yield return $"{Count(ServiceAction.Built)} to build, {Count(ServiceAction.Restarted)} to restart, {Count(ServiceAction.Removed)} to remove, {Count(ServiceAction.Unchanged)} as they are.";
+        yield return $"{Count(ServiceAction.Built)} to build, {Count(ServiceAction.Restarted)} to restart, " +
+            $"{Count(ServiceAction.Removed)} to remove, {Count(ServiceAction.Unchanged)} as they are.";
     }
 
     private static ServiceAction ActionOf(ServicePlan service) =>
-        service is { Action: ServiceAction.Unchanged, Reaction.Handling: MountHandling.Restart or MountHandling.Recreate } ? ServiceAction.Restarted : service.Action;
+        service is { Action: ServiceAction.Unchanged, Reaction.Handling: MountHandling.Restart or MountHandling.Recreate }
+        ? ServiceAction.Restarted
+        : service.Action;
 
     private static bool ShapesThePlan(string path) => Path.GetFileName(path) is var name
-        && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal) || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env" || name.StartsWith("Dockerfile", StringComparison.Ordinal));
+        && (name.EndsWith(".dockerignore", StringComparison.Ordinal) || name.EndsWith(".yaml", StringComparison.Ordinal)
+            || name.EndsWith(".yml", StringComparison.Ordinal) || name == ".env"
+            || name.StartsWith("Dockerfile", StringComparison.Ordinal));
 }

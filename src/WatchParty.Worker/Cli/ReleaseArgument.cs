@@ -19,7 +19,10 @@ internal static class ReleaseArgument
         var report = wanted is null ? (history.Last(1) is [var newest, ..] ? newest : null)
             : (long.TryParse(wanted, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? history.Find(id) : null)
                 ?? (wanted.Length >= 4 && wanted.All(char.IsAsciiHexDigit) ? history.FindByCommit(wanted.ToLowerInvariant()) : null);
-        if (report is null) { await Output.ErrorAsync(wanted is null ? "Nothing was released yet." : $"There is no release {wanted}. `history` lists them."); }
+        if (report is null)
+        {
+            await Output.ErrorAsync(wanted is null ? "Nothing was released yet." : $"There is no release {wanted}. `history` lists them.");
+        }
         return report;
     }
 }

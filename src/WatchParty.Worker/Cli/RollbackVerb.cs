@@ -10,8 +10,11 @@ internal static class RollbackVerb
 {
     public static Command Create(CommonOptions common)
     {
-        var release = new Argument<long?>("RELEASE") { Description = "A healthy release (default: the one before the deployed one)", Arity = ArgumentArity.ZeroOrOne };
-        var command = new Command("rollback", "Bring an earlier release back; the commit that is left behind waits for a new one.") { release };
+        var release = new Argument<long?>(
+            "RELEASE")
+        { Description = "A healthy release (default: the one before the deployed one)", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Command("rollback",
+            "Bring an earlier release back; the commit that is left behind waits for a new one.") { release };
         command.SetAction(async (arguments, _) =>
         {
             await using var session = VerbSession.Open(common, arguments);

@@ -64,7 +64,10 @@ internal sealed class VerbSession : IAsyncDisposable
         await Leftovers.EndAsync(State, TimeProvider.System);
         Leftovers.Mark(State);
         State.EmptyWork();
-        if (HistoryFile.SetAsideIfBroken(State.Database, TimeProvider.System) is { } aside) { Get<ILogger<Recovery>>().HistorySetAside(aside); }
+        if (HistoryFile.SetAsideIfBroken(State.Database, TimeProvider.System) is { } aside)
+        {
+            Get<ILogger<Recovery>>().HistorySetAside(aside);
+        }
         Get<ProgressFeed>().Reported += progress.Show;
         await Get<Operations>().RecoverAsync(always: false, Stop);
         var result = await Get<VerbWork>().RunAsync(request, Stop);

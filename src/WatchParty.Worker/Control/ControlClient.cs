@@ -9,7 +9,8 @@ namespace WatchParty.Worker.Control;
 internal static class ControlClient
 {
     /// <returns>Null when no service answers at the socket.</returns>
-    public static async Task<VerbResult?> AskAsync(StateFolder state, ControlRequest request, Action<string> progress, CancellationToken cancellationToken)
+    public static async Task<VerbResult?> AskAsync(StateFolder state, ControlRequest request, Action<string> progress,
+        CancellationToken cancellationToken)
     {
         if (!File.Exists(state.Socket)) { return null; }
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -22,7 +23,8 @@ internal static class ControlClient
             return null;
         }
         using var stream = new NetworkStream(socket);
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request, ControlJson.Default.ControlRequest) + "\n"), cancellationToken);
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request, ControlJson.Default.ControlRequest) + "\n"),
+            cancellationToken);
         using var reader = new StreamReader(stream, Encoding.UTF8);
         try
         {

@@ -4,7 +4,8 @@ using WatchParty.Tools.Redacting;
 namespace WatchParty.Worker.Control;
 
 /// <summary>What a verb asks of the running service: one line of JSON.</summary>
-internal sealed record ControlRequest([property: JsonRequired] string Verb, string AskedBy, bool ForceRebuild = false, bool DryRun = false, IReadOnlyList<string>? Targets = null, long? Release = null);
+internal sealed record ControlRequest([property: JsonRequired] string Verb, string AskedBy, bool ForceRebuild = false, bool DryRun = false,
+    IReadOnlyList<string>? Targets = null, long? Release = null);
 
 /// <summary>One line of the answer: progress, or at the end the document that the verb prints and its exit code.</summary>
 internal sealed record ControlAnswer(string? Progress = null, string? Document = null, int? ExitCode = null, string? Error = null)
@@ -23,9 +24,11 @@ internal sealed record ControlAnswer(string? Progress = null, string? Document =
 /// <param name="ConfigurationChanged">A file of the configuration that is not any more what the service has read.</param>
 internal sealed record ServiceStatus(
     int Pid, DateTimeOffset StartedAt, string? Work, DateTimeOffset? WorkSince, string? Progress, int Waiting,
-    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune, string? NextCommit = null, string? ReleaseError = null, string? ConfigurationChanged = null);
+    DateTimeOffset? LastPoll, string? PollError, DateTimeOffset? NextPrune, string? NextCommit = null, string? ReleaseError = null,
+    string? ConfigurationChanged = null);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ControlRequest))]
 [JsonSerializable(typeof(ControlAnswer))]
 [JsonSerializable(typeof(ServiceStatus))]

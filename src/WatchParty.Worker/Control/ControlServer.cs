@@ -10,7 +10,8 @@ namespace WatchParty.Worker.Control;
 /// <summary>Answers the verbs over a socket in the state folder, so that a verb's work goes through the running service.</summary>
 /// <remarks>The folder is open to the service's user alone, and so is the socket: who can reach it may already do all of this.</remarks>
 /// <param name="work">Does what a request asks for.</param>
-internal sealed class ControlServer(StateFolder state, Func<ControlRequest, CancellationToken, Task<VerbResult>> work, ProgressFeed progress, ILogger<ControlServer> logger) : BackgroundService
+internal sealed class ControlServer(StateFolder state, Func<ControlRequest, CancellationToken, Task<VerbResult>> work,
+    ProgressFeed progress, ILogger<ControlServer> logger) : BackgroundService
 {
     private const int LongestRequest = 64 * 1024;
     private const int MostCallers = 32;
@@ -65,7 +66,8 @@ internal sealed class ControlServer(StateFolder state, Func<ControlRequest, Canc
             await writing.WaitAsync(CancellationToken.None);
             try
             {
-                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer.Masked(), ControlJson.Default.ControlAnswer), CancellationToken.None);
+                await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer.Masked(), ControlJson.Default.ControlAnswer),
+                    CancellationToken.None);
                 await stream.WriteAsync("\n"u8.ToArray(), CancellationToken.None);
             }
             catch (IOException)
@@ -102,7 +104,8 @@ internal sealed class ControlServer(StateFolder state, Func<ControlRequest, Canc
         catch (Exception e)
         {
             logger.VerbFailed(e);
-            await SendAsync(new ControlAnswer(ExitCode: ExitCode.Failed, Error: $"An unexpected fault of the service, its log has more: {e.Message}"));
+            await SendAsync(
+                new ControlAnswer(ExitCode: ExitCode.Failed, Error: $"An unexpected fault of the service, its log has more: {e.Message}"));
         }
     }
 

@@ -8,10 +8,12 @@ using WatchParty.Worker.Triggering;
 namespace WatchParty.Worker.Control;
 
 /// <summary>What the running service says of itself.</summary>
-internal sealed class ServiceStatusSource(WorkGate gate, ProgressFeed progress, GitPoller poller, NewestCommit newest, PruneSchedule schedule, WorkerOptions options, TimeProvider time)
+internal sealed class ServiceStatusSource(WorkGate gate, ProgressFeed progress, GitPoller poller, NewestCommit newest,
+    PruneSchedule schedule, WorkerOptions options, TimeProvider time)
 {
     // A service that took up half of an edit would be worse than one that waits for a restart, and says so.
-    private readonly IReadOnlyList<(string File, DateTime Written)> _files = [.. options.Files.Select(f => (f, File.GetLastWriteTimeUtc(f)))];
+    private readonly IReadOnlyList<(string File, DateTime Written)> _files = [.. options.Files.Select(
+        f => (f, File.GetLastWriteTimeUtc(f)))];
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
 
     public ServiceStatus Now()

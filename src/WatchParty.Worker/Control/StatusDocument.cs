@@ -10,7 +10,8 @@ internal static class StatusDocument
     /// <param name="freshBuildPending">Services whose next build uses no cache.</param>
     /// <param name="service">Null when no service runs.</param>
     /// <param name="holder">Who has the lock.</param>
-    public static string Of(History history, IEnumerable<string> freshBuildPending, ServiceStatus? service, string? holder, StateFolder state)
+    public static string Of(History history, IEnumerable<string> freshBuildPending, ServiceStatus? service, string? holder,
+        StateFolder state)
     {
         var deployed = history.DeployedNumber();
         var last = history.Last(1) is [var newest, ..] ? newest : null;

@@ -22,13 +22,17 @@ internal sealed class VerbWork(Operations operations, ServiceStatusSource status
         {
             return request.Verb switch
             {
-                "once" => Of(await operations.ReleaseAsync(new ReleaseRequest($"once by {request.AskedBy}", request.ForceRebuild), cancellationToken)),
+                "once" => Of(
+                    await operations.ReleaseAsync(new ReleaseRequest($"once by {request.AskedBy}", request.ForceRebuild),
+                        cancellationToken)),
                 "rollback" => Of(await operations.RollBackAsync(request.Release, request.AskedBy, cancellationToken)),
-                "clear-cache" => Of(await operations.ClearAsync(request.Targets ?? [], $"clear-cache by {request.AskedBy}", cancellationToken)),
+                "clear-cache" =>
+                    Of(await operations.ClearAsync(request.Targets ?? [], $"clear-cache by {request.AskedBy}", cancellationToken)),
                 "prune" => Of(await operations.PruneAsync(request.DryRun, $"prune by {request.AskedBy}", cancellationToken)),
                 "status" => Status(),
                 "watch" => await WatchAsync(cancellationToken),
-                _ => new VerbResult(ExitCode.BadUsage, null, $"The service does not know the verb {request.Verb}; it may be of another version."),
+                _ => new VerbResult(ExitCode.BadUsage,
+                    null, $"The service does not know the verb {request.Verb}; it may be of another version."),
             };
         }
         catch (Exception e) when (e is WorkerException or ToolFailedException)
@@ -41,7 +45,8 @@ internal sealed class VerbWork(Operations operations, ServiceStatusSource status
         }
     }
 
-    /// <summary>The status after a moment in which the caller gets every line of progress. A caller who went away is so noticed soon.</summary>
+    /// <summary>The status after a moment in which the caller gets every line of progress. A caller who went away is so noticed
+    /// soon.</summary>
     private async Task<VerbResult> WatchAsync(CancellationToken cancellationToken)
     {
         await Task.Delay(TimeSpan.FromSeconds(1), time, cancellationToken);

@@ -8,7 +8,8 @@ namespace WatchParty.Worker.Hosting;
 
 internal static class HostingServices
 {
-    /// <summary>Adds what the service owes to systemd or to Windows: notification, heartbeat and watchdog, and the life as a Windows service.</summary>
+    /// <summary>Adds what the service owes to systemd or to Windows: notification, heartbeat and watchdog, and the life as a Windows
+    /// service.</summary>
     public static IServiceCollection AddHosting(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);

@@ -4,7 +4,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 
-/// <summary>Log events for journald: each line begins with its priority, <c>&lt;2&gt;</c> to <c>&lt;7&gt;</c> (sd-daemon(3)); the journal has the time.</summary>
+/// <summary>Log events for journald: each line begins with its priority, <c>&lt;2&gt;</c> to <c>&lt;7&gt;</c> (sd-daemon(3)); the journal
+/// has the time.</summary>
 internal sealed class JournalFormatter : ITextFormatter
 {
     public void Format(LogEvent logEvent, TextWriter output)

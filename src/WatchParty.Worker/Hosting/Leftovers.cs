@@ -20,7 +20,8 @@ internal static class Leftovers
     /// <summary>Marks what this process starts from now on. Only for the holder of the lock.</summary>
     public static void Mark(StateFolder state) => Environment.SetEnvironmentVariable(Variable, Path.GetFullPath(state.Path));
 
-    /// <summary>Ends those of earlier workers with the same state folder. Only for the holder of the lock, before it starts anything.</summary>
+    /// <summary>Ends those of earlier workers with the same state folder. Only for the holder of the lock, before it starts
+    /// anything.</summary>
     /// <returns>How many there were.</returns>
     public static async Task<int> EndAsync(StateFolder state, TimeProvider time)
     {

@@ -5,7 +5,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 
-/// <summary>The sinks that the configuration names, which write events in their own way: they get copies in which every value is safe to print.</summary>
+/// <summary>The sinks that the configuration names, which write events in their own way: they get copies in which every value is safe to
+/// print.</summary>
 internal sealed class MaskedSinks(Logger sinks) : ILogEventSink, IDisposable
 {
     public void Emit(LogEvent logEvent) => sinks.Write(new LogEvent(

@@ -5,7 +5,8 @@ using WatchParty.Tools.Redacting;
 
 namespace WatchParty.Worker.Hosting;
 
-/// <summary>Log events for people: <c>[HH:mm:ss INF] message</c> on a console, with date, milliseconds and zone in a file, <c>Warning: message</c> beside what a verb prints.</summary>
+/// <summary>Log events for people: <c>[HH:mm:ss INF] message</c> on a console, with date, milliseconds and zone in a file, <c>Warning:
+/// message</c> beside what a verb prints.</summary>
 internal sealed class PlainFormatter(string? timeFormat) : ITextFormatter
 {
     public static PlainFormatter ForConsole { get; } = new("HH:mm:ss");
@@ -16,7 +17,9 @@ internal sealed class PlainFormatter(string? timeFormat) : ITextFormatter
 
     public void Format(LogEvent logEvent, TextWriter output)
     {
-        var head = timeFormat is null ? $"{logEvent.Level}: " : $"[{logEvent.Timestamp.ToString(timeFormat, CultureInfo.InvariantCulture)} {Abbreviation(logEvent.Level)}] ";
+        var head = timeFormat is null
+            ? $"{logEvent.Level}: "
+            : $"[{logEvent.Timestamp.ToString(timeFormat, CultureInfo.InvariantCulture)} {Abbreviation(logEvent.Level)}] ";
         foreach (var line in EventText.Lines(logEvent))
         {
             output.Write($"{head}{line}\n");

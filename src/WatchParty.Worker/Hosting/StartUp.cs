@@ -6,7 +6,8 @@ using WatchParty.Worker.Operating;
 namespace WatchParty.Worker.Hosting;
 
 /// <summary>Takes the first place in the work queue for the recovery, and tells systemd what goes on.</summary>
-internal sealed class StartUp(Operations operations, History history, ProgressFeed progress, SystemdNotifier notifier, IHostApplicationLifetime lifetime, TimeProvider time) : IHostedService, IDisposable
+internal sealed class StartUp(Operations operations, History history, ProgressFeed progress, SystemdNotifier notifier,
+    IHostApplicationLifetime lifetime, TimeProvider time) : IHostedService, IDisposable
 {
     // An engine that is away must not keep the service from counting as started; what it can do without, it does.
     private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(2);

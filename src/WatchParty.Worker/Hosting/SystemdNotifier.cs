@@ -31,7 +31,8 @@ internal sealed class SystemdNotifier(string? address, ILogger<SystemdNotifier> 
     public void Watchdog() => Send("WATCHDOG=1");
 
     /// <summary>Asks that a start or stop that is under way may take this much longer from now.</summary>
-    public void ExtendTimeout(TimeSpan time) => Send(string.Create(CultureInfo.InvariantCulture, $"EXTEND_TIMEOUT_USEC={(long)time.TotalMicroseconds}"));
+    public void ExtendTimeout(TimeSpan time) =>
+        Send(string.Create(CultureInfo.InvariantCulture, $"EXTEND_TIMEOUT_USEC={(long)time.TotalMicroseconds}"));
 
     private void Send(string message)
     {
@@ -39,7 +40,8 @@ internal sealed class SystemdNotifier(string? address, ILogger<SystemdNotifier> 
         try
         {
             using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { Blocking = false };
-            socket.SendTo(Encoding.UTF8.GetBytes(message), new UnixDomainSocketEndPoint(address![0] == '@' ? '\0' + address[1..] : address));
+            socket.SendTo(Encoding.UTF8.GetBytes(message),
+                new UnixDomainSocketEndPoint(address![0] == '@' ? '\0' + address[1..] : address));
         }
         // A full queue, no socket of that name any more, one of a kind we do not know: nothing that the work should suffer from.
         catch (Exception e) when (e is SocketException or ArgumentException or PlatformNotSupportedException)

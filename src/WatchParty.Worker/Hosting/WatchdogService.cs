@@ -7,7 +7,8 @@ namespace WatchParty.Worker.Hosting;
 
 /// <summary>Gives systemd its sign of life for as long as every loop lives, so that a service that hangs is restarted.</summary>
 /// <param name="limit">Time after which systemd takes the service for dead; null when it does not watch.</param>
-internal sealed class WatchdogService(TimeSpan? limit, SystemdNotifier notifier, Heartbeat heartbeat, TimeProvider time, ILogger<WatchdogService> logger)
+internal sealed class WatchdogService(TimeSpan? limit, SystemdNotifier notifier, Heartbeat heartbeat, TimeProvider time,
+    ILogger<WatchdogService> logger)
     : BackgroundService
 {
     /// <summary>The limit in <c>WATCHDOG_USEC</c>; null when there is none, or when it is meant for another process.</summary>
@@ -18,7 +19,8 @@ internal sealed class WatchdogService(TimeSpan? limit, SystemdNotifier notifier,
     internal static TimeSpan? LimitFrom(string? microseconds, string? pid)
     {
         if (!string.IsNullOrEmpty(pid) && pid != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)) { return null; }
-        return long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and < long.MaxValue / 10
+        return long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0
+            and < long.MaxValue / 10
             ? TimeSpan.FromMicroseconds(number)
             : null;
     }
@@ -47,6 +49,7 @@ internal sealed class WatchdogService(TimeSpan? limit, SystemdNotifier notifier,
 
 internal static partial class WatchdogServiceLog
 {
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The loop '{Loop}' does not answer; without it the service manager gets no sign of life and restarts the service")]
+    [LoggerMessage(Level = LogLevel.Critical,
+        Message = "The loop '{Loop}' does not answer; without it the service manager gets no sign of life and restarts the service")]
     public static partial void LoopIsSilent(this ILogger logger, string loop);
 }

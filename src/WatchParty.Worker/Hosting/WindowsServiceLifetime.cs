@@ -12,7 +12,8 @@ namespace WatchParty.Worker.Hosting;
 /// <remarks>Compiled, but UNTESTED on Windows. Written against the documentation of StartServiceCtrlDispatcherW,
 /// RegisterServiceCtrlHandlerExW and SetServiceStatus, because Microsoft's package for it is not among our sources.</remarks>
 [SupportedOSPlatform("windows")]
-internal sealed partial class WindowsServiceLifetime(IHostApplicationLifetime application, ILogger<WindowsServiceLifetime> logger) : IHostLifetime
+internal sealed partial class WindowsServiceLifetime(IHostApplicationLifetime application,
+    ILogger<WindowsServiceLifetime> logger) : IHostLifetime
 {
     private const int OwnProcess = 0x10;
     private const int Stopped = 1, StartPending = 2, StopPending = 3, Running = 4;
@@ -49,7 +50,8 @@ internal sealed partial class WindowsServiceLifetime(IHostApplicationLifetime ap
     {
         Report(Stopped);
         // The controller may end the process as soon as it hears of the stop, so the last word is left to the dispatcher.
-        await _dispatcherEnded.Task.WaitAsync(TimeSpan.FromSeconds(5), TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _dispatcherEnded.Task.WaitAsync(TimeSpan.FromSeconds(5), TimeProvider.System, cancellationToken)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private unsafe void Dispatch()
@@ -120,8 +122,10 @@ internal sealed partial class WindowsServiceLifetime(IHostApplicationLifetime ap
     [return: MarshalAs(UnmanagedType.Bool)]
     private static unsafe partial bool StartServiceCtrlDispatcher(ServiceTableEntry* table);
 
-    [LibraryImport("advapi32", EntryPoint = "RegisterServiceCtrlHandlerExW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
-    private static unsafe partial IntPtr RegisterServiceCtrlHandlerEx(string name, delegate* unmanaged[Stdcall]<int, int, void*, void*, int> handler, void* context);
+    [LibraryImport("advapi32", EntryPoint = "RegisterServiceCtrlHandlerExW", SetLastError = true,
+        StringMarshalling = StringMarshalling.Utf16)]
+    private static unsafe partial IntPtr RegisterServiceCtrlHandlerEx(string name,
+        delegate* unmanaged[Stdcall]<int, int, void*, void*, int> handler, void* context);
 
     [LibraryImport("advapi32", EntryPoint = "SetServiceStatus", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]

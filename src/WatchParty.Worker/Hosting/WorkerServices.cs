@@ -39,7 +39,8 @@ internal static class WorkerServices
         .AddSingleton<ImageRetention>().AddSingleton<Pruner>().AddSingleton<CacheClearer>()
         .AddSingleton(_ => new PruneSchedule(options.Prune))
         .AddSingleton<GitPoller>()
-        .AddSingleton<RemoteDockerfile>().AddSingleton<LiveSet>().AddSingleton<BuilderCache>().AddSingleton<BuildDefinitions>().AddSingleton<GuardedBake>().AddSingleton<SameImage>().AddSingleton<MarkAndSweep>()
+        .AddSingleton<RemoteDockerfile>().AddSingleton<LiveSet>().AddSingleton<BuilderCache>().AddSingleton<BuildDefinitions>()
+        .AddSingleton<GuardedBake>().AddSingleton<SameImage>().AddSingleton<MarkAndSweep>()
         .AddSingleton<SealRecord>().AddSingleton<CacheSeals>().AddSingleton<WarmTimes>().AddSingleton<AfterRelease>().AddSingleton<Doctor>()
         .AddSingleton<WorkGate>().AddSingleton<Operations>().AddSingleton<ServiceStatusSource>().AddSingleton<VerbWork>();
 
@@ -48,17 +49,23 @@ internal static class WorkerServices
         .AddHosting()
         .AddHostedService<StartUp>()
         .AddHostedService(p => new ControlServer(
-            p.GetRequiredService<StateFolder>(), p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<ILogger<ControlServer>>()))
+            p.GetRequiredService<StateFolder>(), p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<ProgressFeed>(),
+            p.GetRequiredService<ILogger<ControlServer>>()))
         .AddHostedService<PollingService>()
         .AddHostedService(p => new ReleasingService(
-            (request, stop) => p.GetRequiredService<Operations>().ReleaseAsync(request, stop), p.GetRequiredService<NewestCommit>(), p.GetRequiredService<History>(), options,
+            (request, stop) => p.GetRequiredService<Operations>().ReleaseAsync(request, stop), p.GetRequiredService<NewestCommit>(),
+            p.GetRequiredService<History>(), options,
             p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ReleasingService>>()))
         .AddSingleton<FlagTries>().AddHostedService<DropFileService>()
         .AddHostedService<DiskPressure>()
         .AddHostedService<TidyingService>()
-        .AddSingleton(p => new MetricsRegistry(p.GetRequiredService<WorkGate>(), p.GetRequiredService<History>(), () => p.GetRequiredService<GitPoller>().State))
+        .AddSingleton(
+            p => new MetricsRegistry(p.GetRequiredService<WorkGate>(), p.GetRequiredService<History>(),
+                () => p.GetRequiredService<GitPoller>().State))
         .AddHostedService(p => new OtlpExport(options.Telemetry, p.GetRequiredService<MetricsRegistry>()))
-        .AddHostedService(p => new PollWatch(() => p.GetRequiredService<GitPoller>().State, options, p.GetRequiredService<Notifier>(), p.GetRequiredService<TimeProvider>()))
+        .AddHostedService(
+            p => new PollWatch(() => p.GetRequiredService<GitPoller>().State, options, p.GetRequiredService<Notifier>(),
+                p.GetRequiredService<TimeProvider>()))
         .AddNightlyPrune(new PruneSchedule(options.Prune))
         .AddBaseImageRefresh(options.Build.RefreshBaseImages, new PruneSchedule(options.Prune).TimeZone)
         .AddStatus(options.Status);
@@ -70,16 +77,21 @@ internal static class WorkerServices
     private static IServiceCollection AddTools(this IServiceCollection services) => services
         .AddFailpoints(Failpoints.FromEnvironment())
         .AddSingleton<ToolRunner>()
-        .AddSingleton<IToolRunner>(p => p.GetService<Failpoints>() is { } points ? new FailpointRunner(p.GetRequiredService<ToolRunner>(), points) : p.GetRequiredService<ToolRunner>())
+        .AddSingleton<IToolRunner>(
+            p => p.GetService<Failpoints>() is { } points ? new FailpointRunner(p.GetRequiredService<ToolRunner>(), points)
+                : p.GetRequiredService<ToolRunner>())
         .AddSingleton(p => ComposeProject.From(p.GetRequiredService<WorkerOptions>()))
         .AddSingleton<GitRepository>()
         .AddSingleton<HttpClient>()
         .AddSingleton(p => new DockerEngine(
             token => DockerEndpoint.ResolveAsync(p.GetRequiredService<DockerOptions>(), p.GetRequiredService<IToolRunner>(), token),
             p.GetRequiredService<TimeProvider>()))
-        .AddSingleton<IDockerEngine>(p => p.GetService<Failpoints>() is { } points ? new FailpointEngine(p.GetRequiredService<DockerEngine>(), points) : p.GetRequiredService<DockerEngine>());
+        .AddSingleton<IDockerEngine>(
+            p => p.GetService<Failpoints>() is { } points ? new FailpointEngine(p.GetRequiredService<DockerEngine>(), points)
+                : p.GetRequiredService<DockerEngine>());
 
-    private static IServiceCollection AddFailpoints(this IServiceCollection services, Failpoints? points) => points is null ? services : services.AddSingleton(points);
+    private static IServiceCollection AddFailpoints(this IServiceCollection services, Failpoints? points) =>
+        points is null ? services : services.AddSingleton(points);
 
     private static IServiceCollection AddRecording(this IServiceCollection services, StateFolder state) => services
         .AddSingleton(state)
@@ -94,9 +106,12 @@ internal static class WorkerServices
 
     private static IServiceCollection AddReleasing(this IServiceCollection services) => services
         .AddSingleton<ProgressFeed>()
-        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<Forewarnings>().AddSingleton<BuildInputReader>().AddSingleton<MountReader>()
+        .AddSingleton<CommitDetection>().AddSingleton<ReleasePlanning>().AddSingleton<Forewarnings>().AddSingleton<BuildInputReader>()
+        .AddSingleton<MountReader>()
         .AddSingleton<BaseImages>().AddSingleton<CacheSources>().AddSingleton<BuildBasisReader>().AddSingleton<ImageBuilder>()
-        .AddSingleton<KeptImages>().AddSingleton<Ownership>().AddSingleton<MountRecord>().AddSingleton<MountWatch>().AddSingleton<DeploymentTools>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
-        .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<LostHistory>().AddSingleton<Recovery>()
+        .AddSingleton<KeptImages>().AddSingleton<Ownership>().AddSingleton<MountRecord>().AddSingleton<MountWatch>()
+        .AddSingleton<DeploymentTools>().AddSingleton<Deployer>().AddSingleton<HealthVerifier>()
+        .AddSingleton<ReleaseRecorder>().AddSingleton<Rollback>().AddSingleton<ManualRollback>().AddSingleton<LostHistory>()
+        .AddSingleton<Recovery>()
         .AddSingleton<NewestCommit>().AddSingleton<ReleasePipeline>().AddSingleton<BaseImageRefresh>();
 }

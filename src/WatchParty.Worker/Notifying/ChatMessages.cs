@@ -43,19 +43,29 @@ internal static class ChatMessages
         });
         var request = Courier.Post(url, body);
         request.Headers.Add(DeliveryHeader, n.Id);
-        if (secret is not null) { request.Headers.Add(SignatureHeader, $"sha256={Convert.ToHexStringLower(HMACSHA256.HashData(System.Text.Encoding.UTF8.GetBytes(secret), body))}"); }
+        if (secret is not null)
+        {
+            request.Headers.Add(
+                SignatureHeader, $"sha256={Convert.ToHexStringLower(HMACSHA256.HashData(System.Text.Encoding.UTF8.GetBytes(secret), body))}");
+        }
         return request;
     }
 
     /// <summary>An incoming webhook's message. <c>text</c> is what a telephone shows, the blocks are what the channel shows.</summary>
     public static HttpRequestMessage Slack(Notification n, string url)
     {
-        static JsonObject Section(string text) => new() { ["type"] = "section", ["text"] = new JsonObject { ["type"] = "mrkdwn", ["text"] = text } };
+        static JsonObject Section(string text) =>
+            new() { ["type"] = "section", ["text"] = new JsonObject { ["type"] = "mrkdwn", ["text"] = text } };
         var blocks = new JsonArray(Section($"{Looks[n.Kind].Emoji} *{SlackText(n.Subject)}*\n{SlackText(n.Meaning)}"));
         if (n.Reason is { } reason) { blocks.Add(Section($"```{SlackText(Fenced(reason))}```")); }
         if (n.WhatToDo is { } todo) { blocks.Add(Section($"*What to do:* {SlackText(todo)}")); }
         var link = n.Link is null ? "" : $" · <{SlackText(n.Link)}|open>";
-        blocks.Add(new JsonObject { ["type"] = "context", ["elements"] = new JsonArray(new JsonObject { ["type"] = "mrkdwn", ["text"] = SlackText(n.Facts) + link }) });
+        blocks.Add(new JsonObject
+        {
+            ["type"] = "context",
+            ["elements"] = new JsonArray(
+            new JsonObject { ["type"] = "mrkdwn", ["text"] = SlackText(n.Facts) + link })
+        });
         return Courier.Post(url, Courier.Body(new JsonObject { ["text"] = SlackText($"{n.Subject}. {n.Meaning}"), ["blocks"] = blocks }));
     }
 
@@ -72,10 +82,20 @@ internal static class ChatMessages
         };
         if (n.Link is { } link) { embed["url"] = link; }
         var fields = new JsonArray();
-        if (n.Reason is { } reason) { fields.Add(new JsonObject { ["name"] = "Reason", ["value"] = $"```\n{Cut(Fenced(reason), 1000)}\n```" }); }
+        if (n.Reason is { } reason)
+        {
+            fields.Add(new JsonObject { ["name"] = "Reason", ["value"] = $"```\n{Cut(Fenced(reason), 1000)}\n```" });
+        }
         if (n.WhatToDo is { } todo) { fields.Add(new JsonObject { ["name"] = "What to do", ["value"] = Cut(todo, 1024) }); }
         if (fields.Count > 0) { embed["fields"] = fields; }
-        return Courier.Post(url, Courier.Body(new JsonObject { ["embeds"] = new JsonArray(embed), ["allowed_mentions"] = new JsonObject { ["parse"] = new JsonArray() } }));
+        return Courier.Post(url,
+            Courier.Body(
+                new JsonObject
+                {
+                    ["embeds"] = new JsonArray(
+                    embed),
+                    ["allowed_mentions"] = new JsonObject { ["parse"] = new JsonArray() }
+                }));
     }
 
     /// <summary>A message published as JSON, which goes to the root of the server and names the topic inside.</summary>
@@ -101,8 +121,14 @@ internal static class ChatMessages
     {
         if (channel.Kind == NotificationChannel.Email) { return null; }
         // Of a file only now it is known what it holds.
-        if (SecretFile.Read(channel.Url, channel.UrlFile) is not { } url || !WorkerOptionsRules.IsHttp(url)) { throw new NotDeliveredException("what UrlFile holds is not an HTTP address", temporary: false); }
-        if (channel.Kind == NotificationChannel.Ntfy && new Uri(url).AbsolutePath.Trim('/').Length == 0) { throw new NotDeliveredException("the address names no topic", temporary: false); }
+        if (SecretFile.Read(channel.Url, channel.UrlFile) is not { } url || !WorkerOptionsRules.IsHttp(url))
+        {
+            throw new NotDeliveredException("what UrlFile holds is not an HTTP address", temporary: false);
+        }
+        if (channel.Kind == NotificationChannel.Ntfy && new Uri(url).AbsolutePath.Trim('/').Length == 0)
+        {
+            throw new NotDeliveredException("the address names no topic", temporary: false);
+        }
         var secret = SecretFile.Read(channel.Secret, channel.SecretFile);
         return channel.Kind switch
         {
@@ -116,7 +142,8 @@ internal static class ChatMessages
 
     // The three characters that Slack gives a meaning to.
     private static string SlackText(string text) =>
-        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal);
+        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
+        .Replace(">", "&gt;", StringComparison.Ordinal);
 
     // What stands between fences must not end them.
     private static string Fenced(string text) => text.Replace("```", "'''", StringComparison.Ordinal);

@@ -23,15 +23,18 @@ internal enum CommitState
 internal sealed record CommitUpdate(string Commit, CommitState State, string Description, string? Link);
 
 /// <summary>Shows beside the commit, at its forge, how its release goes (<c>CommitStatus</c>).</summary>
-internal sealed class CommitStatus(WorkerOptions options, Courier courier, TimeProvider time, ILogger<CommitStatus> logger) : IReleaseListener, IAsyncDisposable
+internal sealed class CommitStatus(WorkerOptions options, Courier courier, TimeProvider time,
+    ILogger<CommitStatus> logger) : IReleaseListener, IAsyncDisposable
 {
     /// <summary>GitHub refuses a longer one.</summary>
     private const int LongestDescription = 140;
 
     private readonly CommitStatusOptions _options = options.CommitStatus;
-    private readonly Outbox<CommitUpdate> _outbox = new("the commit status", (update, token) => SendAsync(update, options.CommitStatus, courier, token), time, logger);
+    private readonly Outbox<CommitUpdate> _outbox = new("the commit status",
+        (update, token) => SendAsync(update, options.CommitStatus, courier, token), time, logger);
 
-    public void Began(long release, string commit, string trigger) => Put(commit, CommitState.Pending, $"release {release} is under way", $"{release}");
+    public void Began(long release, string commit, string trigger) =>
+        Put(commit, CommitState.Pending, $"release {release} is under way", $"{release}");
 
     public void Ended(ReleaseReport report)
     {
@@ -59,14 +62,16 @@ internal sealed class CommitStatus(WorkerOptions options, Courier courier, TimeP
             options.PublicAddress is { } address ? $"{address.TrimEnd('/')}/releases/{release}" : null));
     }
 
-    private static async Task SendAsync(CommitUpdate update, CommitStatusOptions options, Courier courier, CancellationToken cancellationToken)
+    private static async Task SendAsync(CommitUpdate update, CommitStatusOptions options, Courier courier,
+        CancellationToken cancellationToken)
     {
         using var request = Request(update, options, SecretFile.Read(options.Token, options.TokenFile) ?? "");
         try
         {
             await courier.SendAsync(request, cancellationToken);
         }
-        catch (NotDeliveredException e) when (options.Provider == CommitStatusProvider.GitLab && e.Message.Contains("Cannot transition status", StringComparison.Ordinal))
+        catch (NotDeliveredException e) when (options.Provider == CommitStatusProvider.GitLab
+            && e.Message.Contains("Cannot transition status", StringComparison.Ordinal))
         {
             // GitLab's words for: that is its status already.
         }
@@ -77,7 +82,8 @@ internal sealed class CommitStatus(WorkerOptions options, Courier courier, TimeP
         var gitLab = options.Provider == CommitStatusProvider.GitLab;
         var document = new JsonObject
         {
-            ["state"] = gitLab && update.State is CommitState.Failure ? "failed" : gitLab && update.State is CommitState.Error ? "canceled" : update.State.ToString().ToLowerInvariant(),
+            ["state"] = gitLab && update.State is CommitState.Failure ? "failed"
+                : gitLab && update.State is CommitState.Error ? "canceled" : update.State.ToString().ToLowerInvariant(),
             [gitLab ? "name" : "context"] = options.Context,
             ["description"] = update.Description,
         };

@@ -9,7 +9,14 @@ namespace WatchParty.Worker.Notifying;
 /// <remarks>It follows no redirect: a token meant for one server must not go to another.</remarks>
 internal sealed class Courier(TimeProvider time) : IDisposable
 {
-    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(10), PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
+    private readonly HttpClient _http = new(
+        new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(
+            10),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5)
+        })
     {
         Timeout = TimeSpan.FromSeconds(30),
     };
@@ -25,13 +32,16 @@ internal sealed class Courier(TimeProvider time) : IDisposable
 
     public static byte[] Body(JsonNode document) => Encoding.UTF8.GetBytes(document.ToJsonString());
 
-    /// <exception cref="NotDeliveredException">The answer was not one of success. The message has no address in it, because that may be a secret.</exception>
+    /// <exception cref="NotDeliveredException">The answer was not one of success. The message has no address in it, because that may be a
+    /// secret.</exception>
     public async Task SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.IsSuccessStatusCode) { return; }
-        var temporary = response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)response.StatusCode >= 500;
-        throw new NotDeliveredException($"the answer was {(int)response.StatusCode} {response.ReasonPhrase}{await WordsAsync(response, cancellationToken)}", temporary, RetryAfter(response));
+        var temporary = response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
+            || (int)response.StatusCode >= 500;
+        throw new NotDeliveredException($"the answer was {(int)response.StatusCode} " +
+            $"{response.ReasonPhrase}{await WordsAsync(response, cancellationToken)}", temporary, RetryAfter(response));
     }
 
     private TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch

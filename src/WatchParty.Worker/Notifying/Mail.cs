@@ -7,7 +7,8 @@ using WatchParty.Tools.Configuration;
 namespace WatchParty.Worker.Notifying;
 
 /// <summary>Notifications by mail.</summary>
-/// <remarks>MailKit, because .NET's own client knows neither TLS from the first byte nor the newer ways to log in, and its makers advise against it.</remarks>
+/// <remarks>MailKit, because .NET's own client knows neither TLS from the first byte nor the newer ways to log in, and its makers advise
+/// against it.</remarks>
 internal static class Mail
 {
     /// <exception cref="NotDeliveredException">The server did not take it.</exception>
@@ -28,7 +29,8 @@ internal static class Mail
         }
         catch (SmtpCommandException e)
         {
-            throw new NotDeliveredException($"the mail server said {(int)e.StatusCode}: {e.Message}", temporary: (int)e.StatusCode is >= 400 and < 500);
+            throw new NotDeliveredException($"the mail server said {(int)e.StatusCode}: {e.Message}", temporary: (int)e.StatusCode is >= 400
+                and < 500);
         }
         catch (SmtpProtocolException e)
         {
@@ -36,7 +38,8 @@ internal static class Mail
         }
         catch (ServiceNotAuthenticatedException e)
         {
-            throw new NotDeliveredException($"the mail server wants a login: set User and PasswordFile; it said {e.Message.ReplaceLineEndings(" ")}", temporary: false);
+            throw new NotDeliveredException($"the mail server wants a login: set User and PasswordFile; it said " +
+                $"{e.Message.ReplaceLineEndings(" ")}", temporary: false);
         }
         catch (Exception e) when (e is SslHandshakeException or NotSupportedException)
         {
@@ -53,18 +56,27 @@ internal static class Mail
         catch (AuthenticationException e)
         {
             // 454 is the one answer to a login that may be another later (RFC 4954).
-            throw new NotDeliveredException($"the mail server did not let User '{user}' in with its {(channel.PasswordFile is null ? "Password" : "PasswordFile")}; it said {e.Message.ReplaceLineEndings(" ")}",
+            throw new NotDeliveredException($"the mail server did not let User '{user}' in with its " +
+                $"{(channel.PasswordFile is null ? "Password" : "PasswordFile")}; it said {e.Message.ReplaceLineEndings(" ")}",
                 temporary: e.Message.StartsWith("454", StringComparison.Ordinal));
         }
         catch (NotSupportedException)
         {
-            throw new NotDeliveredException($"the mail server knows no login that would do for User '{user}'; if it wants none, take User and its password away", temporary: false);
+            throw new NotDeliveredException($"the mail server knows no login that would do for User '{user}'; if it wants none, take " +
+                $"User and its password away", temporary: false);
         }
     }
 
     private static MimeMessage Message(Notification notification, NotificationOptions channel)
     {
-        var message = new MimeMessage { Subject = notification.Subject, Date = notification.At, Body = new TextPart("plain") { Text = notification.Text } };
+        var message = new MimeMessage
+        {
+            Subject = notification.Subject,
+            Date = notification.At,
+            Body = new TextPart(
+            "plain")
+            { Text = notification.Text }
+        };
         message.From.Add(MailboxAddress.Parse(channel.From!));
         foreach (var address in channel.To) { message.To.Add(MailboxAddress.Parse(address)); }
         // The same for every try; and no holiday answers.

@@ -31,5 +31,6 @@ internal sealed record Notification(
     }.OfType<string>());
 
     /// <summary>All of it as plain text.</summary>
-    public string Text => string.Join("\n\n", new[] { Meaning, Reason, WhatToDo is null ? null : $"What to do: {WhatToDo}", Link, Facts }.OfType<string>());
+    public string Text =>
+        string.Join("\n\n", new[] { Meaning, Reason, WhatToDo is null ? null : $"What to do: {WhatToDo}", Link, Facts }.OfType<string>());
 }

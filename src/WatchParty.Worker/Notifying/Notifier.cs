@@ -8,7 +8,8 @@ namespace WatchParty.Worker.Notifying;
 
 /// <summary>Tells people over the channels of <c>Notifications</c> what they have to know.</summary>
 /// <remarks>The same again within <see cref="HoldBack"/> is held back: what fails is tried again every few minutes.</remarks>
-internal sealed partial class Notifier(WorkerOptions options, History history, Courier courier, TimeProvider time, ILogger<Notifier> logger) : IReleaseListener, IAsyncDisposable
+internal sealed partial class Notifier(WorkerOptions options, History history, Courier courier, TimeProvider time,
+    ILogger<Notifier> logger) : IReleaseListener, IAsyncDisposable
 {
     public static readonly TimeSpan HoldBack = TimeSpan.FromHours(4);
 
@@ -21,7 +22,8 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
     private readonly Lock _lock = new();
     private readonly Dictionary<string, long> _told = [];
     private readonly List<(NotificationOptions Options, Outbox<Notification> Outbox)> _channels =
-        [.. options.Notifications.Select(c => (c, new Outbox<Notification>(c.CalledBy(), (n, token) => SendAsync(n, c, courier, token), time, logger)))];
+        [.. options.Notifications.Select(
+            c => (c, new Outbox<Notification>(c.CalledBy(), (n, token) => SendAsync(n, c, courier, token), time, logger)))];
 
     public ReleaseNotification Messages { get; } = new(options, time);
 
@@ -37,7 +39,12 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
         var succeeded = report.Outcome == ReleaseOutcome.Succeeded;
         var waiting = succeeded ? report.PreviousCommit : report.Commit;
         // After a success only a person who went back leaves the commit before in quarantine.
-        if (Messages.Of(report, waiting is not null && waiting != (succeeded ? report.Commit : null) && history.Quarantined(waiting) is not null, trouble) is not { } message) { return; }
+        if (Messages.Of(report,
+            waiting is not null && waiting != (succeeded ? report.Commit : null) && history.Quarantined(waiting) is not null,
+            trouble) is not { } message)
+        {
+            return;
+        }
         if (succeeded)
         {
             lock (_lock) { _told.Clear(); }
@@ -56,7 +63,9 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
         // A worker that ends and is started again and again tells it once.
         if (_channels.Count == 0 || history.Fact(Down) is var told && (error is null ? told is null : told == $"{release}")) { return; }
         history.SetFact(Down, error is null ? null : $"{release}");
-        Tell(error is null ? Messages.UpAgain(release, commit) : Messages.NotUp(release, commit, error), $"brought up {release} {error is null}");
+        Tell(error is null
+            ? Messages.UpAgain(release, commit)
+            : Messages.NotUp(release, commit, error), $"brought up {release} {error is null}");
     }
 
     /// <param name="key">What makes a message the same as another.</param>
@@ -75,7 +84,8 @@ internal sealed partial class Notifier(WorkerOptions options, History history, C
 
     /// <summary>Hands one message to one channel, once.</summary>
     /// <exception cref="NotDeliveredException">It did not get through.</exception>
-    public static async Task SendAsync(Notification message, NotificationOptions channel, Courier courier, CancellationToken cancellationToken)
+    public static async Task SendAsync(Notification message, NotificationOptions channel, Courier courier,
+        CancellationToken cancellationToken)
     {
         if (channel.Kind == NotificationChannel.Email) { await Mail.SendAsync(message, channel, cancellationToken); return; }
         using var request = ChatMessages.Of(message, channel)!;

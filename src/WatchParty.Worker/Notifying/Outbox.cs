@@ -16,8 +16,10 @@ internal sealed class NotDeliveredException(string message, bool temporary, Time
     public TimeSpan? RetryAfter { get; } = retryAfter;
 }
 
-/// <summary>Sends what is put in, one after the other and in this order, off the path of whoever puts it in; what does not get through is tried again for about 20 minutes.</summary>
-/// <remarks>A queue for each receiver, so that one that is away holds no other up. It is bounded: of more than a hundred the oldest are dropped.</remarks>
+/// <summary>Sends what is put in, one after the other and in this order, off the path of whoever puts it in; what does not get through is
+/// tried again for about 20 minutes.</summary>
+/// <remarks>A queue for each receiver, so that one that is away holds no other up. It is bounded: of more than a hundred the oldest are
+/// dropped.</remarks>
 internal sealed class Outbox<T>(string name, Func<T, CancellationToken, Task> send, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
     private const int Capacity = 100;
@@ -28,7 +30,9 @@ internal sealed class Outbox<T>(string name, Func<T, CancellationToken, Task> se
 
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<T> _queue = Channel.CreateBounded<T>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest }, _ => logger.Dropped(name));
+    private readonly Channel<T> _queue =
+        Channel.CreateBounded<T>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest },
+            _ => logger.Dropped(name));
     private Task? _sending;
     private bool _ended;
 
@@ -97,7 +101,8 @@ internal sealed class Outbox<T>(string name, Func<T, CancellationToken, Task> se
 
     // A request that took too long is an OperationCanceledException, too.
     private static bool IsTemporary(Exception? exception) =>
-        exception is NotDeliveredException { Temporary: true } or HttpRequestException or SocketException or IOException or OperationCanceledException;
+        exception is NotDeliveredException { Temporary: true } or HttpRequestException or SocketException or IOException
+        or OperationCanceledException;
 }
 
 internal static partial class OutboxLog
@@ -105,10 +110,13 @@ internal static partial class OutboxLog
     [LoggerMessage(Level = LogLevel.Information, Message = "A message was sent over {Channel}")]
     public static partial void Sent(this ILogger logger, string channel);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A message did not get through over {Channel} and is sent again in {Delay}: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "A message did not get through over {Channel} and is sent again in {Delay}: {Reason}")]
     public static partial void TriedAgain(this ILogger logger, string channel, TimeSpan delay, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "A message did not get through over {Channel} and is given up: {Reason}. See `watchparty-worker notify --test {Channel}`")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "A message did not get through over {Channel} and is given up: {Reason}. See `watchparty-worker notify --test " +
+            "{Channel}`")]
     public static partial void GivenUp(this ILogger logger, string channel, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Too many messages wait for {Channel}; the oldest was dropped")]

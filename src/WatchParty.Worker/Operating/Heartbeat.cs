@@ -1,6 +1,7 @@
 namespace WatchParty.Worker.Operating;
 
-/// <summary>Knows when each loop of the service was to report again. Safe for use by several threads; a change of the clock does not matter.</summary>
+/// <summary>Knows when each loop of the service was to report again. Safe for use by several threads; a change of the clock does not
+/// matter.</summary>
 internal sealed class Heartbeat(TimeProvider time)
 {
     private readonly Lock _lock = new();

@@ -34,14 +34,16 @@ internal sealed partial class WorkerLock : IDisposable
             }
             holder = string.Create(
                 CultureInfo.InvariantCulture,
-                $"process {Environment.ProcessId}, {verb}, since {time.GetUtcNow():yyyy-MM-dd HH:mm:ss} UTC{(why is null ? "" : $", {why}")}");
+                $"process {Environment.ProcessId}, {verb}, since {time.GetUtcNow():yyyy-MM-dd HH:mm:ss} " +
+                $"UTC{(why is null ? "" : $", {why}")}");
             Write(file, holder);
             return new WorkerLock(file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new WorkerException(
-                $"The lock {folder.Lock} cannot be used: {e.Message.TrimEnd('.')}. Make it a file that {Environment.UserName} can write, or set State:Folder to another folder",
+                $"The lock {folder.Lock} cannot be used: {e.Message.TrimEnd('.')}. Make it a file that {Environment.UserName} can write, " +
+                $"or set State:Folder to another folder",
                 Remedy.NeedsPerson,
                 e);
         }
@@ -87,7 +89,8 @@ internal sealed partial class WorkerLock : IDisposable
                 return null;
             }
         }
-        // Not FileShare.None: .NET can be told by an environment variable not to lock, and it refuses to open what another has locked, even to read.
+        // Not FileShare.None: .NET can be told by an environment variable not to lock, and it refuses to open what another has locked, even
+        // to read.
         var file = UnixFile.OpenOrCreate(path);
         if (UnixFile.TryLock(file)) { return file; }
         file.Dispose();
@@ -145,7 +148,8 @@ internal sealed partial class WorkerLock : IDisposable
         // "1: FLOCK  ADVISORY  WRITE 708 00:13:863 0 EOF"; waiters have "->" in the second place.
         return File.ReadLines("/proc/locks")
             .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            .Where(part => part.Length > 5 && part[1] == "FLOCK" && part[3] == "WRITE" && part[5].EndsWith($":{stamp.Inode}", StringComparison.Ordinal))
+            .Where(part => part.Length > 5 && part[1] == "FLOCK" && part[3] == "WRITE"
+                && part[5].EndsWith($":{stamp.Inode}", StringComparison.Ordinal))
             .Select(part => part[4])
             // A holder in another container has no number here.
             .FirstOrDefault(pid => pid != "0");

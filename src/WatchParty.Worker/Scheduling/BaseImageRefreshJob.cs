@@ -29,12 +29,17 @@ internal static partial class BaseImageRefreshSetup
     private const string Name = "base-image-refresh";
 
     /// <param name="cron">Null when base images are not looked for.</param>
-    public static IServiceCollection AddBaseImageRefresh(this IServiceCollection services, string? cron, TimeZoneInfo timeZone) => cron is null ? services : services.AddQuartz(quartz =>
+    public static IServiceCollection AddBaseImageRefresh(this IServiceCollection services, string? cron, TimeZoneInfo timeZone) =>
+        cron is null ? services : services.AddQuartz(quartz =>
     {
         quartz.AddJob<BaseImageRefreshJob>(job => job.WithIdentity(Name));
-        quartz.AddTrigger(trigger => trigger.ForJob(Name).WithIdentity(Name).WithCronSchedule(cron, schedule => schedule.InTimeZone(timeZone).WithMisfireInstruction(CronTriggerMisfireInstruction.FireAndProceed)));
+        quartz.AddTrigger(
+            trigger => trigger.ForJob(Name).WithIdentity(Name)
+                .WithCronSchedule(cron,
+                    schedule => schedule.InTimeZone(timeZone).WithMisfireInstruction(CronTriggerMisfireInstruction.FireAndProceed)));
     });
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Newer base images could not be looked for, which is tried again at its next time: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Newer base images could not be looked for, which is tried again at its next time: {Reason}")]
     public static partial void NotRefreshed(this ILogger logger, string reason);
 }

@@ -7,8 +7,10 @@ using WatchParty.Worker.Operating;
 
 namespace WatchParty.Worker.Scheduling;
 
-/// <summary>Prunes when the engine's disk runs full (<c>Prune:MinFreeSpace</c>), at most once an hour: if a prune does not help, a second one does not either.</summary>
-internal sealed class DiskPressure(PruneOptions options, Operations operations, IDockerEngine engine, TimeProvider time, ILogger<DiskPressure> logger) : BackgroundService
+/// <summary>Prunes when the engine's disk runs full (<c>Prune:MinFreeSpace</c>), at most once an hour: if a prune does not help, a second
+/// one does not either.</summary>
+internal sealed class DiskPressure(PruneOptions options, Operations operations, IDockerEngine engine, TimeProvider time,
+    ILogger<DiskPressure> logger) : BackgroundService
 {
     private static readonly TimeSpan LookInterval = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PruneInterval = TimeSpan.FromHours(1);

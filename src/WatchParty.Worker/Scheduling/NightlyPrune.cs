@@ -36,12 +36,16 @@ internal sealed class NightlyPruneJob(Operations operations, ILogger<NightlyPrun
 
 /// <summary>Makes up, once, for a prune that was missed while the host or the worker was off. Quartz keeps its schedule in
 /// memory, so it forgets what it missed.</summary>
-internal sealed class MissedPrune(PruneSchedule schedule, History history, Operations operations, TimeProvider time, ILogger<MissedPrune> logger) : BackgroundService
+internal sealed class MissedPrune(PruneSchedule schedule, History history, Operations operations, TimeProvider time,
+    ILogger<MissedPrune> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var last = history.LastHousekeeping("prune")?.EndedAt ?? history.FirstStart();
-        if (schedule.Missed(last, time.GetUtcNow())) { await NightlyPruneJob.RunAsync(operations, "schedule, made up for", logger, stoppingToken); }
+        if (schedule.Missed(last, time.GetUtcNow()))
+        {
+            await NightlyPruneJob.RunAsync(operations, "schedule, made up for", logger, stoppingToken);
+        }
     }
 }
 
@@ -55,7 +59,8 @@ internal static partial class NightlyPruneSetup
         {
             quartz.AddJob<NightlyPruneJob>(job => job.WithIdentity(Name));
             quartz.AddTrigger(trigger => trigger.ForJob(Name).WithIdentity(Name)
-                .WithCronSchedule(schedule.Cron, cron => cron.InTimeZone(schedule.TimeZone).WithMisfireInstruction(CronTriggerMisfireInstruction.FireAndProceed)));
+                .WithCronSchedule(schedule.Cron,
+                    cron => cron.InTimeZone(schedule.TimeZone).WithMisfireInstruction(CronTriggerMisfireInstruction.FireAndProceed)));
         });
         services.AddQuartzHostedService(options => options.WaitForJobsToComplete = true);
         return services.AddHostedService<MissedPrune>();
@@ -64,6 +69,7 @@ internal static partial class NightlyPruneSetup
     [LoggerMessage(Level = LogLevel.Error, Message = "The prune failed and is tried again at its next time: {Reason}")]
     public static partial void PruneFailed(this ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The prune failed because of an unexpected fault of the worker, and is tried again at its next time")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "The prune failed because of an unexpected fault of the worker, and is tried again at its next time")]
     public static partial void PruneFailedUnexpectedly(this ILogger logger, Exception exception);
 }

@@ -27,6 +27,7 @@ internal sealed class TidyingService(Operations operations, ILogger<TidyingServi
 
 internal static partial class TidyingLog
 {
-    [LoggerMessage(Level = LogLevel.Error, Message = "What follows a release ended with an unexpected fault of the worker, and is tried again after the next one")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "What follows a release ended with an unexpected fault of the worker, and is tried again after the next one")]
     public static partial void TidyingFailed(this ILogger logger, Exception exception);
 }

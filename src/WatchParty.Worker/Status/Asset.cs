@@ -10,7 +10,8 @@ internal sealed class Asset
 {
     public const string Folder = "/assets/";
 
-    private static readonly Asset[] All = [new("style.css", "text/css"), new("uPlot.min.css", "text/css"), new("page.js", "text/javascript"), new("uPlot.iife.min.js", "text/javascript"), new("uPlot.LICENSE", "text/plain")];
+    private static readonly Asset[] All = [new("style.css", "text/css"), new("uPlot.min.css", "text/css"),
+        new("page.js", "text/javascript"), new("uPlot.iife.min.js", "text/javascript"), new("uPlot.LICENSE", "text/plain")];
 
     private readonly string _name;
     private readonly string _type;

@@ -6,7 +6,8 @@ using System.Text.Unicode;
 
 namespace WatchParty.Worker.Status;
 
-/// <summary>A piece of a page. It is made of an interpolated string alone, and every text in that is encoded, for an attribute in double quotes as well.</summary>
+/// <summary>A piece of a page. It is made of an interpolated string alone, and every text in that is encoded, for an attribute in double
+/// quotes as well.</summary>
 internal sealed class Html
 {
     private readonly string _text;
@@ -22,7 +23,8 @@ internal sealed class Html
     public override string ToString() => _text;
 }
 
-/// <summary>What the compiler makes of the interpolated string that <see cref="Html.Of"/> is given. Only what has an overload here can stand in one.</summary>
+/// <summary>What the compiler makes of the interpolated string that <see cref="Html.Of"/> is given. Only what has an overload here can
+/// stand in one.</summary>
 [InterpolatedStringHandler]
 internal readonly struct HtmlTemplate(int literalLength, int formattedCount)
 {

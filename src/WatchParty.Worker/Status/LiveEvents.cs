@@ -7,8 +7,8 @@ using WatchParty.Releases.Signals;
 
 namespace WatchParty.Worker.Status;
 
-/// <summary>What goes on, as server-sent events: <c>changed</c> when the page has something new to show, <c>progress</c> a line, <c>log</c> new text of the
-/// build under way.</summary>
+/// <summary>What goes on, as server-sent events: <c>changed</c> when the page has something new to show, <c>progress</c> a line, <c>log</c>
+/// new text of the build under way.</summary>
 internal sealed class LiveEvents(StatusSources sources, RequestedWork work, ProgressFeed progress)
 {
     public const string Path = "/api/events";
@@ -63,7 +63,11 @@ internal sealed class LiveEvents(StatusSources sources, RequestedWork work, Prog
                 {
                     if (log.Release != running.Release) { log = (running.Release, await ReleaseLogFile.TailAsync(file, LogAtOnce, stop)); }
                     var (text, next) = await ReleaseLogFile.ReadAsync(file, log.Next, LogAtOnce, stop);
-                    if (text.Length > 0) { await WriteAsync("log", JsonSerializer.Serialize(new LogPart(running.Release!, log.Next, text), EventJson.Default.LogPart)); }
+                    if (text.Length > 0)
+                    {
+                        await WriteAsync("log",
+                            JsonSerializer.Serialize(new LogPart(running.Release!, log.Next, text), EventJson.Default.LogPart));
+                    }
                     log = (log.Release, next);
                 }
             }
@@ -83,14 +87,16 @@ internal sealed class LiveEvents(StatusSources sources, RequestedWork work, Prog
         }
     }
 
-    /// <summary>What <c>changed</c> would say now; a page has it in it, so that its script sees what changed while it was on its way.</summary>
+    /// <summary>What <c>changed</c> would say now; a page has it in it, so that its script sees what changed while it was on its
+    /// way.</summary>
     public string Now() => Now(Newest());
 
     private string Now(ReleaseReport? newest)
     {
         var service = sources.Service.Now();
         return JsonSerializer.Serialize(
-            new Change(service.Work, service.WorkSince, service.Waiting, service.NextCommit, service.PollError, newest?.Release, newest?.State.ToString(), newest is { State: ReleaseState.Done } ? newest.Outcome.ToString() : null, work.Last?.At),
+            new Change(service.Work, service.WorkSince, service.Waiting, service.NextCommit, service.PollError, newest?.Release,
+                newest?.State.ToString(), newest is { State: ReleaseState.Done } ? newest.Outcome.ToString() : null, work.Last?.At),
             EventJson.Default.Change);
     }
 
@@ -101,7 +107,8 @@ internal sealed class LiveEvents(StatusSources sources, RequestedWork work, Prog
 /// <param name="Outcome">How it ended; null as long as it goes on.</param>
 /// <param name="Answered">When the last work that was asked for over HTTP ended.</param>
 internal sealed record Change(
-    string? Work, DateTimeOffset? WorkSince, int Waiting, string? NextCommit, string? PollError, string? Release, string? State, string? Outcome, DateTimeOffset? Answered);
+    string? Work, DateTimeOffset? WorkSince, int Waiting, string? NextCommit, string? PollError, string? Release, string? State,
+    string? Outcome, DateTimeOffset? Answered);
 
 /// <param name="From">Where in the log the text begins.</param>
 internal sealed record LogPart(string Release, long From, string Text);

@@ -13,7 +13,8 @@ internal static class ReleaseLogFile
         if (report.Log is not { } path || Path.GetDirectoryName(path) != state.Logs) { return null; }
         try
         {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 4096, FileOptions.Asynchronous);
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 4096,
+                FileOptions.Asynchronous);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -23,7 +24,8 @@ internal static class ReleaseLogFile
 
     /// <summary>Whole lines from <paramref name="offset"/> on, at most so many bytes.</summary>
     /// <returns>The text and where the next begins.</returns>
-    public static async Task<(string Text, long Next)> ReadAsync(FileStream file, long offset, int most, CancellationToken cancellationToken)
+    public static async Task<(string Text, long Next)> ReadAsync(FileStream file, long offset, int most,
+        CancellationToken cancellationToken)
     {
         file.Position = offset;
         var buffer = new byte[most];

@@ -11,7 +11,8 @@ namespace WatchParty.Worker.Status;
 internal sealed record WorkAnswer(string Words, bool Good, DateTimeOffset At);
 
 /// <summary>Work that callers of the page ask for. It is done exactly as for the verbs, also when the caller goes away meanwhile.</summary>
-internal sealed class RequestedWork(Func<ControlRequest, CancellationToken, Task<VerbResult>> work, TimeProvider time, ILogger<RequestedWork> logger) : IDisposable
+internal sealed class RequestedWork(Func<ControlRequest, CancellationToken, Task<VerbResult>> work, TimeProvider time,
+    ILogger<RequestedWork> logger) : IDisposable
 {
     /// <summary>Of what was asked for and is not done; more than that is somebody's mistake.</summary>
     private const int Most = 8;
@@ -65,9 +66,15 @@ internal sealed class RequestedWork(Func<ControlRequest, CancellationToken, Task
     private static string Words(ControlRequest request, VerbResult result)
     {
         if (result.Document is not { } document) { return result.Error ?? "done"; }
-        if (request.Verb is not ("prune" or "clear-cache")) { return ReleaseText.Of(JsonSerializer.Deserialize(document, RecordJson.Default.ReleaseReport)!).Split('\n')[0].Trim(); }
+        if (request.Verb is not ("prune" or "clear-cache"))
+        {
+            return ReleaseText.Of(JsonSerializer.Deserialize(document, RecordJson.Default.ReleaseReport)!).Split('\n')[0].Trim();
+        }
         var report = JsonSerializer.Deserialize(document, RecordJson.Default.HousekeepingReport)!;
-        return report.Error ?? string.Create(CultureInfo.InvariantCulture, $"{report.Outcome}, {report.RecordsBefore} cache records → {report.RecordsAfter}, {ByteSize.Words(report.FreedBytes)} {(request.DryRun ? "would be freed" : "freed")}");
+        return report.Error
+            ?? string.Create(
+                CultureInfo.InvariantCulture, $"{report.Outcome}, {report.RecordsBefore} cache records → {report.RecordsAfter}, " +
+                    $"{ByteSize.Words(report.FreedBytes)} {(request.DryRun ? "would be freed" : "freed")}");
     }
 }
 

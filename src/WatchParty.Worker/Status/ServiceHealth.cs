@@ -22,7 +22,8 @@ internal sealed class ServiceHealthReader(History history, ReleasePlanning plann
         var model = _known!.Value.Model;
         var containers = await Task.WhenAll((await engine.ContainersAsync(model.Project, cancellationToken))
             .Select(async c => (c.Service, Details: await engine.FindContainerAsync(c.Id, cancellationToken))));
-        return [.. model.Services.Select(s => Of(s, [.. containers.Where(c => c.Service == s.Name).Select(c => c.Details).OfType<ContainerDetails>()]))];
+        return [.. model.Services.Select(
+            s => Of(s, [.. containers.Where(c => c.Service == s.Name).Select(c => c.Details).OfType<ContainerDetails>()]))];
     }
 
     private static ServiceHealth Of(ComposeService service, IReadOnlyList<ContainerDetails> containers)
@@ -35,7 +36,10 @@ internal sealed class ServiceHealthReader(History history, ReleasePlanning plann
             { Status: "exited", ExitCode: 0 } when service.OneShot => ("done", true),
             var s => ($"{s.Status} ({s.ExitCode})", false),
         }).OrderBy(s => s.Item2).ToList();
-        if (containers.Count < service.Replicas && states.All(s => s.Item2)) { states.Insert(0, (containers.Count == 0 ? "not there" : $"{containers.Count} of {service.Replicas} there", false)); }
+        if (containers.Count < service.Replicas && states.All(s => s.Item2))
+        {
+            states.Insert(0, (containers.Count == 0 ? "not there" : $"{containers.Count} of {service.Replicas} there", false));
+        }
         var (state, good) = states.FirstOrDefault(("none wanted", true));
         return new ServiceHealth(service.Name, state, good, containers.Sum(c => c.RestartCount));
     }

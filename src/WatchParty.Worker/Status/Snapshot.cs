@@ -7,8 +7,8 @@ namespace WatchParty.Worker.Status;
 /// <param name="Error">Why the last try brought none.</param>
 internal sealed record Seen<T>(T? Value, DateTimeOffset? At, string? Error);
 
-/// <summary>Something that takes a while to get. The last one is given at once, and one that is older than <paramref name="fresh"/> is got anew meanwhile.
-/// Nothing is asked while nobody looks.</summary>
+/// <summary>Something that takes a while to get. The last one is given at once, and one that is older than <paramref name="fresh"/> is got
+/// anew meanwhile. Nothing is asked while nobody looks.</summary>
 internal sealed class Snapshot<T>(Func<CancellationToken, Task<T>> look, TimeSpan fresh, TimeProvider time) : IDisposable where T : class
 {
     private readonly CancellationTokenSource _stop = new();
@@ -29,10 +29,16 @@ internal sealed class Snapshot<T>(Func<CancellationToken, Task<T>> look, TimeSpa
         Task looking;
         lock (_lock)
         {
-            if (_looking.IsCompleted && (_lookedAt is not { } at || time.GetElapsedTime(at) > fresh)) { _looking = Task.Run(LookAsync, CancellationToken.None); }
+            if (_looking.IsCompleted && (_lookedAt is not { } at || time.GetElapsedTime(at) > fresh))
+            {
+                _looking = Task.Run(LookAsync, CancellationToken.None);
+            }
             looking = _looking;
         }
-        if (_seen.At is null && _seen.Error is null) { await looking.WaitAsync(patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); }
+        if (_seen.At is null && _seen.Error is null)
+        {
+            await looking.WaitAsync(patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
         return _seen;
     }
 
@@ -42,7 +48,8 @@ internal sealed class Snapshot<T>(Func<CancellationToken, Task<T>> look, TimeSpa
         {
             _seen = new Seen<T>(await look(_stop.Token), time.GetUtcNow(), null);
         }
-        catch (Exception e) when (e is WorkerException or ToolFailedException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        catch (Exception e) when (e is WorkerException or ToolFailedException or IOException or UnauthorizedAccessException
+            or OperationCanceledException)
         {
             _seen = _seen with { Error = e.Message };
         }

@@ -12,8 +12,10 @@ using WatchParty.Worker.Operating;
 
 namespace WatchParty.Worker.Status;
 
-/// <summary>The HTTP API: the documents of the verbs, and the verbs that change something. <c>Assets/openapi.json</c> describes it.</summary>
-internal sealed class StatusApi(StatusSources sources, StatusAccess access, RequestedWork work, LiveEvents events, Action pollNow, CancellationToken stopping)
+/// <summary>The HTTP API: the documents of the verbs, and the verbs that change something. <c>Assets/openapi.json</c> describes
+/// it.</summary>
+internal sealed class StatusApi(StatusSources sources, StatusAccess access, RequestedWork work, LiveEvents events, Action pollNow,
+    CancellationToken stopping)
 {
     private const string AskedBy = "the HTTP API";
     private const int MostAtOnce = 1000;
@@ -21,24 +23,35 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/openapi.json", context => Asset.SendAsync(context, "openapi.json", "application/json"));
-        Document("/api/status", _ => StatusDocument.Of(sources.History, sources.FreshPending(), sources.Service.Now(), WorkerLock.Holder(sources.State), sources.State));
-        Document("/api/releases", request => Number(request, "before", long.MaxValue) is { } before && Number(request, "last", 20) is { } last && last <= MostAtOnce
+        Document("/api/status",
+            _ => StatusDocument.Of(sources.History, sources.FreshPending(), sources.Service.Now(), WorkerLock.Holder(sources.State),
+                sources.State));
+        Document("/api/releases",
+            request => Number(request, "before", long.MaxValue) is { } before && Number(request, "last", 20) is { } last
+                && last <= MostAtOnce
             ? JsonSerializer.Serialize(sources.History.Before(before, (int)last), RecordJson.Readable.IReadOnlyListReleaseReport) : null);
-        Document("/api/releases/{release}", request => Find(request) is { } report ? JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport) : null);
+        Document("/api/releases/{release}",
+            request => Find(request) is { } report ? JsonSerializer.Serialize(report, RecordJson.Readable.ReleaseReport) : null);
         Document("/api/releases/{release}/steps", request => Find(request) is { } report
             ? JsonSerializer.Serialize(sources.History.Steps(NumberOf(report)), RecordJson.Readable.IReadOnlyListStepRecord) : null);
         Document("/api/housekeeping", request => Number(request, "last", 100) is { } last && last <= MostAtOnce
-            ? JsonSerializer.Serialize(sources.History.Housekeeping((int)last), RecordJson.Readable.IReadOnlyListHousekeepingReport) : null);
+            ? JsonSerializer.Serialize(sources.History.Housekeeping((int)last), RecordJson.Readable.IReadOnlyListHousekeepingReport)
+                : null);
         Document("/api/settings", _ => new JsonArray([.. StatusSettings.Of(sources.Options)
             .Select(s => new JsonObject { ["key"] = s.Key, ["value"] = s.Value, ["isDefault"] = s.IsDefault })]).ToJsonString());
         routes.MapGet("/api/doctor", CheckAsync);
         routes.MapGet("/api/releases/{release}/log", SendLogAsync);
         routes.MapGet(LiveEvents.Path, context => events.SendAsync(context, stopping));
 
-        Action("/api/once", body => new ControlRequest("once", AskedBy, ForceRebuild: body.ForceRebuild ?? false), b => b is { Targets: null, DryRun: null, Release: null });
-        Action("/api/clear-cache", body => new ControlRequest("clear-cache", AskedBy, Targets: body.Targets is { Length: > 0 } targets ? targets : ["all"]), b => b is { ForceRebuild: null, DryRun: null, Release: null });
-        Action("/api/prune", body => new ControlRequest("prune", AskedBy, DryRun: body.DryRun ?? false), b => b is { ForceRebuild: null, Targets: null, Release: null });
-        Action("/api/rollback", body => new ControlRequest("rollback", AskedBy, Release: body.Release), b => b is { ForceRebuild: null, Targets: null, DryRun: null });
+        Action("/api/once", body => new ControlRequest("once", AskedBy, ForceRebuild: body.ForceRebuild ?? false),
+            b => b is { Targets: null, DryRun: null, Release: null });
+        Action("/api/clear-cache",
+            body => new ControlRequest("clear-cache", AskedBy, Targets: body.Targets is { Length: > 0 } targets ? targets : ["all"]),
+            b => b is { ForceRebuild: null, DryRun: null, Release: null });
+        Action("/api/prune", body => new ControlRequest("prune", AskedBy, DryRun: body.DryRun ?? false),
+            b => b is { ForceRebuild: null, Targets: null, Release: null });
+        Action("/api/rollback", body => new ControlRequest("rollback", AskedBy, Release: body.Release),
+            b => b is { ForceRebuild: null, Targets: null, DryRun: null });
         routes.MapPost("/api/poll", context => ActAsync(context, body => body == new ActionBody(), _ =>
         {
             pollNow();
@@ -46,22 +59,28 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
             return Task.CompletedTask;
         }));
 
-        void Document(string pattern, Func<HttpRequest, string?> document) => routes.MapGet(pattern, context => document(context.Request) is { } text
+        void Document(string pattern, Func<HttpRequest, string?> document) =>
+            routes.MapGet(pattern, context => document(context.Request) is { } text
             ? SendAsync(context, StatusCodes.Status200OK, text)
-            : StatusServer.SayAsync(context, pattern.Contains('{', StringComparison.Ordinal) ? StatusCodes.Status404NotFound : StatusCodes.Status400BadRequest,
-                pattern.Contains('{', StringComparison.Ordinal) ? "There is no such release." : $"before and last are numbers from 1 on, last at most {MostAtOnce}."));
+            : StatusServer.SayAsync(context,
+                pattern.Contains('{', StringComparison.Ordinal) ? StatusCodes.Status404NotFound : StatusCodes.Status400BadRequest,
+                pattern.Contains('{', StringComparison.Ordinal)
+                    ? "There is no such release."
+                    : $"before and last are numbers from 1 on, last at most {MostAtOnce}."));
 
         void Action(string pattern, Func<ActionBody, ControlRequest> request, Func<ActionBody, bool> fits) =>
             routes.MapPost(pattern, context => ActAsync(context, fits, body => DoAsync(context, request(body))));
     }
 
-    /// <summary>Lets an action through only with the token in a header, which no page of another site can send, and with a body of the right form.</summary>
+    /// <summary>Lets an action through only with the token in a header, which no page of another site can send, and with a body of the
+    /// right form.</summary>
     private async Task ActAsync(HttpContext context, Func<ActionBody, bool> fits, Func<ActionBody, Task> act)
     {
         var request = context.Request;
         if (!access.CanAct)
         {
-            await StatusServer.SayAsync(context, StatusCodes.Status403Forbidden, "Nobody may act here, because there is no token. Set Status:TokenFile.");
+            await StatusServer.SayAsync(context, StatusCodes.Status403Forbidden,
+                "Nobody may act here, because there is no token. Set Status:TokenFile.");
             return;
         }
         if (!access.HasToken(request))
@@ -77,7 +96,8 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
         }
         if (!request.HasJsonContentType())
         {
-            await StatusServer.SayAsync(context, StatusCodes.Status415UnsupportedMediaType, "Send JSON: Content-Type: application/json, {} at least.");
+            await StatusServer.SayAsync(context, StatusCodes.Status415UnsupportedMediaType,
+                "Send JSON: Content-Type: application/json, {} at least.");
             return;
         }
         ActionBody? body;
@@ -92,7 +112,8 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
         }
         if (body is null || !fits(body))
         {
-            await StatusServer.SayAsync(context, StatusCodes.Status400BadRequest, "The body has a key that does not belong to this action; see /openapi.json.");
+            await StatusServer.SayAsync(context, StatusCodes.Status400BadRequest,
+                "The body has a key that does not belong to this action; see /openapi.json.");
             return;
         }
         await act(body);
@@ -123,11 +144,14 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
     private async Task CheckAsync(HttpContext context)
     {
         var seen = await sources.Checkup.GetAsync(TimeSpan.FromSeconds(30), context.RequestAborted);
-        var checks = seen.Value ?? throw new WorkerException(seen.Error ?? "The checks are not done yet; ask again.", Remedy.RetriedByItself);
+        var checks = seen.Value
+            ?? throw new WorkerException(seen.Error ?? "The checks are not done yet; ask again.", Remedy.RetriedByItself);
         await SendAsync(context, StatusCodes.Status200OK, new JsonObject
         {
             ["at"] = seen.At,
-            ["checks"] = new JsonArray([.. checks.Select(c => new JsonObject { ["name"] = c.Name, ["status"] = c.Status.ToString(), ["message"] = c.Message, ["fix"] = c.Fix })]),
+            ["checks"] = new JsonArray(
+                [.. checks.Select(
+                    c => new JsonObject { ["name"] = c.Name, ["status"] = c.Status.ToString(), ["message"] = c.Message, ["fix"] = c.Fix })]),
         }.ToJsonString());
     }
 
@@ -135,7 +159,8 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
     {
         if (Find(context.Request) is not { } report || ReleaseLogFile.Open(sources.State, report) is not { } file)
         {
-            await StatusServer.SayAsync(context, StatusCodes.Status404NotFound, "There is no log of such a release; those of the last 200 are kept.");
+            await StatusServer.SayAsync(context, StatusCodes.Status404NotFound,
+                "There is no log of such a release; those of the last 200 are kept.");
             return;
         }
         await using var _ = file;
@@ -168,6 +193,7 @@ internal sealed class StatusApi(StatusSources sources, StatusAccess access, Requ
 /// <summary>What an action is told; each takes its own keys alone.</summary>
 internal sealed record ActionBody(bool? ForceRebuild = null, bool? DryRun = null, string[]? Targets = null, long? Release = null);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(ActionBody))]
 internal sealed partial class ActionJson : JsonSerializerContext;

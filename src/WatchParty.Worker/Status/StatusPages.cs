@@ -10,10 +10,16 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
 {
     public void Map(IEndpointRouteBuilder routes)
     {
-        Page("/", async (context, viewer) => (await NowPage.OfAsync(sources, work, viewer, context.RequestAborted), "/", "Now"), isLive: true);
-        Page("/releases", (context, _) => StatusApi.Number(context.Request, "before", long.MaxValue) is { } before ? Task.FromResult<(Html, string, string)?>((ReleasesPage.Of(sources, before), "/releases", "Releases")) : NothingAsync());
-        Page("/releases/{release}", async (context, viewer) => StatusApi.Find(sources.History, (string?)context.Request.RouteValues["release"] ?? "") is { } report
-            ? (await ReleasePage.OfAsync(sources, report, viewer, context.RequestAborted), "/releases", $"Release {report.Release}") : null);
+        Page("/", async (context, viewer) => (await NowPage.OfAsync(sources, work, viewer, context.RequestAborted), "/", "Now"),
+            isLive: true);
+        Page("/releases",
+            (context, _) => StatusApi.Number(context.Request, "before", long.MaxValue) is { } before
+                ? Task.FromResult<(Html, string, string)?>((ReleasesPage.Of(sources, before), "/releases", "Releases"))
+                : NothingAsync());
+        Page("/releases/{release}",
+            async (context, viewer) => StatusApi.Find(sources.History, (string?)context.Request.RouteValues["release"] ?? "") is { } report
+            ? (await ReleasePage.OfAsync(sources, report, viewer, context.RequestAborted), "/releases", $"Release {report.Release}")
+                : null);
         Page("/cache", async (context, viewer) => (await CachePage.OfAsync(sources, viewer, context.RequestAborted), "/cache", "Cache"));
         Page("/settings", (_, _) => Task.FromResult<(Html, string, string)?>((SettingsPage.Of(sources), "/settings", "Settings")));
         routes.MapGet("/act/{action}", context => AskAsync(context, null));
@@ -24,11 +30,15 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
 
         static Task<(Html, string, string)?> NothingAsync() => Task.FromResult<(Html, string, string)?>(null);
 
-        void Page(string pattern, Func<HttpContext, Viewer, Task<(Html Body, string Path, string Title)?>> page, bool isLive = false) => routes.MapGet(pattern, async context =>
+        void Page(string pattern, Func<HttpContext, Viewer, Task<(Html Body, string Path, string Title)?>> page, bool isLive = false) =>
+            routes.MapGet(pattern, async context =>
         {
             // Before the page is made: what changes meanwhile is told again rather than never.
             var (viewer, shown) = (ViewerOf(context), isLive ? events.Now() : null);
-            if (await page(context, viewer) is { } made) { await SendAsync(context, Layout.Page(viewer, made.Path, made.Title, made.Body, shown)); }
+            if (await page(context, viewer) is { } made)
+            {
+                await SendAsync(context, Layout.Page(viewer, made.Path, made.Title, made.Body, shown));
+            }
             else { context.Response.StatusCode = StatusCodes.Status404NotFound; }
         });
     }
@@ -47,7 +57,8 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
             return;
         }
         var chosen = context.Request.Query["release"].FirstOrDefault();
-        await SendAsync(context, Layout.Page(viewer, "/", action.Title, ActionPage.Of(sources, action, Layout.FormToken(access, viewer), chosen, fault)));
+        await SendAsync(context,
+            Layout.Page(viewer, "/", action.Title, ActionPage.Of(sources, action, Layout.FormToken(access, viewer), chosen, fault)));
     }
 
     private async Task ActAsync(HttpContext context)
@@ -57,7 +68,8 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return;
         }
-        if (access.Session(context.Request) is not { } session || !StatusAccess.IsFromUs(context.Request) || !context.Request.HasFormContentType)
+        if (access.Session(context.Request) is not { } session || !StatusAccess.IsFromUs(context.Request)
+            || !context.Request.HasFormContentType)
         {
             await RefuseAsync(context);
             return;
@@ -90,7 +102,10 @@ internal sealed class StatusPages(StatusSources sources, StatusAccess access, Re
             context.Response.Redirect("/sign-in");
             return Task.CompletedTask;
         }
-        return StatusServer.SayAsync(context, StatusCodes.Status403Forbidden, access.CanAct ? "Only a form of this page, of somebody who is signed in, can do this." : "Nobody may act here, because there is no token. Set Status:TokenFile.");
+        return StatusServer.SayAsync(context, StatusCodes.Status403Forbidden,
+            access.CanAct
+                ? "Only a form of this page, of somebody who is signed in, can do this."
+                : "Nobody may act here, because there is no token. Set Status:TokenFile.");
     }
 
     private Task SignInAsync(HttpContext context, bool failed) =>

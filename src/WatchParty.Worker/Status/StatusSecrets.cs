@@ -20,10 +20,22 @@ internal sealed record StatusSecrets(string? Token, string? Webhook)
             void Fault(string problem, string fix) => faults.Add(new ConfigurationFault(key, file, problem, fix));
             try
             {
-                if (!File.Exists(file)) { Fault("there is no such file", $"Write it, for example with: openssl rand -hex 32 > {file}"); return null; }
-                if (new FileInfo(file).Length > LongestFile) { Fault($"it is longer than {LongestFile} bytes", "Name a file that holds the secret alone"); return null; }
+                if (!File.Exists(file))
+                {
+                    Fault("there is no such file", $"Write it, for example with: openssl rand -hex 32 > {file}");
+                    return null;
+                }
+                if (new FileInfo(file).Length > LongestFile)
+                {
+                    Fault($"it is longer than {LongestFile} bytes", "Name a file that holds the secret alone");
+                    return null;
+                }
                 var secret = File.ReadAllText(file).Trim();
-                if (secret.Length < shortest) { Fault("the secret in it is too short", $"Write at least {shortest} characters, for example with: openssl rand -hex 32 > {file}"); }
+                if (secret.Length < shortest)
+                {
+                    Fault("the secret in it is too short", $"Write at least {shortest} characters, for example with: openssl rand -hex " +
+                        $"32 > {file}");
+                }
                 return secret;
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -17,11 +17,13 @@ using WatchParty.Worker.Telemetry;
 
 namespace WatchParty.Worker.Status;
 
-/// <summary>Serves the status page, the HTTP API and the webhook, and what monitors ask for: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>.</summary>
-/// <remarks>A host of its own inside of the service's, so that nothing of ASP.NET Core is loaded where there is no page. When the address cannot be
-/// used the service goes on without a page: deploying matters more.</remarks>
+/// <summary>Serves the status page, the HTTP API and the webhook, and what monitors ask for: <c>/healthz</c>, <c>/readyz</c> and
+/// <c>/metrics</c>.</summary>
+/// <remarks>A host of its own inside of the service's, so that nothing of ASP.NET Core is loaded where there is no page. When the address
+/// cannot be used the service goes on without a page: deploying matters more.</remarks>
 internal sealed class StatusServer(
-    StatusOptions options, StatusSecrets secrets, StatusSources sources, RequestedWork work, ProgressFeed progress, Func<string> metrics, Action pollNow, IDockerEngine engine,
+    StatusOptions options, StatusSecrets secrets, StatusSources sources, RequestedWork work, ProgressFeed progress, Func<string> metrics,
+    Action pollNow, IDockerEngine engine,
     Heartbeat heartbeat, TimeProvider time, ILoggerFactory logging) : IHostedService, IAsyncDisposable
 {
     private static readonly TimeSpan EnginePatience = TimeSpan.FromSeconds(5);
@@ -113,7 +115,8 @@ internal sealed class StatusServer(
     private async Task GuardAsync(HttpContext context, RequestDelegate next, StatusAccess access)
     {
         var (request, response) = (context.Request, context.Response);
-        response.Headers.ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+        response.Headers.ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+            "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
         response.Headers.XContentTypeOptions = "nosniff";
         response.Headers["Referrer-Policy"] = "same-origin";
         response.Headers["Cross-Origin-Opener-Policy"] = "same-origin";
@@ -121,18 +124,22 @@ internal sealed class StatusServer(
         response.Headers.CacheControl = "no-store";
         if (!access.IsForUs(request))
         {
-            await SayAsync(context, StatusCodes.Status421MisdirectedRequest, $"This server does not go by the name {request.Host.Host}. Call it by its IP address, or add the name to Status:Hosts.");
+            await SayAsync(context,
+                StatusCodes.Status421MisdirectedRequest, $"This server does not go by the name {request.Host.Host}. Call it by its IP " +
+                    $"address, or add the name to Status:Hosts.");
             return;
         }
         var path = request.Path.Value ?? "/";
         // Answered as a GET, of which the server keeps the body back; so that monitors can ask for less. Live events would never end.
         if (HttpMethods.IsHead(request.Method) && path != LiveEvents.Path) { request.Method = HttpMethods.Get; }
-        if (path is not ("/healthz" or "/readyz" or "/sign-in" or Webhook.Path) && !path.StartsWith(Asset.Folder, StringComparison.Ordinal) && !access.MayLook(request))
+        if (path is not ("/healthz" or "/readyz" or "/sign-in" or Webhook.Path) && !path.StartsWith(Asset.Folder, StringComparison.Ordinal)
+            && !access.MayLook(request))
         {
             if (IsForPrograms(path))
             {
                 response.Headers.WWWAuthenticate = "Bearer";
-                await SayAsync(context, StatusCodes.Status401Unauthorized, "Send the token of Status:Token or Status:TokenFile: Authorization: Bearer TOKEN");
+                await SayAsync(context, StatusCodes.Status401Unauthorized,
+                    "Send the token of Status:Token or Status:TokenFile: Authorization: Bearer TOKEN");
             }
             else
             {
@@ -161,9 +168,14 @@ internal sealed class StatusServer(
             _logger.NotAnswered(request.Method, path, e);
             await SayAsync(context, StatusCodes.Status500InternalServerError, "An unexpected fault of the worker; its log has more.");
         }
-        if (response is { HasStarted: false, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed, ContentLength: null })
+        if (response is
+            {
+                HasStarted: false, StatusCode: StatusCodes.Status404NotFound
+            or StatusCodes.Status405MethodNotAllowed, ContentLength: null
+            })
         {
-            await SayAsync(context, response.StatusCode, response.StatusCode == StatusCodes.Status404NotFound ? "There is no such page." : "Not with this method.");
+            await SayAsync(context, response.StatusCode,
+                response.StatusCode == StatusCodes.Status404NotFound ? "There is no such page." : "Not with this method.");
         }
     }
 
@@ -188,7 +200,8 @@ internal sealed class StatusServer(
         }
     }
 
-    private static bool IsForPrograms(string path) => path.StartsWith("/api/", StringComparison.Ordinal) || path is "/openapi.json" or "/metrics";
+    private static bool IsForPrograms(string path) =>
+        path.StartsWith("/api/", StringComparison.Ordinal) || path is "/openapi.json" or "/metrics";
 
     internal static Task SayAsync(HttpContext context, int status, string words)
     {
@@ -211,7 +224,9 @@ internal static partial class StatusServerLog
     [LoggerMessage(Level = LogLevel.Information, Message = "The status page is at {Address}")]
     public static partial void Served(this ILogger logger, Uri address);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "There is no status page, because Status:Address {Address} cannot be used: {Reason} Write another port, or end the program that has this one, and restart the service")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "There is no status page, because Status:Address {Address} cannot be used: {Reason} Write another port, or end the " +
+            "program that has this one, and restart the service")]
     public static partial void NotServed(this ILogger logger, string address, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} could not be answered because of an unexpected fault of the worker")]

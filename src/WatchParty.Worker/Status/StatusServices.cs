@@ -22,8 +22,12 @@ internal static class StatusServices
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static IServiceCollection AddServer(IServiceCollection services, StatusOptions options, StatusSecrets secrets) => services
         .AddSingleton<ProgressTrail>().AddSingleton<ServiceHealthReader>().AddSingleton<StatusSources>()
-        .AddSingleton(p => new RequestedWork(p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<RequestedWork>>()))
+        .AddSingleton(
+            p => new RequestedWork(p.GetRequiredService<VerbWork>().RunAsync, p.GetRequiredService<TimeProvider>(),
+                p.GetRequiredService<ILogger<RequestedWork>>()))
         .AddHostedService(p => new StatusServer(
-            options, secrets, p.GetRequiredService<StatusSources>(), p.GetRequiredService<RequestedWork>(), p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<MetricsRegistry>().Render, p.GetRequiredService<GitPoller>().PollNow,
-            p.GetRequiredService<IDockerEngine>(), p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));
+            options, secrets, p.GetRequiredService<StatusSources>(), p.GetRequiredService<RequestedWork>(),
+            p.GetRequiredService<ProgressFeed>(), p.GetRequiredService<MetricsRegistry>().Render, p.GetRequiredService<GitPoller>().PollNow,
+            p.GetRequiredService<IDockerEngine>(), p.GetRequiredService<Heartbeat>(), p.GetRequiredService<TimeProvider>(),
+            p.GetRequiredService<ILoggerFactory>()));
 }

@@ -26,14 +26,19 @@ internal static partial class StatusSettings
             var (key, value, usual) = ($"{prefix}{property.Name}", property.GetValue(section), property.GetValue(defaults));
             if (value is Array { Length: > 0 } items && IsSection(property.PropertyType.GetElementType()!))
             {
-                foreach (var (index, item) in items.Cast<object>().Index()) { Collect(string.Create(CultureInfo.InvariantCulture, $"{key}:{index}:"), item, Activator.CreateInstance(item.GetType())!, settings); }
+                foreach (var (index, item) in items.Cast<object>().Index())
+                {
+                    Collect(string.Create(CultureInfo.InvariantCulture, $"{key}:{index}:"), item, Activator.CreateInstance(item.GetType())!,
+                        settings);
+                }
             }
             else if (IsSection(property.PropertyType)) { Collect($"{key}:", value!, usual!, settings); }
             else { settings.Add(new Setting(key, Shown(property.Name, value), Text(value) == Text(usual))); }
         }
     }
 
-    private static bool IsSection(Type type) => type is { IsClass: true, IsArray: false } && type.Namespace == typeof(WorkerOptions).Namespace;
+    private static bool IsSection(Type type) =>
+        type is { IsClass: true, IsArray: false } && type.Namespace == typeof(WorkerOptions).Namespace;
 
     private static string Shown(string name, object? value) =>
         Text(value) is not { Length: > 0 } text ? ""

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace WatchParty.Worker.Status;
 
-/// <summary>Hears from GitHub, GitLab, Gitea or Forgejo that something was pushed. All it does is to look at the remote now, so the body is proven
-/// to come from who knows the secret, and then not even read.</summary>
+/// <summary>Hears from GitHub, GitLab, Gitea or Forgejo that something was pushed. All it does is to look at the remote now, so the body is
+/// proven to come from who knows the secret, and then not even read.</summary>
 internal sealed class Webhook(string secret, Action pollNow, TimeProvider time, ILogger<Webhook> logger)
 {
     /// <summary>From the first of several deliveries to the look that counts for all of them. A push of ten branches is ten.</summary>
@@ -35,7 +35,10 @@ internal sealed class Webhook(string secret, Action pollNow, TimeProvider time, 
             Refuse(context, StatusCodes.Status415UnsupportedMediaType, "its body is encoded");
             return;
         }
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) { limit.MaxRequestBodySize = LargestBody; }
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = LargestBody;
+        }
         byte[] body;
         try
         {
@@ -71,7 +74,10 @@ internal sealed class Webhook(string secret, Action pollNow, TimeProvider time, 
 
     private bool IsGenuine(HttpRequest request, byte[] body)
     {
-        if (One("X-Hub-Signature-256") is { } github) { return github.StartsWith("sha256=", StringComparison.Ordinal) && IsSignature(github["sha256=".Length..], body); }
+        if (One("X-Hub-Signature-256") is { } github)
+        {
+            return github.StartsWith("sha256=", StringComparison.Ordinal) && IsSignature(github["sha256=".Length..], body);
+        }
         if ((One("X-Gitea-Signature") ?? One("X-Forgejo-Signature")) is { } gitea) { return IsSignature(gitea, body); }
         return One("X-Gitlab-Token") is { } gitlab && StatusSecrets.AreEqual(gitlab, secret);
 
@@ -82,7 +88,8 @@ internal sealed class Webhook(string secret, Action pollNow, TimeProvider time, 
         hexadecimal.Length == 64 && hexadecimal.All(char.IsAsciiHexDigit)
         && CryptographicOperations.FixedTimeEquals(Convert.FromHexString(hexadecimal), HMACSHA256.HashData(_key, body));
 
-    /// <summary>Whether this delivery was not heard before. What is signed counts, not the header with its number, which anybody could change.</summary>
+    /// <summary>Whether this delivery was not heard before. What is signed counts, not the header with its number, which anybody could
+    /// change.</summary>
     private bool IsNew(byte[] body, HttpRequest request)
     {
         var delivery = request.Headers.ContainsKey("X-Gitlab-Token")

@@ -7,7 +7,8 @@ using WatchParty.Worker.Triggering;
 
 namespace WatchParty.Worker.Telemetry;
 
-/// <summary>The metrics of the running service: what <see cref="Metrics"/> counts from the first call on, and what is looked up when it is asked for.</summary>
+/// <summary>The metrics of the running service: what <see cref="Metrics"/> counts from the first call on, and what is looked up when it is
+/// asked for.</summary>
 internal sealed class MetricsRegistry : IDisposable
 {
     private readonly Meter _meter = new(Metrics.Name);
@@ -17,15 +18,21 @@ internal sealed class MetricsRegistry : IDisposable
     {
         static Measurement<double>[] Time(DateTimeOffset? at) => at is { } time ? [new(time.ToUnixTimeMilliseconds() / 1000.0)] : [];
 
-        _meter.CreateObservableGauge("watchparty.info", () => new Measurement<int>(1, new KeyValuePair<string, object?>("version", Version)), null, "The program");
-        _meter.CreateObservableGauge("watchparty.work.running", () => gate.Current is null ? 0 : 1, null, "Whether a release, a prune or a clear is under way");
+        _meter.CreateObservableGauge("watchparty.info",
+            () => new Measurement<int>(1, new KeyValuePair<string, object?>("version", Version)), null, "The program");
+        _meter.CreateObservableGauge("watchparty.work.running", () => gate.Current is null ? 0 : 1, null,
+            "Whether a release, a prune or a clear is under way");
         _meter.CreateObservableGauge("watchparty.work.waiting", () => gate.Waiting, null, "Work that waits for the one under way");
-        _meter.CreateObservableGauge("watchparty.poll.failing", () => poll().Error is null ? 0 : 1, null, "Whether the remote does not answer");
-        _meter.CreateObservableGauge("watchparty.poll.last_success.timestamp", () => Time(poll().LastSuccess), "s", "When the remote last named a commit");
-        _meter.CreateObservableGauge("watchparty.release.last_success.timestamp", () => Time(history.LastSuccess()), "s", "When a release last went well");
+        _meter.CreateObservableGauge("watchparty.poll.failing", () => poll().Error is null ? 0 : 1, null,
+            "Whether the remote does not answer");
+        _meter.CreateObservableGauge("watchparty.poll.last_success.timestamp", () => Time(poll().LastSuccess), "s",
+            "When the remote last named a commit");
+        _meter.CreateObservableGauge("watchparty.release.last_success.timestamp", () => Time(history.LastSuccess()), "s",
+            "When a release last went well");
     }
 
-    private static string Version { get; } = typeof(MetricsRegistry).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
+    private static string Version { get; } =
+        typeof(MetricsRegistry).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     /// <summary>All of it in the text form of Prometheus, <see cref="PrometheusText.ContentType"/>.</summary>
     public string Render() => _text.Render();

@@ -30,8 +30,10 @@ internal sealed class OtlpExport(TelemetryOptions options, MetricsRegistry regis
             exporter.Endpoint = new Uri($"{endpoint.TrimEnd('/')}/v1/{path}");
             exporter.TimeoutMilliseconds = PatienceMilliseconds;
         }
-        _metrics = Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(Metrics.Name).AddOtlpExporter(o => To(o, "metrics")).Build();
-        _traces = Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(Metrics.Name).AddOtlpExporter(o => To(o, "traces")).Build();
+        _metrics = Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(Metrics.Name)
+            .AddOtlpExporter(o => To(o, "metrics")).Build();
+        _traces = Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(Metrics.Name)
+            .AddOtlpExporter(o => To(o, "traces")).Build();
         return Task.CompletedTask;
     }
 

@@ -5,7 +5,8 @@ using System.Text.RegularExpressions;
 
 namespace WatchParty.Worker.Telemetry;
 
-/// <summary>Keeps the sums of a meter's instruments and writes them in the text form of Prometheus, version 0.0.4. Safe for use by several threads.</summary>
+/// <summary>Keeps the sums of a meter's instruments and writes them in the text form of Prometheus, version 0.0.4. Safe for use by several
+/// threads.</summary>
 /// <remarks>OpenTelemetry's exporter for Prometheus never left its beta.</remarks>
 internal sealed partial class PrometheusText : IDisposable
 {
@@ -21,7 +22,10 @@ internal sealed partial class PrometheusText : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.Meter.Name == meter && FamilyOf(instrument) is { } family) { listener.EnableMeasurementEvents(instrument, family); }
+            if (instrument.Meter.Name == meter && FamilyOf(instrument) is { } family)
+            {
+                listener.EnableMeasurementEvents(instrument, family);
+            }
         };
         _listener.SetMeasurementEventCallback<int>((_, value, tags, family) => Add(value, tags, family));
         _listener.SetMeasurementEventCallback<long>((_, value, tags, family) => Add(value, tags, family));
@@ -82,7 +86,10 @@ internal sealed partial class PrometheusText : IDisposable
         var labels = Labels(tags);
         lock (_lock)
         {
-            if (!family.Series.TryGetValue(labels, out var series)) { family.Series[labels] = series = new Series(new long[family.Bounds.Length]); }
+            if (!family.Series.TryGetValue(labels, out var series))
+            {
+                family.Series[labels] = series = new Series(new long[family.Bounds.Length]);
+            }
             series.Add(value, family);
         }
     }
@@ -90,11 +97,15 @@ internal sealed partial class PrometheusText : IDisposable
     private static string Labels(ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         var labels = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (name, value) in tags) { labels[NotOfALabel().Replace(name, "_")] = Convert.ToString(value, CultureInfo.InvariantCulture) ?? ""; }
+        foreach (var (name, value) in tags)
+        {
+            labels[NotOfALabel().Replace(name, "_")] = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
+        }
         return string.Join(',', labels.Select(l => $"{l.Key}=\"{Escaped(l.Value).Replace("\"", "\\\"", StringComparison.Ordinal)}\""));
     }
 
-    private static string Escaped(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+    private static string Escaped(string text) =>
+        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 
     [GeneratedRegex("[^a-zA-Z0-9_:]")]
     private static partial Regex NotOfAName();
@@ -119,7 +130,10 @@ internal sealed partial class PrometheusText : IDisposable
                     continue;
                 }
                 var comma = labels.Length == 0 ? "" : ",";
-                foreach (var (bound, count) in Bounds.Zip(series.Buckets)) { Line($"{name}_bucket", $"{labels}{comma}le=\"{Number(bound)}\"", count); }
+                foreach (var (bound, count) in Bounds.Zip(series.Buckets))
+                {
+                    Line($"{name}_bucket", $"{labels}{comma}le=\"{Number(bound)}\"", count);
+                }
                 Line($"{name}_bucket", $"{labels}{comma}le=\"+Inf\"", series.Count);
                 Line($"{name}_sum", labels, series.Sum);
                 Line($"{name}_count", labels, series.Count);

@@ -22,7 +22,8 @@ internal sealed class ReleaseTelemetry : IReleaseListener
         if (Spans.HasListeners() && report.StartedAt is { } started) { Trace(report, started.AddSeconds(-report.Seconds.Detect)); }
     }
 
-    /// <summary>Made of the record after the end, so that no step of the release depends on it. The phases follow one another; services are built side by side.</summary>
+    /// <summary>Made of the record after the end, so that no step of the release depends on it. The phases follow one another; services are
+    /// built side by side.</summary>
     private static void Trace(ReleaseReport report, DateTimeOffset began)
     {
         var current = Activity.Current;
@@ -30,7 +31,8 @@ internal sealed class ReleaseTelemetry : IReleaseListener
         try
         {
             using var release = Span("release", default, began, report.Seconds.Total);
-            release?.SetTag("release", report.Release).SetTag("commit", report.Commit).SetTag("trigger", report.Trigger).SetTag("outcome", report.Outcome.ToString());
+            release?.SetTag("release", report.Release).SetTag("commit", report.Commit).SetTag("trigger", report.Trigger)
+                .SetTag("outcome", report.Outcome.ToString());
             if (report.Error is { } error) { release?.SetStatus(ActivityStatusCode.Error, error); }
             var at = began;
             foreach (var (name, seconds) in Metrics.Phases(report.Seconds))
@@ -39,7 +41,8 @@ internal sealed class ReleaseTelemetry : IReleaseListener
                 foreach (var service in name == "build" ? report.Services.Where(s => s.Action == ServiceAction.Built && s.Seconds > 0) : [])
                 {
                     using var build = Span($"build {service.Name}", phase?.Context ?? default, at, service.Seconds);
-                    build?.SetTag("service", service.Name).SetTag("reason", service.Reason).SetTag("steps.cached", service.Steps.Cached).SetTag("steps.executed", service.Steps.Executed).SetTag("fresh", service.Fresh);
+                    build?.SetTag("service", service.Name).SetTag("reason", service.Reason).SetTag("steps.cached", service.Steps.Cached)
+                        .SetTag("steps.executed", service.Steps.Executed).SetTag("fresh", service.Fresh);
                 }
                 at = at.AddSeconds(seconds);
             }

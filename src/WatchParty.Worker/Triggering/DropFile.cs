@@ -30,7 +30,8 @@ internal sealed class DropFile(string folder, DropFileKind kind, Failpoints? fai
     /// <summary>Size from which a flag is refused unread, in bytes.</summary>
     private const int SizeLimit = 4 * 1024;
 
-    private const UnixFileMode ForEveryoneToRead = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    private const UnixFileMode ForEveryoneToRead =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     private readonly string _aside = Path.Combine(folder, $".{DropFileNames.Of(kind)}.flag.claimed");
     private readonly string _temporary = Path.Combine(folder, $".{DropFileNames.Of(kind)}.result.json.tmp");
@@ -82,7 +83,8 @@ internal sealed class DropFile(string folder, DropFileKind kind, Failpoints? fai
                 reason = "it is a folder";
                 return DropFileEnd.Stuck;
             }
-            // Nothing can remove a file only if it is unchanged. So it is moved out of reach of a touch first, compared there, and put back.
+            // Nothing can remove a file only if it is unchanged. So it is moved out of reach of a touch first, compared there, and put
+            // back.
             Rename(FlagPath, _aside);
             if (FileStamp.Of(_aside) is { } aside && !claimed.IsSameFileAs(aside))
             {
@@ -109,7 +111,8 @@ internal sealed class DropFile(string folder, DropFileKind kind, Failpoints? fai
         if (FileStamp.Of(_aside) is { Kind: not FileKind.Folder }) { PutBack(); }
     }
 
-    /// <summary>Writes the result so that readers see the old one or the new one, whole; a link in its place is replaced, not followed.</summary>
+    /// <summary>Writes the result so that readers see the old one or the new one, whole; a link in its place is replaced, not
+    /// followed.</summary>
     /// <exception cref="IOException">The folder cannot be written, or the result's name is taken by a folder.</exception>
     public void WriteResult(DropFileResultDocument result)
     {
@@ -124,7 +127,8 @@ internal sealed class DropFile(string folder, DropFileKind kind, Failpoints? fai
         {
             // The scripts that wait for it often run as another user, whatever the service's umask.
             if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(stream.SafeFileHandle, ForEveryoneToRead); }
-            JsonSerializer.Serialize(stream, result with { Error = result.Error is null ? null : EventText.Printable(result.Error) }, DropFileJson.Default.DropFileResultDocument);
+            JsonSerializer.Serialize(stream, result with { Error = result.Error is null ? null : EventText.Printable(result.Error) },
+                DropFileJson.Default.DropFileResultDocument);
             stream.WriteByte((byte)'\n');
             stream.Flush(flushToDisk: true);
         }

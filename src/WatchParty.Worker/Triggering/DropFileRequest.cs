@@ -15,7 +15,8 @@ internal sealed record DropFileRequest(DropFileKind Kind, IReadOnlyList<string> 
 
     public static IReadOnlyList<string> AllTargets { get; } = ["all"];
 
-    /// <summary>Reads the first line of a flag; null, with the reason in <paramref name="fault"/>, when it has not the form of one.</summary>
+    /// <summary>Reads the first line of a flag; null, with the reason in <paramref name="fault"/>, when it has not the form of
+    /// one.</summary>
     public static DropFileRequest? Read(DropFileKind kind, ReadOnlySpan<byte> content, out string fault)
     {
         fault = "";

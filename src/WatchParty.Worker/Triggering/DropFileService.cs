@@ -10,7 +10,8 @@ namespace WatchParty.Worker.Triggering;
 
 /// <summary>Does what the drop files ask for.</summary>
 internal sealed class DropFileService(
-    Operations operations, FlagTries tries, WorkerOptions options, Heartbeat heartbeat, TimeProvider time, ILogger<DropFileWatcher> logger, Failpoints? failpoints = null) : BackgroundService
+    Operations operations, FlagTries tries, WorkerOptions options, Heartbeat heartbeat, TimeProvider time, ILogger<DropFileWatcher> logger,
+    Failpoints? failpoints = null) : BackgroundService
 {
     private const string Loop = "drop files";
     private const string ClearFlag = "clear-cache.flag";

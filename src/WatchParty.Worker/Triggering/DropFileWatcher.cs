@@ -16,7 +16,8 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(5);
 
-    private readonly DropFile[] _flags = [new(folder, DropFileKind.ClearCache, failpoints), new(folder, DropFileKind.ForceRebuild, failpoints)];
+    private readonly DropFile[] _flags = [new(folder, DropFileKind.ClearCache, failpoints),
+        new(folder, DropFileKind.ForceRebuild, failpoints)];
 
     // Flags whose work is done but that could not be removed, as they were then.
     private readonly Dictionary<DropFileKind, FileStamp> _stuck = [];
@@ -37,7 +38,8 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
     /// <param name="expectedWithin">Told how long it may take until it is told again; <see cref="Timeout.InfiniteTimeSpan"/>
     /// while <paramref name="handle"/> runs, whose time only the handler knows.</param>
     public async Task RunAsync(
-        Func<DropFileRequest, CancellationToken, Task<DropFileResult>> handle, Action<TimeSpan> expectedWithin, CancellationToken cancellationToken)
+        Func<DropFileRequest, CancellationToken, Task<DropFileResult>> handle, Action<TimeSpan> expectedWithin,
+        CancellationToken cancellationToken)
     {
         var wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         void Wake() => wakes.Writer.TryWrite(true);
@@ -87,7 +89,8 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
 
     /// <returns>What became of the flag, or null when there is none, or none to work for.</returns>
     private async Task<DropFileEnd?> LookAsync(
-        DropFile flag, Func<DropFileRequest, CancellationToken, Task<DropFileResult>> handle, Action<TimeSpan> expectedWithin, CancellationToken cancellationToken)
+        DropFile flag, Func<DropFileRequest, CancellationToken, Task<DropFileResult>> handle, Action<TimeSpan> expectedWithin,
+        CancellationToken cancellationToken)
     {
         if (_stuck.TryGetValue(flag.Kind, out var stuck))
         {
@@ -110,7 +113,8 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
         return End(flag, claim.Stamp, result, startedAt);
     }
 
-    /// <summary>The flag once it is left alone, or as it was a moment ago when it is touched without end; null when there is none.</summary>
+    /// <summary>The flag once it is left alone, or as it was a moment ago when it is touched without end; null when there is
+    /// none.</summary>
     private async Task<DropFileClaim?> ClaimAsync(DropFile flag, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
@@ -138,7 +142,11 @@ internal sealed class DropFileWatcher(string folder, TimeProvider time, ILogger<
 
     private DropFileEnd End(DropFile flag, FileStamp claimed, DropFileResult result, DateTimeOffset startedAt)
     {
-        if (result.Error is null) { logger.WorkDone(flag.FlagPath, result.Outcome); } else { logger.WorkNotDone(flag.FlagPath, result.Outcome, result.Error); }
+        if (result.Error is null) { logger.WorkDone(flag.FlagPath, result.Outcome); }
+        else
+        {
+            logger.WorkNotDone(flag.FlagPath, result.Outcome, result.Error);
+        }
         Write(flag, result, startedAt);
         var end = flag.Finish(claimed, out var reason);
         if (end == DropFileEnd.TouchedAgain)

@@ -5,8 +5,8 @@ using WatchParty.Tools.Configuration;
 
 namespace WatchParty.Worker.Triggering;
 
-/// <summary>Gives up what a flag asks for when the worker ended each time that it did it: a flag stays until its work is done, so a build that exhausts the
-/// host's memory would be tried at every start for ever. Touched again, it counts from the beginning.</summary>
+/// <summary>Gives up what a flag asks for when the worker ended each time that it did it: a flag stays until its work is done, so a build
+/// that exhausts the host's memory would be tried at every start for ever. Touched again, it counts from the beginning.</summary>
 internal sealed class FlagTries(History history, TimeProvider time)
 {
     public const string GivenUp = "GivenUp";
@@ -39,10 +39,12 @@ internal sealed class FlagTries(History history, TimeProvider time)
 
     private DropFileResult GiveUp(string flag, DropFileRequest request, int tries)
     {
-        var error = $"the worker ended {tries} times while it did this. See what ended it (its log, and `journalctl -k` when memory ran out), then touch {flag} again";
+        var error = $"the worker ended {tries} times while it did this. See what ended it (its log, and `journalctl -k` when memory ran " +
+            $"out), then touch {flag} again";
         if (request.Kind == DropFileKind.ClearCache)
         {
-            history.Save(new HousekeepingReport("clear", flag, GivenUp, request.Targets, 0, 0, 0, 0, 0, error, time.GetUtcNow(), time.GetUtcNow()));
+            history.Save(
+                new HousekeepingReport("clear", flag, GivenUp, request.Targets, 0, 0, 0, 0, 0, error, time.GetUtcNow(), time.GetUtcNow()));
         }
         return new DropFileResult(GivenUp, request.Targets, 0, error);
     }

@@ -3,8 +3,8 @@ using WatchParty.Tools.Files;
 
 namespace WatchParty.Worker.Triggering;
 
-/// <summary>Wakes early whoever looks at a folder periodically, when something in it may have changed. Only a hint: it may miss changes, wake for nothing, or be
-/// unable to start, and nothing is lost by that.</summary>
+/// <summary>Wakes early whoever looks at a folder periodically, when something in it may have changed. Only a hint: it may miss changes,
+/// wake for nothing, or be unable to start, and nothing is lost by that.</summary>
 /// <remarks>Not safe for use by several threads, save for the events it receives.</remarks>
 internal sealed class FolderHint(string folder, string filter, Action wake, TimeProvider time, ILogger logger) : IDisposable
 {
@@ -100,7 +100,8 @@ internal sealed class FolderHint(string folder, string filter, Action wake, Time
 
 internal static partial class FolderHintLog
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Changes in {Folder} cannot be watched ({Reason}); it is looked at periodically instead")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Changes in {Folder} cannot be watched ({Reason}); it is looked at periodically instead")]
     public static partial void HintFailed(this ILogger logger, string folder, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Changes in {Folder} are watched again")]

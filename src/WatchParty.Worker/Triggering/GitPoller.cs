@@ -39,9 +39,11 @@ internal sealed class GitPoller(GitRepository repository, RepositoryOptions opti
     }
 
     /// <summary>Polls until cancelled.</summary>
-    /// <param name="headSeen">Gets the remote's commit after every look that found one, new or not; what it throws ends the polling.</param>
+    /// <param name="headSeen">Gets the remote's commit after every look that found one, new or not; what it throws ends the
+    /// polling.</param>
     /// <param name="expectedWithin">Gets the time until its next call, before every look and every wait.</param>
-    public async Task RunAsync(Func<string, CancellationToken, Task> headSeen, Action<TimeSpan> expectedWithin, CancellationToken cancellationToken)
+    public async Task RunAsync(Func<string, CancellationToken, Task> headSeen, Action<TimeSpan> expectedWithin,
+        CancellationToken cancellationToken)
     {
         var retrying = Retrying(expectedWithin);
         while (true)

@@ -8,7 +8,8 @@ using WatchParty.Worker.Operating;
 namespace WatchParty.Worker.Triggering;
 
 /// <summary>Polls, also while a release runs.</summary>
-internal sealed class PollingService(GitPoller poller, GitRepository repository, NewestCommit newest, Heartbeat heartbeat, TimeProvider time, ILogger<PollingService> logger) : BackgroundService
+internal sealed class PollingService(GitPoller poller, GitRepository repository, NewestCommit newest, Heartbeat heartbeat,
+    TimeProvider time, ILogger<PollingService> logger) : BackgroundService
 {
     private const string Loop = "poller";
 

@@ -19,7 +19,8 @@ internal sealed class ReleasingService(
     private const string Loop = "releases";
     private const int MostFaults = 3;
 
-    /// <summary>Tries of a commit that touched containers and were taken back for a reason outside of it: each takes the site away for a moment.</summary>
+    /// <summary>Tries of a commit that touched containers and were taken back for a reason outside of it: each takes the site away for a
+    /// moment.</summary>
     private const int MostWaysBack = 3;
 
     private string? _failedCommit;
@@ -86,11 +87,14 @@ internal sealed class ReleasingService(
     private void GiveUp(ReleaseReport report)
     {
         if (report.Release is not { } release || history.Quarantined(report.Commit) is not null) { return; }
-        history.Quarantine(report.Commit, long.Parse(release, CultureInfo.InvariantCulture), $"it was taken back {_waysBack} times, the last time because {report.Error}");
+        history.Quarantine(report.Commit,
+            long.Parse(release,
+                CultureInfo.InvariantCulture), $"it was taken back {_waysBack} times, the last time because {report.Error}");
         logger.GivenUp(report.Commit, _waysBack);
     }
 
-    /// <summary>Whether a commit that failed for a reason outside of it has to wait: twice as long after each try, up to ten poll intervals.</summary>
+    /// <summary>Whether a commit that failed for a reason outside of it has to wait: twice as long after each try, up to ten poll
+    /// intervals.</summary>
     private bool Waits(string commit)
     {
         if (commit != _failedCommit) { return false; }
@@ -114,9 +118,12 @@ internal static partial class ReleasingLog
     [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released and is tried again: {Reason}")]
     public static partial void NotReleased(this ILogger logger, string commit, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} was taken back {Times} times and is not tried again. Push a fix, or release it with `once --force-rebuild`")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "Commit {Commit} was taken back {Times} times and is not tried again. Push a fix, or release it with `once " +
+            "--force-rebuild`")]
     public static partial void GivenUp(this ILogger logger, string commit, int times);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Commit {Commit} could not be released because of an unexpected fault of the worker, and is tried again")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "Commit {Commit} could not be released because of an unexpected fault of the worker, and is tried again")]
     public static partial void FailedUnexpectedly(this ILogger logger, Exception exception, string commit);
 }

@@ -3,7 +3,8 @@ using WatchParty.Tools.Files;
 
 namespace WatchParty.Worker.Triggering;
 
-/// <summary>Tells of pushes to a remote that is a folder of this machine, so that they are seen at once however long the poll interval is.</summary>
+/// <summary>Tells of pushes to a remote that is a folder of this machine, so that they are seen at once however long the poll interval
+/// is.</summary>
 /// <remarks>Only a hint like <see cref="FolderHint"/>: what it misses the next poll finds. Pushes that follow each other closely are told
 /// once, when they have ended. Not safe for use by several threads, save for the events it receives.</remarks>
 internal sealed class RemoteHint : IDisposable
@@ -51,7 +52,8 @@ internal sealed class RemoteHint : IDisposable
     }
 
     // A branch can have slashes in its name, and so folders.
-    private (string, FolderHint) Hint(string folder, string filter) => (folder, new FolderHint(folder, filter, Wake, _time, _logger) { WithSubfolders = filter == "*" });
+    private (string, FolderHint) Hint(string folder, string filter) =>
+        (folder, new FolderHint(folder, filter, Wake, _time, _logger) { WithSubfolders = filter == "*" });
 
     private void Wake()
     {

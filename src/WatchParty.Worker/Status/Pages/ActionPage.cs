@@ -14,10 +14,18 @@ internal sealed record PageAction(string Name, string Title, string Meaning)
     public static IReadOnlyList<PageAction> All { get; } =
     [
         new("release", "Release now", "The remote is asked now, and what is new there is released. Nothing happens when nothing is new."),
-        new("rebuild", "Force rebuild", "Every service is built again without cache from the newest commit, base images are looked up again, and the result is deployed. That takes as long as a first build."),
-        new("clear", "Clear cache", "The build cache of the chosen services is removed. Nothing is built or restarted now; their next build uses no cache, and proves it."),
-        new("prune", "Prune", "What the next builds do not need is removed from the builder cache, and images of old releases beyond those kept for rollback. The next build stays as warm as it is."),
-        new("rollback", "Roll back", "The chosen release is brought back: its images, its commit, its containers. The commit that is left behind waits until a new one comes or somebody forces a rebuild."),
+        new("rebuild", "Force rebuild",
+            "Every service is built again without cache from the newest commit, base images are looked up again, and the result is " +
+            "deployed. That takes as long as a first build."),
+        new("clear", "Clear cache",
+            "The build cache of the chosen services is removed. Nothing is built or restarted now; their next build uses no cache, and " +
+            "proves it."),
+        new("prune", "Prune",
+            "What the next builds do not need is removed from the builder cache, and images of old releases beyond those kept for " +
+            "rollback. The next build stays as warm as it is."),
+        new("rollback", "Roll back",
+            "The chosen release is brought back: its images, its commit, its containers. The commit that is left behind waits until a " +
+            "new one comes or somebody forces a rebuild."),
     ];
 
     public static PageAction? Find(string? name) => All.FirstOrDefault(a => a.Name == name);
@@ -40,7 +48,10 @@ internal sealed record PageAction(string Name, string Title, string Meaning)
                 fault = "Choose at least one service.";
                 return null;
             default:
-                if (long.TryParse(form["release"], NumberStyles.None, CultureInfo.InvariantCulture, out var release)) { return new ControlRequest("rollback", AskedBy, Release: release); }
+                if (long.TryParse(form["release"], NumberStyles.None, CultureInfo.InvariantCulture, out var release))
+                {
+                    return new ControlRequest("rollback", AskedBy, Release: release);
+                }
                 fault = "Choose a release.";
                 return null;
         }
@@ -87,7 +98,8 @@ internal static class ActionPage
 
     /// <summary>What a cache can be cleared of: the services that were built here.</summary>
     private static IEnumerable<string> Built(History history) =>
-        history.DeployedNumber() is { } deployed ? history.Find(deployed.Id)!.Services.Where(s => s.Image is not null).Select(s => s.Name) : [];
+        history.DeployedNumber() is { } deployed ? history.Find(deployed.Id)!.Services.Where(s => s.Image is not null).Select(s => s.Name)
+        : [];
 
     private static IEnumerable<(long Id, string Commit)> Earlier(History history, string? chosen)
     {

@@ -42,7 +42,12 @@ internal static class CachePage
     {
         var sized = reports.Where(r => r.BytesAfter is not null).Reverse().ToList();
         if (sized.Count < 2) { return Html.Empty; }
-        var (divisor, unit) = sized.Max(r => Math.Max(r.BytesBefore ?? 0, r.FreedBytes)) switch { >= 1_000_000_000 => (1e9, "GB"), >= 1_000_000 => (1e6, "MB"), _ => (1e3, "kB") };
+        var (divisor, unit) = sized.Max(r => Math.Max(r.BytesBefore ?? 0, r.FreedBytes)) switch
+        {
+            >= 1_000_000_000 => (1e9, "GB"),
+            >= 1_000_000 => (1e6, "MB"),
+            _ => (1e3, "kB")
+        };
         JsonObject Bytes(string label, string kind, string color, Func<HousekeepingReport, long?> bytes) => new()
         {
             ["label"] = label,

@@ -11,10 +11,12 @@ internal sealed record Viewer(string? Session, bool CanAct)
 /// <summary>What every page has around it.</summary>
 internal static class Layout
 {
-    private static readonly (string Path, string Title)[] Pages = [("/", "Now"), ("/releases", "Releases"), ("/cache", "Cache"), ("/settings", "Settings")];
+    private static readonly (string Path, string Title)[] Pages = [("/", "Now"), ("/releases", "Releases"), ("/cache", "Cache"),
+        ("/settings", "Settings")];
 
     /// <param name="path">The page of the navigation that it belongs to.</param>
-    /// <param name="shown">What <see cref="LiveEvents.Now()"/> was, for a page that is shown anew whenever that changes; null for any other.</param>
+    /// <param name="shown">What <see cref="LiveEvents.Now()"/> was, for a page that is shown anew whenever that changes; null for any
+    /// other.</param>
     public static Html Page(Viewer viewer, string path, string title, Html body, string? shown = null) => Html.Of($"""
         <!DOCTYPE html>
         <html lang="en">
@@ -46,10 +48,13 @@ internal static class Layout
         """);
 
     public static Html FormToken(StatusAccess access, Viewer viewer) =>
-        viewer.Session is { } session ? Html.Of($"<input type=\"hidden\" name=\"{StatusAccess.FormField}\" value=\"{access.FormToken(session)}\">") : Html.Empty;
+        viewer.Session is { } session
+        ? Html.Of($"<input type=\"hidden\" name=\"{StatusAccess.FormField}\" value=\"{access.FormToken(session)}\">")
+        : Html.Empty;
 
     private static Html SignInOrOut(Viewer viewer) =>
-        viewer.MayAct ? Html.Of($"<form class=\"session\" method=\"post\" action=\"/sign-out\"><button class=\"link\">Sign out</button></form>")
+        viewer.MayAct
+        ? Html.Of($"<form class=\"session\" method=\"post\" action=\"/sign-out\"><button class=\"link\">Sign out</button></form>")
         : viewer.CanAct ? Html.Of($"<a class=\"session\" href=\"/sign-in\">Sign in</a>")
         : Html.Of($"<span class=\"session quiet\" title=\"Set Status:TokenFile to act from here\">Read only</span>");
 }

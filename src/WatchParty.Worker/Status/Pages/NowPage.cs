@@ -14,7 +14,9 @@ internal static class NowPage
         var now = sources.Time.GetUtcNow();
         var service = sources.Service.Now();
         var newest = sources.History.Last(6);
-        var deployed = sources.History.DeployedNumber() is { } number ? newest.FirstOrDefault(r => r.Release == $"{number.Id}") ?? sources.History.Find(number.Id) : null;
+        var deployed = sources.History.DeployedNumber() is { } number
+            ? newest.FirstOrDefault(r => r.Release == $"{number.Id}") ?? sources.History.Find(number.Id)
+            : null;
         var health = await sources.Health.GetAsync(Patience, cancellationToken);
         var running = newest is [{ State: not ReleaseState.Done } r, ..] ? r : null;
         return Html.Of($"""
@@ -50,7 +52,8 @@ internal static class NowPage
         { Value: var services } => Show.Badge("bad", $"{services.Count(s => !s.Good)} of {services.Count} not healthy"),
     };
 
-    private static async Task<Html> GoingOnAsync(StatusSources sources, ServiceStatus service, ReleaseReport? running, DateTimeOffset now, CancellationToken cancellationToken)
+    private static async Task<Html> GoingOnAsync(StatusSources sources, ServiceStatus service, ReleaseReport? running, DateTimeOffset now,
+        CancellationToken cancellationToken)
     {
         if (service.Work is not { } work)
         {
@@ -83,20 +86,39 @@ internal static class NowPage
         return Html.Of($"""<ol class="phases">{phases.Select(p => Html.Of($"<li class=\"{(p < state ? "done" : p == state ? "current" : "")}\"{(p == state ? Html.Of($" aria-current=\"step\"") : Html.Empty)}>{Show.Words(p)}</li>"))}</ol>""");
     }
 
-    private static Html Notices(StatusSources sources, ServiceStatus service, RequestedWork work, IReadOnlyList<ReleaseReport> newest, DateTimeOffset now)
+    private static Html Notices(StatusSources sources, ServiceStatus service, RequestedWork work, IReadOnlyList<ReleaseReport> newest,
+        DateTimeOffset now)
     {
         List<Html> notices = [];
         void Notice(string kind, Html text) => notices.Add(Html.Of($"<p class=\"notice {kind}\" role=\"status\">{text}</p>"));
         if (service.ReleaseError is { } trouble) { Notice("bad", Html.Of($"{Show.Sentence(trouble)}")); }
-        if (service.ConfigurationChanged is { } changed) { Notice("warn", Html.Of($"<code>{changed}</code> was changed after the service had read it. A restart of the service applies it.")); }
-        if (service.PollError is { } error) { Notice("bad", Html.Of($"The remote cannot be asked: {Show.Sentence(error)} It is tried again, less and less often.")); }
-        if (newest.FirstOrDefault(r => r is { State: ReleaseState.Done, Outcome: not ReleaseOutcome.Superseded }) is { Outcome: not ReleaseOutcome.Succeeded } failed)
+        if (service.ConfigurationChanged is { } changed)
         {
-            var next = sources.History.Quarantined(failed.Commit) is null ? "It is tried again." : "This commit waits: push a correction, or force a rebuild to try it again.";
-            Notice("bad", Html.Of($"Release {Show.Release(failed)} of {Show.Commit(failed.Commit)}: {Show.Outcome(failed)} {Show.Sentence(failed.Error)} {next}"));
+            Notice("warn",
+                Html.Of($"<code>{changed}</code> was changed after the service had read it. A restart of the service applies it."));
         }
-        if (sources.FreshPending() is { Count: > 0 } fresh) { Notice("busy", Html.Of($"The cache was cleared: the next build of <strong>{string.Join(", ", fresh)}</strong> uses none, and proves it.")); }
-        if (work.Last is { } last && now - last.At < TimeSpan.FromMinutes(15)) { Notice(last.Good ? "good" : "bad", Html.Of($"{last.Words} <span class=\"quiet\">({Show.Ago(last.At, now)})</span>")); }
+        if (service.PollError is { } error)
+        {
+            Notice("bad", Html.Of($"The remote cannot be asked: {Show.Sentence(error)} It is tried again, less and less often."));
+        }
+        if (newest.FirstOrDefault(
+            r => r is { State: ReleaseState.Done, Outcome: not ReleaseOutcome.Superseded }) is { Outcome: not ReleaseOutcome.Succeeded } failed)
+        {
+            var next = sources.History.Quarantined(failed.Commit) is null ? "It is tried again."
+                : "This commit waits: push a correction, or force a rebuild to try it again.";
+            Notice("bad",
+                Html.Of($"Release {Show.Release(failed)} of {Show.Commit(failed.Commit)}: {Show.Outcome(failed)} " +
+                    $"{Show.Sentence(failed.Error)} {next}"));
+        }
+        if (sources.FreshPending() is { Count: > 0 } fresh)
+        {
+            Notice("busy",
+                Html.Of($"The cache was cleared: the next build of <strong>{string.Join(", ", fresh)}</strong> uses none, and proves it."));
+        }
+        if (work.Last is { } last && now - last.At < TimeSpan.FromMinutes(15))
+        {
+            Notice(last.Good ? "good" : "bad", Html.Of($"{last.Words} <span class=\"quiet\">({Show.Ago(last.At, now)})</span>"));
+        }
         return Html.Join(notices);
     }
 

@@ -49,7 +49,8 @@ internal static class ReleasePage
 
     private static Html Phases(PhaseSeconds seconds)
     {
-        (string Name, double Seconds)[] phases = [("detect", seconds.Detect), ("plan", seconds.Plan), ("build", seconds.Build), ("deploy", seconds.Deploy), ("verify", seconds.Verify)];
+        (string Name, double Seconds)[] phases = [("detect", seconds.Detect), ("plan", seconds.Plan), ("build", seconds.Build),
+            ("deploy", seconds.Deploy), ("verify", seconds.Verify)];
         if (seconds.Total <= 0) { return Html.Empty; }
         var at = 0.0;
         return Html.Of($"""
@@ -57,13 +58,15 @@ internal static class ReleasePage
             {
                 var from = at;
                 at += 1000 * p.Seconds / seconds.Total;
-                return Html.Of($"<rect class=\"phase{i}\" x=\"{Show.Number(from)}\" width=\"{Show.Number(1000 * p.Seconds / seconds.Total)}\" height=\"12\"/>");
+                return Html.Of($"<rect class=\"phase{i}\" x=\"{Show.Number(from)}\" " +
+                    $"width=\"{Show.Number(1000 * p.Seconds / seconds.Total)}\" height=\"12\"/>");
             }).ToList()}</svg>
             <figcaption>{phases.Select((p, i) => Html.Of($"<span><svg class=\"key\" viewBox=\"0 0 8 8\" aria-hidden=\"true\"><rect class=\"phase{i}\" width=\"8\" height=\"8\"/></svg> {p.Name} {Show.Seconds(p.Seconds)} s</span> "))}<strong>{Show.Seconds(seconds.Total)} s</strong></figcaption></figure>
             """);
     }
 
-    private static Html Unanswered(ReleaseReport report) => report.SecondsWithoutAnswer is not { Count: > 0 } without ? Html.Empty : Html.Of($"""
+    private static Html Unanswered(ReleaseReport report) =>
+        report.SecondsWithoutAnswer is not { Count: > 0 } without ? Html.Empty : Html.Of($"""
         <h3>Answers of the site meanwhile</h3>
         <ul>{without.Select(w => Html.Of($"<li><code>{Redaction.Apply(w.Key)}</code> {(w.Value == 0 ? "answered all the time" : $"gave no good answer for {ReleaseText.Seconds(w.Value)}, {ReleaseText.Seconds(report.LongestWithoutAnswer![w.Key])} in one piece")}</li>"))}</ul>
         """);

@@ -6,7 +6,8 @@ namespace WatchParty.Worker.Status.Pages;
 /// <summary>Releases, one in a row.</summary>
 internal static class ReleaseTable
 {
-    public static Html Of(IReadOnlyList<ReleaseReport> releases, DateTimeOffset now) => releases.Count == 0 ? Html.Of($"<p class=\"quiet\">Nothing was released yet.</p>") : Html.Of($"""
+    public static Html Of(IReadOnlyList<ReleaseReport> releases, DateTimeOffset now) =>
+        releases.Count == 0 ? Html.Of($"<p class=\"quiet\">Nothing was released yet.</p>") : Html.Of($"""
         <table class="releases">
         <thead><tr><th scope="col">Release</th><th scope="col">Outcome</th><th scope="col" class="wide">Commit</th><th scope="col">Began</th><th scope="col" class="wide">Triggered by</th><th scope="col" class="wide">Built</th><th scope="col">Cached</th><th scope="col" class="number wide">Seconds</th></tr></thead>
         <tbody>
@@ -23,6 +24,8 @@ internal static class ReleaseTable
     {
         var built = report.Services.Where(s => s is { Action: ServiceAction.Built, Image: not null }).ToList();
         return built.Count == 0 ? Html.Of($"<span class=\"quiet\">–</span>")
-            : Html.Join(built.Select((s, i) => Html.Of($"{(i > 0 ? ", " : "")}{s.Name}{(s.Fresh ? Html.Of($" <span class=\"tag\">fresh</span>") : Html.Empty)}")));
+            : Html.Join(
+                built.Select(
+                    (s, i) => Html.Of($"{(i > 0 ? ", " : "")}{s.Name}{(s.Fresh ? Html.Of($" <span class=\"tag\">fresh</span>") : Html.Empty)}")));
     }
 }

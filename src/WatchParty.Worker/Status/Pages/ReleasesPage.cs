@@ -26,7 +26,8 @@ internal static class ReleasesPage
 
     private static Html Chart(IReadOnlyList<ReleaseReport> shown)
     {
-        var built = shown.Where(r => r is { StartedAt: not null, State: ReleaseState.Done, Outcome: not ReleaseOutcome.Superseded }).Reverse().ToList();
+        var built = shown.Where(r => r is { StartedAt: not null, State: ReleaseState.Done, Outcome: not ReleaseOutcome.Superseded })
+            .Reverse().ToList();
         if (built.Count < 2) { return Html.Empty; }
         var chart = new JsonObject
         {
@@ -34,17 +35,28 @@ internal static class ReleasesPage
             ["label"] = "Release",
             ["x"] = Charts.Series(built.Select(r => (double?)StatusApi.NumberOf(r))),
             ["series"] = new JsonArray(
-                new JsonObject { ["label"] = "Seconds", ["unit"] = "s", ["kind"] = "bars", ["color"] = "run", ["values"] = Charts.Series(built.Select(r => (double?)r.Seconds.Total)) },
+                new JsonObject
+                {
+                    ["label"] = "Seconds",
+                    ["unit"] = "s",
+                    ["kind"] = "bars",
+                    ["color"] = "run",
+                    ["values"] = Charts.Series(
+                    built.Select(r => (double?)r.Seconds.Total))
+                },
                 new JsonObject { ["label"] = "Steps cached", ["unit"] = "%", ["kind"] = "line", ["color"] = "cached", ["values"] = Charts.Series(built.Select(r => r.Steps.Total == 0 ? null : (double?)(100 * r.Steps.Cached / r.Steps.Total))) }),
         };
-        return Charts.Of(chart, "Seconds of each release, and the share of steps that came from the cache; the table below has the same figures.");
+        return Charts.Of(chart,
+            "Seconds of each release, and the share of steps that came from the cache; the table below has the same figures.");
     }
 }
 
 /// <summary>Charts that the script draws; without it the table beside each says the same.</summary>
 internal static class Charts
 {
-    public static Html Of(JsonObject chart, string label) => Html.Of($"<figure class=\"chart\" role=\"img\" aria-label=\"{label}\" data-chart=\"{chart.ToJsonString()}\"></figure>");
+    public static Html Of(JsonObject chart, string label) =>
+        Html.Of($"<figure class=\"chart\" role=\"img\" aria-label=\"{label}\" data-chart=\"{chart.ToJsonString()}\"></figure>");
 
-    public static JsonArray Series(IEnumerable<double?> values) => new([.. values.Select(v => v is { } number ? JsonValue.Create(number) : null)]);
+    public static JsonArray Series(IEnumerable<double?> values) =>
+        new([.. values.Select(v => v is { } number ? JsonValue.Create(number) : null)]);
 }

@@ -18,5 +18,6 @@ internal static class SettingsPage
     }
 
     /// <summary>So that a narrow screen breaks it between its parts.</summary>
-    private static Html Breakable(string key) => Html.Join(key.Split(':').Select((part, i) => i == 0 ? Html.Of($"{part}") : Html.Of($":<wbr>{part}")));
+    private static Html Breakable(string key) =>
+        Html.Join(key.Split(':').Select((part, i) => i == 0 ? Html.Of($"{part}") : Html.Of($":<wbr>{part}")));
 }

@@ -42,7 +42,8 @@ internal static class Waterfall
 
     private static string Words(string state) => state == "Pending" ? "not run" : state.ToLowerInvariant();
 
-    /// <summary>Seconds from the first step to each. What an earlier version of the worker recorded has no times: each of its steps follows the one before.</summary>
+    /// <summary>Seconds from the first step to each. What an earlier version of the worker recorded has no times: each of its steps follows
+    /// the one before.</summary>
     private static List<(StepRecord Step, double From)> Places(IReadOnlyList<StepRecord> steps)
     {
         if (steps.Select(s => s.StartedAt).OfType<DateTimeOffset>().ToList() is { Count: > 0 } times && times.Min() is var first)
