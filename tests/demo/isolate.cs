@@ -1,12 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using WatchParty.Releases.Planning;
-using WatchParty.Worker.Checking;
-
 // Makes of an application's compose model an override file under which a copy of the application runs beside the
 // original on the same engine: names, ports and storage of its own. demo.sh uses it.
 //
@@ -18,6 +9,12 @@ using WatchParty.Worker.Checking;
 #:property PublishAot=false
 #:property JsonSerializerIsReflectionEnabledByDefault=true
 
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 if (args is not (["override", _, _, _] or ["check", _, _]))
 {
