@@ -62,7 +62,7 @@ internal sealed class CacheSeals(
         {
             progress.Report($"sealing the cache of {service.Service.Name}");
             var began = time.GetTimestamp();
-            var records = onGraphDriver ? await cache.RecordsAsync(cancellationToken) : [];
+            var records = await cache.RecordsAsync(cancellationToken);
             var old = record.Find(service.Service.Name);
             var (seal, fault) = onGraphDriver
                 ? await SealAsImagesAsync(model, service.OfLasting(), release, cancellationToken)
@@ -75,7 +75,7 @@ internal sealed class CacheSeals(
             seal = seal with
             {
                 Of = images.GetValueOrDefault(seal.Service),
-                Records = onGraphDriver ? await UsedSinceAsync(records, cancellationToken) : [],
+                Records = await UsedSinceAsync(records, cancellationToken),
                 Seconds = Math.Round(time.GetElapsedTime(began).TotalSeconds, 3),
                 SealedAt = time.GetUtcNow(),
             };
