@@ -12,7 +12,7 @@ internal sealed partial class BuildFailedException(string message, Remedy remedy
     public Remedy Remedy { get; } = remedy;
 
     /// <summary>Whether BuildKit lost a layer of its own while it built. On the containerd store builds beside each other do that now and
-    /// then, those of plain compose too (moby/buildkit 6521; seen on 28.5), and the next try succeeds.</summary>
+    /// then, those of plain compose too (moby/buildkit 6521; seen on 28.5).</summary>
     public bool IsLostLayer { get; private init; }
 
     public static BuildFailedException Of(BuildStep? step, IEnumerable<string> text)

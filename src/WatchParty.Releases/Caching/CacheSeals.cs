@@ -62,6 +62,7 @@ internal sealed class CacheSeals(
         {
             progress.Report($"sealing the cache of {service.Service.Name}");
             var began = time.GetTimestamp();
+            // A folder needs none of it, but without these looks a prune right after left cache mounts that were to go (containerd store, 28.5).
             var records = await cache.RecordsAsync(cancellationToken);
             var old = record.Find(service.Service.Name);
             var (seal, fault) = onGraphDriver
